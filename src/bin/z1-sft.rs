@@ -1,0 +1,31 @@
+//! `z1-sft`: the same as `z1 sft`, as a program of its own.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use z1::{cmd, error};
+
+/// Build data, train and export models.
+#[derive(Debug, Parser)]
+#[command(name = "z1-sft", version)]
+struct Cli {
+    #[command(flatten)]
+    args: cmd::sft::Args,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(problem) => {
+            let _ = problem.print();
+            return ExitCode::from(if problem.use_stderr() { error::Exit::Usage.code() } else { 0 });
+        }
+    };
+    match cmd::sft::run(&cli.args) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(problem) => {
+            eprintln!("{}", error::render(&problem));
+            ExitCode::from(error::exit_of(&problem).code())
+        }
+    }
+}

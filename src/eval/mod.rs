@@ -1,0 +1,3 @@
+//! Suites, the accuracy-against-thinking-tokens curve, reports and plots.
+//!
+//! Not for: generating or judging by itself.

@@ -1,0 +1,3 @@
+//! Reading and writing GGUF files.
+//!
+//! Not for: knowing what a tensor means.

@@ -1,0 +1,3 @@
+//! Shows events and takes decisions without a terminal interface: plain text and JSON.
+//!
+//! Not for: deciding anything about the task.

@@ -1,0 +1,25 @@
+//! `z1`: parse, call, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use z1::cli::Cli;
+use z1::error;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(problem) => {
+            // Nothing sensible can be done where even the usage text cannot be written.
+            let _ = problem.print();
+            return ExitCode::from(if problem.use_stderr() { error::Exit::Usage.code() } else { 0 });
+        }
+    };
+    match cli.run() {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(problem) => {
+            eprintln!("{}", error::render(&problem));
+            ExitCode::from(error::exit_of(&problem).code())
+        }
+    }
+}

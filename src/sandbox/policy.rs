@@ -1,0 +1,229 @@
+//! What a trial may do, and what came of it: plain data that crosses the pipe to the helper process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::task::Tier;
+
+/// The work directory as the program sees it, in tiers F and B. (In tier L it is a directory under the
+/// system's temporary folder; read it from [`Outcome::work_dir`] or `$PWD`.)
+pub const WORK_DIR: &str = "/box";
+
+/// What a trial may see and use. Nothing is inherited: an empty list means nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Readable besides the system's toolchains; canonicalised; must exist.
+    pub ro: Vec<PathBuf>,
+    /// Hidden even where a parent is readable; deny beats allow.
+    pub hide: Vec<PathBuf>,
+    pub workspace: Workspace,
+    /// Files and folders of the workspace (relative) that the program can read but not change.
+    pub protected: Vec<PathBuf>,
+    pub net: Net,
+    /// The whole environment besides PATH, HOME, TMPDIR, LC_ALL and TZ, which the sandbox sets.
+    pub env: BTreeMap<OsString, OsString>,
+    pub limits: Limits,
+    /// Refuse to run behind weaker walls than these.
+    pub min_tier: Tier,
+}
+
+/// Where the program works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Workspace {
+    /// An empty directory, filled with these files (relative path, content, executable).
+    Files(Vec<(PathBuf, Vec<u8>, bool)>),
+    /// The project, under a throw-away layer: nothing that the program writes reaches `lower`. `extra`
+    /// files are laid over it before the start.
+    Overlay { lower: PathBuf, extra: Vec<(PathBuf, Vec<u8>, bool)> },
+}
+
+/// What the program may reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Net {
+    #[default]
+    Off,
+    /// A loopback of its own (tiers F and B only).
+    Loopback,
+}
+
+/// The bounds of a trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub wall: Duration,
+    /// Of the whole process tree.
+    pub cpu: Duration,
+    /// Resident memory of the whole process tree.
+    pub memory_bytes_max: u64,
+    /// Private data of one process (`RLIMIT_DATA`).
+    pub data_bytes_max: u64,
+    pub processes_max: u32,
+    pub file_bytes_max: u64,
+    pub disk_bytes_max: u64,
+    pub inodes_max: u64,
+    pub open_files_max: u32,
+    /// Kept of each of stdout and stderr: this much of the start …
+    pub head_bytes: usize,
+    /// … and this much of the end.
+    pub tail_bytes: usize,
+    /// Printing more than this in all ends the trial.
+    pub output_bytes_max: u64,
+}
+
+impl Limits {
+    /// For one function or one small program.
+    pub const UNIT: Self = Self {
+        wall: Duration::from_secs(10),
+        cpu: Duration::from_secs(10),
+        memory_bytes_max: 1 << 30,
+        data_bytes_max: 2 << 30,
+        processes_max: 64,
+        file_bytes_max: 64 << 20,
+        disk_bytes_max: 256 << 20,
+        inodes_max: 64 << 10,
+        open_files_max: 1024,
+        head_bytes: 16 << 10,
+        tail_bytes: 48 << 10,
+        output_bytes_max: 8 << 20,
+    };
+
+    /// For a project's own tests and builds.
+    pub const PROJECT: Self = Self {
+        wall: Duration::from_secs(120),
+        cpu: Duration::from_secs(240),
+        memory_bytes_max: 4 << 30,
+        data_bytes_max: 4 << 30,
+        processes_max: 256,
+        file_bytes_max: 1 << 30,
+        disk_bytes_max: 2 << 30,
+        inodes_max: 512 << 10,
+        ..Self::UNIT
+    };
+}
+
+/// One program to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Program and arguments; the program is looked up in the sandbox's PATH.
+    pub argv: Vec<OsString>,
+    /// Relative to the work directory.
+    pub cwd: PathBuf,
+    pub stdin: Stdin,
+    /// A private two-way channel on the program's file descriptors 3 (it reads) and 4 (it writes).
+    pub channel: bool,
+    /// Files of the work directory (relative) to return in [`Outcome::files`] afterwards.
+    pub collect: Vec<PathBuf>,
+}
+
+/// What the program reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stdin {
+    #[default]
+    Null,
+    Bytes(Vec<u8>),
+}
+
+/// The outside ends of a trial's private channel.
+#[derive(Debug)]
+pub struct Channel {
+    /// What the program writes to its descriptor 4.
+    pub from_program: std::os::fd::OwnedFd,
+    /// What the program reads from its descriptor 3.
+    pub to_program: std::os::fd::OwnedFd,
+}
+
+/// Everything known about a finished trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub end: End,
+    pub stdout: Capture,
+    pub stderr: Capture,
+    pub wall: Duration,
+    pub cpu: Duration,
+    pub peak_memory_bytes: u64,
+    /// What the program changed in its work directory, sorted by path.
+    pub changed: Vec<Change>,
+    /// The content of the files asked for, where they exist, are regular and not too large.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
+    /// Processes that outlived the program and were killed.
+    pub leftovers_killed: u32,
+    pub isolation: Isolation,
+    /// The work directory's path as the program saw it (to be cut out of messages).
+    pub work_dir: PathBuf,
+}
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    Exit(i32),
+    Signal(i32),
+    Limit(LimitKind),
+    Cancelled,
+    /// The walls could not be built or broke. Never the program's fault.
+    SandboxError {
+        step: String,
+        message: String,
+    },
+}
+
+/// Which bound ended a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LimitKind {
+    Wall,
+    Cpu,
+    Memory,
+    Output,
+    Disk,
+}
+
+/// One output stream: its head, its tail, and how much there was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    pub head: Vec<u8>,
+    /// Empty where everything fitted into `head`.
+    pub tail: Vec<u8>,
+    pub total_bytes: u64,
+}
+
+impl Capture {
+    /// The text for people and models: lossy UTF-8, escape sequences removed, the gap named.
+    pub fn text(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.head).into_owned();
+        let kept = (self.head.len() + self.tail.len()) as u64;
+        if self.total_bytes > kept {
+            text.push_str(&format!("\n[… {} bytes left out …]\n", self.total_bytes - kept));
+        }
+        text.push_str(&String::from_utf8_lossy(&self.tail));
+        text
+    }
+}
+
+/// One change in the work directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub path: PathBuf,
+    pub kind: ChangeKind,
+    pub bytes: u64,
+}
+
+/// What happened to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ChangeKind {
+    Added,
+    Modified,
+    Deleted,
+    Symlink,
+    /// A device, socket or FIFO; dropped.
+    Special,
+}
+
+/// The walls that stood, exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Isolation {
+    pub tier: Tier,
+    /// What the tier consisted of here: `landlock-abi7`, `seccomp`, `userns`, `overlay`, `cgroup`, …
+    pub features: Vec<String>,
+}
