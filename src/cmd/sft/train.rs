@@ -1,4 +1,4 @@
-//! `z1 sft`: builds data, trains and exports models.
+//! `z1 sft train`: trains a model from scratch, or fine-tunes one.
 
 use crate::error::{Exit, UserError};
 
@@ -11,5 +11,5 @@ pub struct Args {}
 /// # Errors
 /// Until the room behind it is furnished, always.
 pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    Err(UserError::new(Exit::Error, "`z1 sft` is not there yet").into())
+    Err(UserError::new(Exit::Error, "`z1 sft train` is not there yet").into())
 }

@@ -1,0 +1,31 @@
+//! `z1 sft` (and `z1-sft`): builds data, trains and exports models. One file a subcommand.
+//!
+//! To add a subcommand: a file with `Args` and `run`, a variant and an arm here.
+
+use crate::error::Exit;
+
+pub mod train;
+
+/// The subcommand's arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `z1 sft` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Train a model from scratch, or fine-tune one (full or LoRA)
+    Train(train::Args),
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever the subcommand could not do.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    match &args.command {
+        Command::Train(args) => train::run(args),
+    }
+}
