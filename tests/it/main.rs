@@ -1,1 +1,3 @@
 //! The one integration crate. Modules in reading order.
+
+mod tidy;
