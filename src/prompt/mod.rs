@@ -1,10 +1,23 @@
 //! The only place where text for a model is put together: prompt files, strictly rendered, and the chat
 //! template. Inference and training both come through here, so they cannot disagree.
 //!
+//! [`Prompts`] are the files (and which of them a model profile uses), [`conversation`] lays them out as
+//! turns, [`render_chatml`] and [`ChatTemplate`] turn the turns into [`Rendered`] segments.
+//!
 //! Not for: tokenising (the engine and `sft` do that, each with its own tokenizer, from the same
 //! [`Rendered`] segments) and deciding what to say (the agent does).
 
 use serde::{Deserialize, Serialize};
+
+mod chatml;
+pub mod conversation;
+mod files;
+mod table;
+mod template;
+
+pub use chatml::render_chatml;
+pub use files::{Profile, PromptError, Prompts};
+pub use template::{ChatTemplate, TemplateError};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,6 +26,17 @@ pub enum Role {
     System,
     User,
     Assistant,
+}
+
+impl Role {
+    /// The role's name as chat templates spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
 }
 
 /// One turn of a conversation.
@@ -50,28 +74,4 @@ impl Rendered {
     pub fn text(&self) -> String {
         self.segments.iter().map(|segment| segment.text.as_str()).collect()
     }
-}
-
-/// Renders a conversation as ChatML (the format of Qwen2 and of z1-nano). With `open`, the assistant's
-/// turn is left open for the model to fill.
-pub fn render_chatml(messages: &[Message], open: bool) -> Rendered {
-    let mut segments = Vec::with_capacity(messages.len() * 3 + 1);
-    let frame = |text: String, learn: bool| Segment { text, special: true, learn };
-    for message in messages {
-        let name = match message.role {
-            Role::System => "system",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        };
-        let learn = message.role == Role::Assistant;
-        segments.push(frame(format!("<|im_start|>{name}\n"), false));
-        segments.push(Segment { text: message.content.clone(), special: false, learn });
-        // The end-of-turn is learnt, the line break after it is only frame.
-        segments.push(frame("<|im_end|>".to_owned(), learn));
-        segments.push(frame("\n".to_owned(), false));
-    }
-    if open {
-        segments.push(frame("<|im_start|>assistant\n".to_owned(), false));
-    }
-    Rendered { segments }
 }

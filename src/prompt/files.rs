@@ -1,0 +1,218 @@
+//! The prompt files: embedded, overridable from a folder, rendered strictly, hashed for the transcript.
+//!
+//! Not for: the order of turns (that is [`super::conversation`]).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use minijinja::{Environment, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::table;
+
+/// Which words a model is spoken to with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Written for Z1-7B; right for any instruction-tuned model.
+    #[default]
+    Z1,
+    /// What z1-nano was trained on.
+    Nano,
+}
+
+impl Profile {
+    /// The profile for a model by its name (file stem or `general.name`).
+    pub fn for_model(name: &str) -> Self {
+        if name.to_ascii_lowercase().contains("z1-nano") { Self::Nano } else { Self::Z1 }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Z1 => "z1",
+            Self::Nano => "nano",
+        }
+    }
+}
+
+/// A prompt file that does not exist, does not parse, or names a variable that nobody gives it.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    #[error("no prompt is called `{name}`")]
+    Unknown { name: String },
+    #[error("prompt `{name}` ({origin}): {problem}")]
+    Template { name: String, origin: String, problem: String },
+    #[error("prompt file {path}: {source}")]
+    Unreadable { path: String, source: std::io::Error },
+}
+
+/// The prompts of one profile, ready to render.
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    profile: Profile,
+    environment: Environment<'static>,
+    /// Name to where the text came from and its SHA-256.
+    origins: BTreeMap<String, Origin>,
+}
+
+#[derive(Clone, Debug)]
+struct Origin {
+    place: String,
+    sha256: String,
+}
+
+impl Prompts {
+    /// Loads a profile. `overrides` is a folder whose `NAME.md` (and, for the nano profile,
+    /// `nano/NAME.md`) replaces the embedded file of that name; a folder that does not exist overrides
+    /// nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be read or parsed, or that replaces no known prompt.
+    pub fn load(profile: Profile, overrides: Option<&Path>) -> Result<Self, PromptError> {
+        let mut environment = Environment::empty();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let mut prompts = Self { profile, environment, origins: BTreeMap::new() };
+        for (name, text) in table::DEFAULT {
+            prompts.add(name, (*text).to_owned(), "built in".to_owned())?;
+        }
+        if profile == Profile::Nano {
+            for (name, text) in table::NANO {
+                prompts.add(name, (*text).to_owned(), "built in, nano".to_owned())?;
+            }
+        }
+        let folder = overrides.map(|root| match profile {
+            Profile::Z1 => root.to_owned(),
+            Profile::Nano => root.join("nano"),
+        });
+        if let Some(folder) = folder.filter(|folder| folder.is_dir()) {
+            prompts.add_folder(&folder)?;
+        }
+        Ok(prompts)
+    }
+
+    /// Renders one prompt with everything it names.
+    ///
+    /// # Errors
+    /// An unknown name, or a variable in the file that `context` lacks.
+    pub fn render(&self, name: &str, context: impl Serialize) -> Result<String, PromptError> {
+        let origin = self.origins.get(name).ok_or_else(|| PromptError::Unknown { name: name.to_owned() })?;
+        let fail = |problem: minijinja::Error| PromptError::Template {
+            name: name.to_owned(),
+            origin: origin.place.clone(),
+            problem: format!("{problem:#}"),
+        };
+        self.environment.get_template(name).map_err(fail)?.render(context).map_err(fail)
+    }
+
+    /// Every prompt's name and the SHA-256 of its text, for the transcript.
+    pub fn hashes(&self) -> BTreeMap<String, String> {
+        self.origins.iter().map(|(name, origin)| (name.clone(), origin.sha256.clone())).collect()
+    }
+
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    fn add_folder(&mut self, folder: &Path) -> Result<(), PromptError> {
+        let unreadable = |path: &Path, source| PromptError::Unreadable { path: path.display().to_string(), source };
+        for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+            let path = entry.map_err(|error| unreadable(folder, error))?.path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            // A misspelt override would silently change nothing.
+            if !self.origins.contains_key(&name) {
+                return Err(PromptError::Unknown { name: format!("{name} (in {})", path.display()) });
+            }
+            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+            self.add(&name, text, path.display().to_string())?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str, text: String, place: String) -> Result<(), PromptError> {
+        let sha256 = hex(&Sha256::digest(text.as_bytes()));
+        self.environment.add_template_owned(name.to_owned(), text).map_err(|problem| PromptError::Template {
+            name: name.to_owned(),
+            origin: place.clone(),
+            problem: format!("{problem:#}"),
+        })?;
+        self.origins.insert(name.to_owned(), Origin { place, sha256 });
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use minijinja::context;
+
+    use super::*;
+
+    fn names_in(folder: &str) -> BTreeSet<String> {
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn every_prompt_file_has_a_row_and_every_row_a_file() {
+        let of = |rows: &[table::Row]| rows.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(of(table::DEFAULT), names_in("prompts"));
+        assert_eq!(of(table::NANO), names_in("prompts/nano"));
+    }
+
+    #[test]
+    fn the_hint_is_the_papers_own() {
+        for profile in [Profile::Z1, Profile::Nano] {
+            let prompts = Prompts::load(profile, None).unwrap();
+            let hint = prompts.render("hint", context! {}).unwrap();
+            assert_eq!(hint, "\n\nI overthought it, the final answer should be:\n\n");
+            let code = prompts.render("hint_code", context! { language => "python" }).unwrap();
+            assert!(code.ends_with("```python\n"), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_variable_is_an_error_that_names_the_prompt() {
+        let prompts = Prompts::load(Profile::Z1, None).unwrap();
+        let error = prompts.render("hint_code", context! {}).unwrap_err().to_string();
+        assert!(error.contains("hint_code"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_overrides_by_name_and_refuses_a_misspelling() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("system.md"), "Be brief.\n").unwrap();
+        let ours = Prompts::load(Profile::Z1, None).unwrap();
+        let theirs = Prompts::load(Profile::Z1, Some(folder.path())).unwrap();
+        assert_eq!(theirs.render("system", context! {}).unwrap(), "Be brief.");
+        assert_ne!(ours.hashes()["system"], theirs.hashes()["system"]);
+        assert_eq!(ours.hashes()["task"], theirs.hashes()["task"]);
+        std::fs::write(folder.path().join("sistem.md"), "x").unwrap();
+        assert!(matches!(Prompts::load(Profile::Z1, Some(folder.path())), Err(PromptError::Unknown { .. })));
+    }
+
+    #[test]
+    fn the_system_prompt_is_short() {
+        let words = Prompts::load(Profile::Z1, None).unwrap().render("system", context! {}).unwrap();
+        // A token of English is rarely less than 3 characters; 500 tokens is the promise.
+        assert!(words.len() <= 1500, "{} bytes", words.len());
+    }
+}
