@@ -128,6 +128,9 @@ pub enum Decision {
     Accept,
     /// Accept these hunks only: `(file index, hunk index)` in the proposal's order.
     AcceptHunks(Vec<(usize, usize)>),
+    /// Accept, with these files as the user edited them: `(file index, whole new content)`. The other
+    /// files are taken as proposed.
+    AcceptEdited(Vec<(usize, String)>),
     Reject,
     /// Reject, and try again with this remark.
     AskAgain(String),
