@@ -1,0 +1,765 @@
+"""The judge: holds the tests and asks the worker, through the parent, for every call of the candidate's
+code. It runs in a sandbox of its own and never runs a line of the candidate. Follows `wire.py`.
+
+Towards the parent each line begins with `>` (for the worker) or `=` (a report); from the parent with
+`<` (from the worker) or `!` (the worker is gone, and why).
+"""
+
+import ast
+import builtins
+import doctest
+import importlib.util
+import io
+import linecache
+import random
+import symtable
+import traceback
+import unittest
+
+FAILURES_MAX = 20
+SHOWN_CHARS_MAX = 400
+
+
+class Stop(BaseException):
+    """Nothing more can be judged."""
+
+
+class Unfit(Exception):
+    """The tests themselves cannot run here; says why. Never the candidate's fault."""
+
+
+def show(value):
+    try:
+        text = repr(value)
+    except BaseException as error:
+        text = f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+    return text if len(text) <= SHOWN_CHARS_MAX else text[: SHOWN_CHARS_MAX - 1] + "…"
+
+
+# -- the candidate, seen from here ------------------------------------------------------------------
+
+
+class Remote:
+    """Stands for an object of the candidate's. Comparisons are not left to it unless the tests name its
+    class: an object that claims to equal everything is simply not the expected value."""
+
+    __slots__ = ("_z1",)
+
+    def __init__(self, link, handle):
+        object.__setattr__(self, "_z1", (link, handle))
+
+    def __getattr__(self, name):
+        link, handle = object.__getattribute__(self, "_z1")
+        if name == "__name__":
+            return handle["n"]
+        return link.ask(["attr", {"b": handle["h"]}, name])
+
+    def __setattr__(self, name, value):
+        link, handle = object.__getattribute__(self, "_z1")
+        link.ask(["set", {"b": handle["h"]}, name, link.codec.encode(value)])
+
+    def __call__(self, *args, **kwargs):
+        link, handle = object.__getattribute__(self, "_z1")
+        return link.call({"b": handle["h"]}, handle["n"], args, kwargs)
+
+    def __repr__(self):
+        return operate(self, "repr")
+
+    def __str__(self):
+        return operate(self, "str")
+
+    def __hash__(self):
+        return id(self)
+
+    def __bool__(self):
+        _, handle = object.__getattribute__(self, "_z1")
+        if handle["k"] in ("function", "class", "exception"):
+            return True
+        return bool(operate(trusted(self), "bool"))
+
+    def __eq__(self, other):
+        return compare(self, "eq", other)
+
+    def __ne__(self, other):
+        return not compare(self, "eq", other)
+
+    def __lt__(self, other):
+        return compare(self, "lt", other)
+
+    def __le__(self, other):
+        return compare(self, "le", other)
+
+    def __gt__(self, other):
+        return compare(self, "gt", other)
+
+    def __ge__(self, other):
+        return compare(self, "ge", other)
+
+    def __contains__(self, item):
+        if operate(trusted(self), "contains", random.getrandbits(60)) is not False:
+            raise Unsupported("an object that contains everything")
+        return bool(operate(self, "contains", item))
+
+    def __instancecheck__(self, value):
+        if type(value) is Remote:
+            return operate(value, "isinstance", self) is True
+        return False
+
+
+def operate(remote, name, *args):
+    link, handle = object.__getattribute__(remote, "_z1")
+    return link.ask(["op", {"b": handle["h"]}, name, [link.codec.encode(arg) for arg in args]])
+
+
+def trusted(remote):
+    """The object itself, where the tests speak of its class by name."""
+    link, handle = object.__getattribute__(remote, "_z1")
+    if not link.named.intersection(handle["x"][:-1]):
+        raise Unsupported(f"an object of type {handle['n']} where a plain value is needed")
+    return remote
+
+
+def compare(left, name, right):
+    if left is right:
+        return name in ("eq", "le", "ge")
+    if type(right) is not Remote:
+        if name == "eq":
+            return False
+        raise Unsupported("an object where a plain value is needed")
+    if name == "eq" and operate(trusted(left), "eq", random.getrandbits(60)) is not False:
+        return False
+    return operate(trusted(left), name, trusted(right)) is True
+
+
+def _forward(name, operator):
+    setattr(Remote, name, lambda self, *args: operate(self, operator, *args))
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "neg", "pos", "abs", "matmul", "and_", "or_"):
+    _forward(f"__{_name.rstrip('_')}__", _name)
+for _name in ("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow"):
+    _forward(f"__{_name}__", _name)
+for _name in ("len", "iter", "next", "float", "int", "index", "round", "reversed"):
+    _forward(f"__{_name}__", _name)
+for _name in ("getitem", "setitem", "delitem"):
+    _forward(f"__{_name}__", _name)
+
+OPEN_TO_CALLS = {"call", "iter", "next", "len", "item", "repr", "attr", "set"}
+
+
+class Link:
+    """Requests to the worker and its replies."""
+
+    def __init__(self, line, named):
+        self.line, self.named = line, named
+        self.gone, self.calls, self.last, self.remotes, self.kinds = None, 0, None, {}, {}
+        self.codec = Codec(self.stand_in)
+        self.codec.own_handle = lambda v: object.__getattribute__(v, "_z1")[1]["h"] if type(v) is Remote else None
+
+    def stand_in(self, handle):
+        if handle["k"] == "exception":
+            return self.exception_class(handle["x"])
+        number = int(handle["h"])
+        if number not in self.remotes:
+            self.remotes[number] = Remote(self, {**handle, "x": [str(name) for name in handle["x"]]})
+        return self.remotes[number]
+
+    def exception_class(self, names):
+        """A real class for a class of exceptions that the candidate defined (or the built-in one)."""
+        names = [str(name) for name in names]
+        known = getattr(builtins, names[0], None)
+        if isinstance(known, type) and issubclass(known, BaseException):
+            # A test's own frame must never be left by the candidate asking to.
+            return Exception if known is KeyboardInterrupt else known
+        if names[0] not in self.kinds:
+            bases = [getattr(builtins, name, None) for name in names[1:]]
+            bases = [b for b in bases if isinstance(b, type) and issubclass(b, Exception)]
+            self.kinds[names[0]] = type(names[0], (bases[0] if bases else Exception,), {})
+        return self.kinds[names[0]]
+
+    def exchange(self, message):
+        """Sends one message and reads its answer, serving the worker's callbacks in between."""
+        if self.gone:
+            raise Stop(self.gone)
+        self.line.send(b">" + to_text(message))
+        while True:
+            line = self.line.receive()
+            if line[:1] == b"!":
+                self.gone = json.loads(line[1:])["gone"]
+                raise Stop(self.gone)
+            try:
+                reply = json.loads(line[1:])
+                if reply[0] != "cb":
+                    return reply
+                answer = self.called_back(*reply[1:])
+            except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError) as error:
+                self.gone = "protocol"
+                raise Stop("protocol") from error
+            self.line.send(b">" + to_text(answer))
+
+    def ask(self, message, args=()):
+        reply = self.exchange(message)
+        try:
+            kind, value, changed, printed = reply
+            # What the candidate printed is printed here, where a test may be listening.
+            if printed:
+                sys.stdout.write(str(printed))
+            for index, content in changed.items():
+                refill(args[int(index)], self.codec.decode(content))
+            if kind == "same":
+                return args[int(value)]
+            if kind == "ok":
+                return self.codec.decode(value)
+            error = self.raised(value)
+        except Stop:
+            raise
+        except Exception as error:
+            self.gone = "protocol"
+            raise Stop("protocol") from error
+        raise error
+
+    def names(self, wanted):
+        """Those of the wanted names that the candidate defines."""
+        reply = self.exchange(["names", wanted])
+        try:
+            if reply[0] != "ok":
+                return {}
+            return {name: self.codec.decode(value) for name, value in reply[1].items() if name in wanted}
+        except Exception as error:
+            self.gone = "protocol"
+            raise Stop("protocol") from error
+
+    def raised(self, about):
+        kind = self.exception_class(about["classes"])
+        try:
+            error = kind(*[self.codec.decode(arg) for arg in about["args"]])
+        except Exception:
+            error = Exception(str(about["text"]))
+        error.z1_frames = [[int(line), str(name), str(text)] for line, name, text in about["frames"]]
+        error.z1_name, error.z1_text = str(about["classes"][0]), str(about["text"])
+        return error
+
+    def call(self, target, name, args, kwargs):
+        self.calls += 1
+        shown = ", ".join([show(a) for a in args] + [f"{k}={show(v)}" for k, v in kwargs.items()])
+        self.last = f"{name}({shown})"
+        sent = [self.codec.encode(arg) for arg in args]
+        named = {key: self.codec.encode(value) for key, value in kwargs.items()}
+        return self.ask(["call", target, None, sent, named], args)
+
+    def called_back(self, operation, number, args, kwargs):
+        """The candidate uses a function, an iterator or an object that a test passed to it."""
+        thing = self.codec.exports[number]
+        args = [self.codec.decode(arg) for arg in args]
+        kwargs = {name: self.codec.decode(arg) for name, arg in kwargs.items()}
+        if operation not in OPEN_TO_CALLS:
+            raise ValueError(operation)
+        if operation in ("attr", "set") and (args[0].startswith("_") or not belongs_to_tests(thing)):
+            return ["back", "ex", "AttributeError", str(args[0])]
+        try:
+            act = {"attr": getattr, "set": setattr, "item": lambda t, k: t[k], "call": lambda t, *a, **k: t(*a, **k)}
+            act = act.get(operation) or getattr(builtins, operation)
+            return ["back", "ok", self.codec.encode(act(thing, *args, **kwargs))]
+        except Exception as error:
+            return ["back", "ex", type(error).__name__, str(error)]
+
+
+def belongs_to_tests(thing):
+    """Attributes are only shown of objects whose class the tests wrote: never frames, modules, functions."""
+    return type(thing).__module__ == "tests" and not isinstance(thing, type)
+
+
+# -- asserts, one by one ------------------------------------------------------------------------------
+
+
+class Rewriter(ast.NodeTransformer):
+    """Makes every assert report itself. Where an AssertionError may be meant to be caught (in a `try`, in a
+    class of tests), the assert still raises; elsewhere judging goes on behind it."""
+
+    def __init__(self, source):
+        self.source, self.hard, self.texts, self.temps = source, 0, {}, 0
+
+    def _hardened(self, node):
+        self.hard += 1
+        node = self.generic_visit(node)
+        self.hard -= 1
+        return node
+
+    visit_ClassDef = visit_Try = visit_With = visit_AsyncWith = _hardened
+
+    def visit_Assert(self, node):
+        node = self.generic_visit(node)
+        number = node.lineno * 1000 + node.col_offset % 1000
+        self.texts[number] = ast.get_source_segment(self.source, node) or "assert"
+        if self.hard:
+            return [node, self._statement(f"__z1__.held({number})", node)]
+        self.temps += 1
+        left, right, value = (f"__z1_{self.temps}{side}" for side in "abv")
+        test, known = node.test, ""
+        if isinstance(test, ast.Compare) and len(test.ops) == 1:
+            first = self._statement(f"{left} = 0", node)
+            first.value = test.left
+            second = self._statement(f"{right} = 0", node)
+            second.value = test.comparators[0]
+            both = ast.Compare(self._name(left, test), test.ops, [self._name(right, test)])
+            body, test, known = [first, second], ast.copy_location(both, test), f", {left}, {right}"
+        else:
+            body = []
+        last = self._statement(f"{value} = 0", node)
+        last.value = test
+        guard = self._statement(
+            f"try:\n pass\nexcept BaseException as __z1_e:\n __z1__.broke({number}, __z1_e)\n"
+            f"else:\n __z1__.judge({number}, {value}{known})",
+            node,
+        )
+        guard.body = [*body, last]
+        return guard
+
+    def _name(self, name, like):
+        return ast.copy_location(ast.Name(name, ast.Load()), like)
+
+    def _statement(self, text, like):
+        node = ast.parse(text).body[0]
+        for inner in ast.walk(node):
+            if "lineno" in inner._attributes:
+                ast.copy_location(inner, like)
+        return node
+
+
+class Judge:
+    """Counts what held and describes what did not. The rewritten tests know it as `__z1__`."""
+
+    def __init__(self, link, line, rewriter):
+        self.link, self.line, self.texts = link, line, rewriter.texts
+        self.passed, self.failures, self.candidate_on_right = 0, 0, set()
+
+    def report(self, **event):
+        for key in ("name", "got", "expected"):
+            if isinstance(event.get(key), str):
+                event[key] = event[key].encode("utf-8", "replace").decode()
+        self.line.send(b"=" + to_text({**event, "passed": self.passed, "calls": self.link.calls}))
+
+    def held(self, _number):
+        self.passed += 1
+
+    def judge(self, number, value, *sides):
+        try:
+            held = bool(value)
+        except Stop:
+            raise
+        except BaseException as error:
+            return self.broke(number, error)
+        if held:
+            self.passed += 1
+            return None
+        got, expected = (sides[1], sides[0]) if number in self.candidate_on_right and sides else (sides or ("", ""))
+        self.fail("wrong", self.texts[number], show(got) if sides else "", show(expected) if sides else None)
+        return None
+
+    def broke(self, number, error):
+        self.fail(*self.describe(error, self.texts[number]))
+        if isinstance(error, Stop):
+            raise error
+
+    def describe(self, error, name):
+        if isinstance(error, Stop):
+            return "gone", name, str(error), None, None
+        if isinstance(error, Unsupported):
+            return "wrong", name, str(error), None, None
+        frames = getattr(error, "z1_frames", None)
+        if frames is None:
+            kind = "wrong" if isinstance(error, AssertionError) else "crash"
+            text = f"{type(error).__name__}: {error}".strip(": ")
+            return kind, name, text[:1000], None, None
+        text = f"{error.z1_name}: {error.z1_text}".strip(": ")
+        return "crash", name, text[:1000], None, frames[-1] if frames else None
+
+    def fail(self, kind, name, got, expected=None, frame=None):
+        self.failures += 1
+        call = (self.link.last or "").encode("utf-8", "replace").decode()
+        frame = [str(part).encode("utf-8", "replace").decode() for part in frame] if frame else None
+        self.report(event="fail", kind=kind, name=name[:1000], got=got, expected=expected, call=call, frame=frame)
+        if self.failures >= FAILURES_MAX:
+            raise Stop("enough failures")
+
+    def unit(self, name, run):
+        """Runs one test function: a pass, unless its asserts were already counted one by one."""
+        passed, failures = self.passed, self.failures
+        try:
+            run()
+        except Stop as stop:
+            if self.failures == failures:
+                self.fail(*self.describe(stop, name))
+            raise
+        except BaseException as error:
+            self.fail(*self.describe(error, self.text_of(error) or name))
+        else:
+            if (self.passed, self.failures) == (passed, failures):
+                self.passed += 1
+
+    def text_of(self, error):
+        """The test's own line that an exception came out of."""
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if frame.filename == "tests.py":
+                return frame.line
+        return None
+
+
+# -- what the tests need ------------------------------------------------------------------------------
+
+
+def free_names(source):
+    """Names that the tests use and do not define."""
+    used, bound = set(), set()
+
+    def walk(table):
+        for symbol in table.get_symbols():
+            if table.get_type() == "module":
+                if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+                    bound.add(symbol.get_name())
+                elif symbol.is_referenced():
+                    used.add(symbol.get_name())
+            elif symbol.is_global() and symbol.is_referenced():
+                used.add(symbol.get_name())
+            elif symbol.is_declared_global() and symbol.is_assigned():
+                bound.add(symbol.get_name())
+        for child in table.get_children():
+            walk(child)
+
+    walk(symtable.symtable(source, "tests.py", "exec"))
+    return used - bound
+
+
+def tested_builtins(tree):
+    """Built-in names in the place of the tested function: `assert sum(10, 15) == 25`."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            side = node.test.left if isinstance(node.test, ast.Compare) else node.test
+            if isinstance(side, ast.Call) and isinstance(side.func, ast.Name):
+                found.add(side.func.id)
+    return found
+
+
+def wanted_names(tree, spec):
+    """The names that the candidate must bring. A built-in or a module is the candidate's only where the
+    problem says so: otherwise a program could redefine `abs` or `math` under the tests."""
+    free = free_names(spec["tests"])
+    own = set(spec.get("names") or [])
+    if spec.get("entry"):
+        own.add(spec["entry"])
+    wanted = {name for name in free if name in own or not hasattr(builtins, name)}
+    if not wanted and not own:
+        wanted = free & tested_builtins(tree)
+    return wanted | ({spec["entry"]} if spec.get("entry") else set())
+
+
+def is_module(name):
+    if name in getattr(sys, "stdlib_module_names", sys.builtin_module_names):
+        return True
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+class Imports(ast.NodeTransformer):
+    """`from solution import f` names the candidate, whatever its file would be called."""
+
+    KNOWN = {"candidate", "solution", "main", "program", "submission", "answer", "your_module", "module"}
+
+    def __init__(self, link):
+        self.link, self.names = link, set()
+
+    def _ours(self, module):
+        root = (module or "").split(".")[0]
+        return root in self.KNOWN or not (is_module(root) or root in SHIMS)
+
+    def visit_ImportFrom(self, node):
+        if node.level == 0 and not self._ours(node.module):
+            return node
+        pairs = [(alias.name, alias.asname or alias.name) for alias in node.names if alias.name != "*"]
+        self.names.update(name for name, _ in pairs)
+        lines = [f"{local} = __z1_module__.{name}" for name, local in pairs] or ["pass"]
+        return [ast.copy_location(part, node) for part in ast.parse("\n".join(lines)).body]
+
+    def visit_Import(self, node):
+        ours = [alias for alias in node.names if self._ours(alias.name)]
+        if not ours:
+            return node
+        node.names = [alias for alias in node.names if alias not in ours]
+        lines = "\n".join(f"{(a.asname or a.name).split('.')[0]} = __z1_module__" for a in ours)
+        made = [ast.copy_location(part, node) for part in ast.parse(lines).body]
+        return [node, *made] if node.names else made
+
+
+class CandidateModule:
+    """The candidate as an imported module."""
+
+    def __init__(self, link):
+        self.__dict__["_z1_link"] = link
+
+    def __getattr__(self, name):
+        found = self._z1_link.names([name])
+        if name not in found:
+            raise AttributeError(f"the program does not define {name!r}")
+        return found[name]
+
+
+def pytest_shim():
+    """The three things that test functions commonly want of pytest, where it is not installed."""
+    shim = types.ModuleType("pytest")
+
+    class Raises:
+        def __init__(self, expected, match=None):
+            self.expected, self.match, self.value = expected, match, None
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, kind, error, _trace):
+            if kind is None:
+                raise AssertionError(f"did not raise {self.expected}")
+            if not issubclass(kind, self.expected):
+                return False
+            import re
+
+            if self.match and not re.search(self.match, str(error)):
+                raise AssertionError(f"{str(error)!r} does not match {self.match!r}")
+            self.value = error
+            return True
+
+    class Approx:
+        def __init__(self, expected, rel=1e-6, abs=1e-12):
+            self.expected, self.rel, self.abs = expected, rel, abs
+
+        def __eq__(self, other):
+            if isinstance(self.expected, (list, tuple)):
+                same = isinstance(other, (list, tuple)) and len(other) == len(self.expected)
+                return same and all(Approx(e, self.rel, self.abs) == o for e, o in zip(self.expected, other))
+            if isinstance(other, bool) or not isinstance(other, (int, float, complex)):
+                return False
+            return other == self.expected or abs(other - self.expected) <= max(
+                self.abs, self.rel * abs(self.expected)
+            )
+
+        def __repr__(self):
+            return f"approx({self.expected!r})"
+
+    def parametrize(names, rows):
+        names = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+
+        def mark(function):
+            function.z1_rows = [dict(zip(names, row if len(names) > 1 else (row,))) for row in rows]
+            return function
+
+        return mark
+
+    shim.raises, shim.approx = Raises, Approx
+    shim.mark = types.SimpleNamespace(parametrize=parametrize)
+    return shim
+
+
+SHIMS = {"pytest": pytest_shim}
+
+
+# -- one problem ----------------------------------------------------------------------------------------
+
+
+def run_doctest(judge, space, source):
+    examples = doctest.DocTestParser().get_examples(source)
+    checker, flags = doctest.OutputChecker(), doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    for example in examples:
+        printed, kept, got_error = io.StringIO(), sys.stdout, None
+        sys.stdout = printed
+        try:
+            exec(compile(example.source, "tests.py", "single"), space)
+        except Stop as stop:
+            judge.fail(*judge.describe(stop, example.source.strip()))
+            raise
+        except BaseException as error:
+            got_error = error
+        finally:
+            sys.stdout = kept
+        name, got = example.source.strip(), printed.getvalue()
+        if got_error is None:
+            if checker.check_output(example.want, got, flags):
+                judge.passed += 1 if example.want else 0
+            else:
+                judge.fail("wrong", name, got.strip()[:SHOWN_CHARS_MAX], example.want.strip())
+        elif example.exc_msg is not None and says(got_error, example.exc_msg):
+            judge.passed += 1
+        else:
+            judge.fail(*judge.describe(got_error, name))
+
+
+def says(error, wanted):
+    name = getattr(error, "z1_name", type(error).__name__)
+    return f"{name}: {error}".strip() == wanted.strip() or name == wanted.strip().rstrip(":")
+
+
+class Result(unittest.TestResult):
+    def __init__(self, judge):
+        super().__init__()
+        self.judge = judge
+
+    def addSuccess(self, test):
+        self.judge.passed += 1
+
+    def _failed(self, test, error):
+        name = f"{test.id().split('.', 1)[-1]}: {self.judge.text_of(error) or ''}".strip(": ")
+        self.judge.fail(*self.judge.describe(error, name))
+
+    def addFailure(self, test, err):
+        self._failed(test, err[1])
+
+    addError = addFailure
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self._failed(subtest, err[1])
+
+    def addUnexpectedSuccess(self, test):
+        self.judge.fail("wrong", test.id(), "passed where a failure is expected")
+
+
+def run_units(judge, space, spec):
+    """What the tests only define: `check(candidate)`, cases of unittest, functions named `test…`."""
+    called = {n.func.id for n in ast.walk(spec["tree"]) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    check, entry = space.get("check"), spec.get("entry")
+    if isinstance(check, types.FunctionType) and entry and "check" not in called:
+        judge.unit("check", lambda: check(space[entry]))
+    for name, value in list(space.items()):
+        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value.__module__ == "tests":
+            suite = unittest.defaultTestLoader.loadTestsFromTestCase(value)
+            suite.run(Result(judge))
+        elif isinstance(value, type) and name.startswith("Test") and value.__module__ == "tests":
+            for method in [m for m in vars(value) if m.startswith("test")]:
+                judge.unit(f"{name}.{method}", lambda m=method, v=value: getattr(v(), m)())
+        elif isinstance(value, types.FunctionType) and name.startswith("test") and name not in called:
+            rows = getattr(value, "z1_rows", [{}])
+            if all(set(parameters(value)) <= set(row) for row in rows):
+                for row in rows:
+                    judge.unit(name, lambda v=value, r=row: v(**r))
+
+
+def parameters(function):
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount - len(function.__defaults__ or ())]
+
+
+def names_in(node):
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def load(link, judge):
+    """Has the worker load the program; False where that failed (which is then reported)."""
+    try:
+        link.ask(["load"])
+    except BaseException as error:
+        kind, name, got, expected, frame = judge.describe(error, "")
+        if getattr(error, "z1_name", "") in ("SyntaxError", "IndentationError", "TabError"):
+            kind = "syntax"
+        judge.fail(kind, name, got, expected, frame)
+        return False
+    return True
+
+
+def prepare(spec, link, line):
+    """Rewrites and compiles the tests and gathers the names that they need."""
+    source = spec["tests"]
+    tests = types.ModuleType("tests")
+    sys.modules["tests"] = tests
+    space = tests.__dict__
+    linecache.cache["tests.py"] = (len(source), None, source.splitlines(True), "tests.py")
+    is_doctest = spec["kind"] == "doctest"
+    if is_doctest:
+        source = "\n".join(e.source for e in doctest.DocTestParser().get_examples(source))
+        spec["tests"], original = source, spec["tests"]
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise Unfit(f"the tests are not valid Python: {error}") from error
+    imports = Imports(link)
+    tree = ast.fix_missing_locations(imports.visit(tree))
+    wanted = wanted_names(tree, spec)
+    spec["tree"] = tree
+    rewriter = Rewriter(source)
+    judge = Judge(link, line, rewriter)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare) and len(node.test.ops) == 1:
+            left, right = names_in(node.test.left), names_in(node.test.comparators[0])
+            if right & (wanted | {"candidate"}) and not left & (wanted | {"candidate"}):
+                judge.candidate_on_right.add(node.lineno * 1000 + node.col_offset % 1000)
+    code = original if is_doctest else compile(ast.fix_missing_locations(rewriter.visit(tree)), "tests.py", "exec")
+    space["__z1__"], space["__z1_module__"] = judge, CandidateModule(link)
+    # Only what the tests speak of as a class: a function's name must not lend trust to what it returns.
+    link.named |= {name for name in wanted | imports.names if name[:1].isupper()}
+    return judge, space, code, wanted
+
+
+def furnish(spec, space, link, wanted):
+    """Puts the problem's own helpers, missing imports and the candidate's names where the tests see them."""
+    if spec.get("helpers"):
+        exec(compile(spec["helpers"], "helpers.py", "exec"), space)
+    asked = sorted(name for name in wanted if name == spec.get("entry") or name not in space)
+    found = link.names(asked) if asked else {}
+    for name in asked:
+        if name in found and not (is_module(name) and name != spec.get("entry") and name not in spec.get("names", [])):
+            space[name] = found[name]
+        elif is_module(name):
+            space[name] = importlib.import_module(name)
+        elif name == spec.get("entry"):
+            return f"the program does not define `{name}`"
+    return None
+
+
+def judge_problem(spec, line):
+    link = Link(line, set())
+    judge, space, code, wanted = prepare(spec, link, line)
+    if not load(link, judge):
+        return judge
+    missing = furnish(spec, space, link, wanted)
+    if missing:
+        judge.fail("crash", "", missing)
+        return judge
+    try:
+        if spec["kind"] == "doctest":
+            run_doctest(judge, space, code)
+            return judge
+        failures = judge.failures
+        try:
+            exec(code, space)
+        except Stop:
+            raise
+        except ImportError as error:
+            raise Unfit(f"the tests need a module that is not there: {error}") from error
+        except BaseException as error:
+            judge.fail(*judge.describe(error, judge.text_of(error) or ""))
+        if judge.failures == failures or judge.link.gone is None:
+            run_units(judge, space, spec)
+    except Stop as stop:
+        if judge.failures == 0:
+            judge.fail(*judge.describe(stop, ""))
+    return judge
+
+
+def main():
+    with open("spec.json", encoding="utf-8") as file:
+        spec = json.load(file)
+    for name, make in SHIMS.items():
+        if not is_module(name):
+            sys.modules[name] = make()
+    sys.setrecursionlimit(5000)
+    line = Line(3, 4)
+    kept, sys.stdout = sys.stdout, io.StringIO()
+    try:
+        judge = judge_problem(spec, line)
+        judge.report(event="done", failed=judge.failures)
+    except Unfit as error:
+        line.send(b"=" + to_text({"event": "unfit", "why": str(error)}))
+    finally:
+        sys.stdout = kept
+
+
+main()
