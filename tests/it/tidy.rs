@@ -116,7 +116,11 @@ fn imports_point_down() {
                     let Some(other) = level.get(name) else { continue };
                     let excepted = IMPORT_EXCEPTIONS.iter().any(|(from, to, _)| *from == room && *to == name);
                     if name != room && other >= own && !excepted {
-                        problems.push(format!("src/{}: `{room}` may not import `{name}`: {}", source.path, line.trim()));
+                        problems.push(format!(
+                            "src/{}: `{room}` may not import `{name}`: {}",
+                            source.path,
+                            line.trim()
+                        ));
                     }
                 }
             }
@@ -168,10 +172,13 @@ fn files_are_small_and_say_what_they_are_for() {
 #[test]
 fn the_event_enum_stays_small() {
     let text = fs::read_to_string(root().join("src/event.rs")).expect("the file exists");
-    let body = text.split("pub enum Event {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the enum exists");
+    let body =
+        text.split("pub enum Event {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the enum exists");
     let variants = body
         .lines()
-        .filter(|line| line.starts_with("    ") && !line.starts_with("     ") && !line.trim_start().starts_with(['/', '}', '#']))
+        .filter(|line| {
+            line.starts_with("    ") && !line.starts_with("     ") && !line.trim_start().starts_with(['/', '}', '#'])
+        })
         .count();
     assert!((5..=EVENT_VARIANTS_MAX).contains(&variants), "{variants} variants");
 }
