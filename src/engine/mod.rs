@@ -4,15 +4,48 @@
 //! bounded channel, [`EngineEvent`]s come up another. A *session* is an append-only token log: a request's
 //! tokens are compared with the log and only what differs is decoded.
 //!
+//! The seam is [`model::TokenModel`]: llama.cpp stands behind it, and so does a scripted model for tests
+//! ([`Script`]). The decode loop (`decode.rs`) is written against the seam, so windows, forcing, steering,
+//! cancelling, forks and prefix reuse are the same code in both.
+//!
 //! Not for: knowing what a prompt means, running code, or talking to a terminal.
+
+mod candidate;
+mod decode;
+mod error;
+mod handle;
+pub mod model;
+mod sample;
+mod scripted;
+mod session;
+mod worker;
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::task::{Part, ShiftReason, Trajectory};
 
+pub use crate::thinking::{TokenId, WindowSpec};
+pub use error::EngineError;
+pub use handle::{Engine, Generation};
+pub use scripted::{Answerer, Ask, Reply, Script, Tokens};
+
+/// Requests that may wait for the engine's thread.
+pub const REQUESTS_MAX: usize = 16;
+/// Events that may wait for whoever listens to a generation; the engine pauses when they are not taken.
+pub const EVENTS_MAX: usize = 256;
+/// Candidates of one request.
+pub const CANDIDATES_MAX: u32 = 32;
+
 /// Names a token log. Requests of one session share a KV prefix.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(pub u32);
+
+impl SessionId {
+    /// Where [`Engine::choose`] keeps its prompt. Not for callers' own sessions.
+    pub const PROBE: Self = Self(u32::MAX);
+}
 
 /// How tokens are drawn in one phase. Every field is explicit: no hidden default of a library applies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,17 +66,6 @@ impl Sampling {
         Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repeat_penalty: 1.0, repeat_last_n: 0 };
 }
 
-/// The window's settings for one generation (see [`crate::thinking`]).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WindowSpec {
-    pub thinking_tokens_max: u32,
-    pub answer_tokens_max: u32,
-    /// Forced when the window shifts; may end with an opened code fence.
-    pub hint: String,
-    /// Exactly the paper's algorithm: hard cut at W, no line-end allowance, no loop detection.
-    pub paper_exact: bool,
-}
-
 /// One request: a prompt, how to think about it, how often.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateRequest {
@@ -55,7 +77,8 @@ pub struct GenerateRequest {
     /// Sequences forked after one prefill and decoded in one batch; at least 1.
     pub candidates: u32,
     pub seed: u64,
-    /// GBNF text with root rule `root`, applied from the first token on.
+    /// GBNF text with root rule `root`, applied from the first token on. The hint is not held to it: after
+    /// a shift the grammar starts afresh with the answer.
     pub grammar: Option<String>,
 }
 
@@ -79,4 +102,40 @@ pub enum Steer {
     Stop(u32),
     /// None is needed any more.
     StopAll,
+}
+
+/// What is known of the loaded model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// From the file's metadata, or the file's name.
+    pub name: String,
+    pub path: Option<PathBuf>,
+    pub architecture: String,
+    /// Tokens that one sequence (prompt and reply) may have.
+    pub context_tokens_max: u32,
+    /// The Jinja template that the file carries.
+    pub chat_template: Option<String>,
+    pub quantisation: String,
+    /// Where the layers are, in words: "CPU", "28 of 29 layers on CUDA0", …
+    pub offload: String,
+    /// Tells model files apart without reading them whole: size, metadata and a sample of the weights.
+    pub fingerprint: String,
+    pub parameters: u64,
+    pub size_bytes: u64,
+}
+
+/// What a session has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStats {
+    pub requests: u32,
+    /// Tokens of all prompts.
+    pub prompt_tokens: u64,
+    /// Of these, tokens that were found in the log.
+    pub reused_tokens: u64,
+    /// Tokens decoded for prompts.
+    pub prefilled_tokens: u64,
+    /// Tokens of all replies, forced ones included.
+    pub generated_tokens: u64,
+    /// Tokens in the log now.
+    pub log_tokens: u32,
 }

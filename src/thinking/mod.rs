@@ -1,3 +1,43 @@
 //! The shifted thinking window as a pure phase machine, with its budgets and its loop detector.
 //!
+//! [`Window`] is told every sampled token's bytes and answers what to do next: keep going, force the hint,
+//! or stop. The algorithm is that of the Z1 paper (arXiv 2504.00810, section on the shifted thinking
+//! window): at most W tokens of thinking, then a hint is appended and the model answers from what it has.
+//!
 //! Not for: doing IO, sampling, or knowing which model speaks.
+
+mod loops;
+mod utf8;
+mod window;
+
+use serde::{Deserialize, Serialize};
+
+pub use loops::LoopDetector;
+pub use utf8::TextStream;
+pub use window::{Counts, Phase, Step, Window};
+
+/// A token's number in the model's vocabulary.
+pub type TokenId = i32;
+
+/// The hint that the Z1 paper's code appends when the window is used up.
+pub const PAPER_HINT: &str = "\n\nI overthought it, the final answer should be:\n\n";
+
+/// The window's settings for one generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSpec {
+    /// The thinking window W, in tokens. 0 forces the hint before the first token.
+    pub thinking_tokens_max: u32,
+    /// Reserved for the answer after a shift, in tokens; thinking can never eat it.
+    pub answer_tokens_max: u32,
+    /// Forced when the window shifts; may end with an opened code fence.
+    pub hint: String,
+    /// Exactly the paper's algorithm: hard cut at W, no line-end allowance, no loop detection.
+    pub paper_exact: bool,
+}
+
+impl WindowSpec {
+    /// The paper's own algorithm and hint at window `thinking_tokens_max`.
+    pub fn paper(thinking_tokens_max: u32, answer_tokens_max: u32) -> Self {
+        Self { thinking_tokens_max, answer_tokens_max, hint: PAPER_HINT.to_owned(), paper_exact: true }
+    }
+}

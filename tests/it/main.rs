@@ -1,3 +1,4 @@
 //! The one integration crate. Modules in reading order.
 
+mod engine;
 mod tidy;
