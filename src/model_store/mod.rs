@@ -1,3 +1,19 @@
-//! Which models exist, where they are, whether they fit: pull, import, convert, quantise, doctor.
+//! Which models exist, where they are, whether they fit: pull, import, convert, quantise.
 //!
-//! Not for: running a model.
+//! `registry` knows names before anything is there, `store` knows what is on the disk, `hub` and `download`
+//! bring files (the only code of z1 that opens a connection), `fit` decides what goes where in memory.
+//!
+//! Not for: running a model; that is the engine's work.
+
+pub mod disk;
+#[cfg(feature = "pull")]
+pub mod download;
+pub mod fit;
+#[cfg(feature = "pull")]
+pub mod hub;
+pub mod import;
+#[cfg(feature = "pull")]
+pub mod pull;
+pub mod quantise;
+pub mod registry;
+pub mod store;

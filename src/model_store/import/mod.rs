@@ -1,0 +1,6 @@
+//! A Hugging Face folder of a Qwen2 model in, a GGUF out, with bounded memory.
+//!
+//! `hf` reads what the folder says, `safetensors` streams the weights.
+
+pub mod hf;
+pub mod safetensors;
