@@ -5,6 +5,10 @@
 //!
 //! Not for: inference; the engine does that.
 
+pub mod pack;
+pub mod sample;
+pub mod tokenizer;
+
 /// One training sequence: a rendered and tokenised conversation, or any other run of tokens.
 ///
 /// Where `learn[i]` is set, the loss is taken on predicting `ids[i]` from everything before it in the same

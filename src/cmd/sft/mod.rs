@@ -4,6 +4,8 @@
 
 use crate::error::Exit;
 
+pub mod gym;
+pub mod tokenizer;
 pub mod train;
 
 /// The subcommand's arguments.
@@ -16,6 +18,10 @@ pub struct Args {
 /// What `z1 sft` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Write generated problems with their trajectories and tests
+    Gym(gym::Args),
+    /// Train a vocabulary on rows of data
+    Tokenizer(tokenizer::Args),
     /// Train a model from scratch, or fine-tune one (full or LoRA)
     Train(train::Args),
 }
@@ -26,6 +32,8 @@ pub enum Command {
 /// Whatever the subcommand could not do.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
+        Command::Gym(args) => gym::run(args),
+        Command::Tokenizer(args) => tokenizer::run(args),
         Command::Train(args) => train::run(args),
     }
 }

@@ -1,0 +1,184 @@
+//! A problem as a row of data: the conversation up to the model's turn, the turn it should learn, and what
+//! is needed to judge another. The words around the task come from the prompt files, as at inference.
+//!
+//! Not for: tokens; cutting a trajectory at a token is left to `sft::sample`, which has the tokenizer.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::attempt::{Attempt, Failed};
+use super::dice::Dice;
+use super::trace::{self, Line};
+use super::{Family, Problem, Split, drill};
+use crate::prompt::conversation::{self, ReviseContext, Revision, TaskContext};
+use crate::prompt::{Message, PromptError, Prompts};
+
+/// From this level on the mixed style thinks.
+pub const THINKING_LEVEL_MIN: u8 = 2;
+const PYTHON: &str = "python";
+
+/// How much a trajectory thinks: the three ways to teach the same problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Style {
+    /// Code at once, always.
+    Short,
+    /// Restating, working out and drafting, always.
+    Long,
+    /// Code at once where the problem is easy, the working out where it is not.
+    Mixed,
+}
+
+/// What a row teaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A whole trajectory.
+    Whole,
+    /// A trajectory cut at any token, the hint, and the answer.
+    Hinted,
+    /// A failed attempt, what running it showed, and the corrected code.
+    Revised,
+}
+
+/// A stretch of the turn to learn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub text: String,
+    pub learn: bool,
+    /// Keep only this fraction of the part's tokens (at least one).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<f32>,
+}
+
+/// One row of generated data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    pub id: String,
+    pub family: Family,
+    pub level: u8,
+    pub split: Split,
+    pub style: Style,
+    pub kind: Kind,
+    pub composition: String,
+    pub wording: String,
+    /// The task as a user would type it.
+    pub task: String,
+    /// The conversation before the turn to learn, as the agent would lay it out.
+    pub messages: Vec<Message>,
+    /// The turn to learn.
+    pub reply: Vec<Part>,
+    pub entry: String,
+    pub reference: String,
+    pub visible: Vec<String>,
+    pub hidden: Vec<String>,
+    /// The lines of thinking in `reply`, before any cut.
+    pub trace: Vec<Line>,
+}
+
+/// Names a row and says what it is to teach.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub id: String,
+    pub split: Split,
+    pub style: Style,
+    pub kind: Kind,
+}
+
+impl Row {
+    /// Makes a row of a problem. A problem without a failed attempt cannot be revised and a drill cannot be
+    /// cut: both become whole trajectories.
+    ///
+    /// # Errors
+    /// A prompt file that does not render.
+    pub fn new(problem: Problem, wanted: Wanted, prompts: &Prompts, dice: &mut Dice) -> Result<Self, PromptError> {
+        let task = TaskContext { prompt: &problem.task, language: Some(PYTHON), ..TaskContext::default() };
+        let lines = thinking(&problem, wanted.style);
+        let whole = match problem.family {
+            Family::Drill => drill::answer(&problem),
+            _ => trajectory(&lines, &problem.reference),
+        };
+        let part = |text: String| Part { text, learn: true, keep: None };
+        let mut kind = wanted.kind;
+        let (messages, reply) = match (kind, &problem.attempt) {
+            (Kind::Revised, Some(attempt)) => {
+                let (why, feedback) = feedback(attempt, &problem.entry);
+                let revise = ReviseContext { feedback: &feedback, code: &attempt.code, language: Some(PYTHON) };
+                (conversation::revision(prompts, task, why, revise)?, vec![part(fenced(&problem.reference))])
+            }
+            (Kind::Hinted, _) if problem.family != Family::Drill => {
+                let hint = prompts.render("hint_code", HintContext { language: PYTHON })?;
+                let reply = vec![
+                    Part { text: whole, learn: true, keep: Some(dice.fraction()) },
+                    Part { text: hint, learn: false, keep: None },
+                    part(format!("{}```", problem.reference)),
+                ];
+                (conversation::opening(prompts, task)?, reply)
+            }
+            _ => {
+                kind = Kind::Whole;
+                (conversation::opening(prompts, task)?, vec![part(whole)])
+            }
+        };
+        Ok(Self {
+            id: wanted.id,
+            split: wanted.split,
+            style: wanted.style,
+            kind,
+            messages,
+            reply,
+            family: problem.family,
+            level: problem.level,
+            composition: problem.composition,
+            wording: problem.wording,
+            task: problem.task,
+            entry: problem.entry,
+            reference: problem.reference,
+            visible: problem.visible,
+            hidden: problem.hidden,
+            trace: lines,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct HintContext {
+    language: &'static str,
+}
+
+/// The lines of thinking that a style spends on a problem.
+fn thinking(problem: &Problem, style: Style) -> Vec<Line> {
+    match style {
+        Style::Short => Vec::new(),
+        Style::Mixed if problem.level < THINKING_LEVEL_MIN && problem.family != Family::Drill => Vec::new(),
+        Style::Mixed => problem.work.clone(),
+        Style::Long => {
+            // The function is restated first, then what must be known is worked out, then the code is drafted.
+            let (restated, drafted) = problem.draft.split_at(problem.draft.len().min(1));
+            [restated, &problem.work, drafted].concat()
+        }
+    }
+}
+
+/// One undivided stream: the thinking, a blank line, the code.
+fn trajectory(lines: &[Line], code: &str) -> String {
+    if lines.is_empty() {
+        return fenced(code);
+    }
+    format!("{}\n{}", trace::text(lines), fenced(code))
+}
+
+fn fenced(code: &str) -> String {
+    conversation::fenced(code, Some(PYTHON))
+}
+
+/// What the agent would tell the model about a failed attempt.
+fn feedback(attempt: &Attempt, entry: &str) -> (Revision, String) {
+    match &attempt.failure {
+        Failed::Crash { error, message, line } => (Revision::Crash, format!("{error}: {message} (line {line})")),
+        Failed::Wrong { case, got } => (
+            Revision::Wrong,
+            format!("{entry}({}): got {got}, expected {}", case.input.literal(true), case.output.literal(true)),
+        ),
+    }
+}

@@ -1,0 +1,99 @@
+//! What holds of every problem, whatever the seed.
+
+use std::collections::HashSet;
+
+use super::corpus::Corpus;
+use super::row::{Kind, Row, Style};
+use super::*;
+use crate::prompt::{Profile, Prompts};
+
+fn rows(corpus: &Corpus, count: u64) -> Vec<Row> {
+    let prompts = Prompts::load(Profile::Nano, None).unwrap();
+    (0..count).map(|index| corpus.row(index, &prompts).unwrap()).collect()
+}
+
+#[test]
+fn every_family_has_problems_on_every_level_of_every_split() {
+    for family in Family::JUDGED {
+        for level in 0..=LEVEL_MAX {
+            for split in [Split::Train, Split::Valid, Split::Test] {
+                let problem = draw(family, level, split, 7, 0);
+                assert_eq!(problem.level, level);
+                assert!(problem.hidden.len() >= 4 && !problem.visible.is_empty(), "{problem:?}");
+                assert!(problem.task.ends_with(problem.visible.last().unwrap()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_seed_and_an_index_name_one_row() {
+    let one = rows(&Corpus::training(3), 40);
+    assert_eq!(one, rows(&Corpus::training(3), 40));
+    assert_ne!(one, rows(&Corpus::training(4), 40));
+}
+
+/// A task without what makes two of the same kind look different: its examples and the function's name.
+fn normalised(row: &Row) -> String {
+    let text = row.task.split("\nassert").next().unwrap_or("").replace(&row.entry, "NAME");
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+#[test]
+fn splits_share_neither_composition_nor_wording_nor_text() {
+    let train = rows(&Corpus::training(1), 4000);
+    let compositions: HashSet<&str> = train.iter().map(|row| row.composition.as_str()).collect();
+    let wordings: HashSet<&str> = train.iter().map(|row| row.wording.as_str()).collect();
+    let texts: HashSet<String> = train.iter().map(normalised).collect();
+    for row in rows(&Corpus::measuring(2, Split::Test), 400) {
+        assert!(!compositions.contains(row.composition.as_str()), "{}", row.composition);
+        assert!(!wordings.contains(row.wording.as_str()), "{}", row.wording);
+        assert!(!texts.contains(&normalised(&row)), "{}", row.task);
+    }
+}
+
+#[test]
+fn a_reference_trace_passes_its_own_check_and_no_other_problems() {
+    let rows: Vec<Row> =
+        rows(&Corpus::measuring(5, Split::Test), 300).into_iter().filter(|row| !row.trace.is_empty()).collect();
+    assert!(rows.len() > 50);
+    for pair in rows.windows(2) {
+        assert!(trace::check(&pair[0].trace, &trace::text(&pair[0].trace)).faithful);
+        assert!(!trace::check(&pair[0].trace, &trace::text(&pair[1].trace)).faithful);
+    }
+}
+
+#[test]
+fn styles_share_problems_and_differ_in_thinking() {
+    let style = |style| rows(&Corpus { style, ..Corpus::measuring(9, Split::Test) }, 120);
+    let (short, mixed, long) = (style(Style::Short), style(Style::Mixed), style(Style::Long));
+    for ((s, m), l) in short.iter().zip(&mixed).zip(&long) {
+        assert_eq!((&s.task, &s.reference), (&l.task, &l.reference));
+        assert!(s.trace.is_empty() && l.trace.len() > m.trace.len());
+        let thinks =
+            m.level >= row::THINKING_LEVEL_MIN && m.family != Family::Write && (m.family != Family::Fix || m.level > 2);
+        assert_eq!(!m.trace.is_empty(), thinks, "{}", m.id);
+    }
+}
+
+#[test]
+fn a_hinted_row_ends_as_inference_forces_it() {
+    let corpus = Corpus { hinted_percent: 100, revised_percent: 0, ..Corpus::training(1) };
+    for row in rows(&corpus, 60).into_iter().filter(|row| row.kind == Kind::Hinted) {
+        let [cut, hint, answer] = row.reply.as_slice() else { panic!("three parts: {row:?}") };
+        assert!(cut.keep.is_some() && cut.learn && !hint.learn && answer.learn);
+        assert!(hint.text.ends_with("```python\n") && answer.text.starts_with("def "));
+    }
+}
+
+#[test]
+fn a_revised_row_shows_the_failure_and_learns_only_the_correction() {
+    let corpus = Corpus { hinted_percent: 0, revised_percent: 100, ..Corpus::training(1) };
+    let revised: Vec<Row> = rows(&corpus, 80).into_iter().filter(|row| row.kind == Kind::Revised).collect();
+    assert!(revised.len() > 40);
+    for row in revised {
+        assert_eq!(row.messages.len(), 3);
+        assert!(!row.messages[1].content.contains(&row.reference), "{row:?}");
+        assert_eq!(row.reply.len(), 1);
+    }
+}

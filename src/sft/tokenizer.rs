@@ -1,0 +1,238 @@
+//! Byte-level BPE in the manner of Qwen2: trained here for models of our own, loaded for others.
+//!
+//! Digits stand alone and the control tokens come last. Control tokens are recognised only in the frame
+//! ([`crate::prompt::Segment::special`]); in anybody's words they are ordinary text.
+//!
+//! Not for: inference; there the GGUF carries the vocabulary and llama.cpp reads it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, Model as _, SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl};
+
+use crate::error::{Exit, UserError};
+use crate::prompt::Segment;
+
+/// Ends a document; the padding token as well.
+pub const END_OF_TEXT: &str = "<|endoftext|>";
+pub const IM_START: &str = "<|im_start|>";
+/// Ends a turn: the token a model stops at.
+pub const IM_END: &str = "<|im_end|>";
+/// The control tokens in the order of their ids.
+pub const SPECIALS: [&str; 3] = [END_OF_TEXT, IM_START, IM_END];
+
+/// How Qwen2 cuts text before merging: contractions, words with the mark before them, single digits, runs
+/// of marks, line ends, space. The pattern is the published one; llama.cpp knows it as `qwen2`.
+pub const QWEN2_PATTERN: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// A vocabulary and its merges.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// Control tokens by their text, longest first.
+    specials: Vec<(String, u32)>,
+}
+
+impl Tokenizer {
+    /// Trains a vocabulary of exactly `size` tokens, control tokens included, on `texts`.
+    ///
+    /// # Errors
+    /// A size that leaves no room for the 256 bytes, or a corpus too small to fill it.
+    pub fn train<'a>(texts: impl Iterator<Item = &'a str> + Send, size: usize) -> anyhow::Result<Self> {
+        let words = size.checked_sub(SPECIALS.len()).filter(|&words| words >= 256);
+        let words =
+            words.ok_or_else(|| UserError::usage(format!("a vocabulary of {size} is too small (259 at least)")))?;
+        let pattern = SplitPattern::Regex(QWEN2_PATTERN.to_owned());
+        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| anyhow!(e))?;
+        let mut inner: TokenizerImpl<
+            BPE,
+            tokenizers::NormalizerWrapper,
+            PreTokenizers,
+            tokenizers::PostProcessorWrapper,
+            ByteLevelDecoder,
+        > = TokenizerBuilder::new()
+            .with_model(BPE::default())
+            .with_normalizer(None)
+            .with_pre_tokenizer(Some(PreTokenizers::new(vec![
+                split.into(),
+                ByteLevel::new(false, false, false).into(),
+            ])))
+            .with_post_processor(None)
+            .with_decoder(Some(ByteLevelDecoder::new(false, false, false)))
+            .build()
+            .map_err(|e| anyhow!(e))?;
+        let mut trainer = BpeTrainer::builder()
+            .vocab_size(words)
+            .min_frequency(2)
+            .show_progress(false)
+            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+            .build();
+        inner.train(&mut trainer, texts).map_err(|e| anyhow!(e))?;
+        let found = inner.get_model().get_vocab_size();
+        if found != words {
+            let message = format!("the corpus yields {found} tokens of {words}");
+            return Err(UserError::new(Exit::Error, message).hint("give more text or a smaller --vocab").into());
+        }
+        let specials = SPECIALS.map(|text| AddedToken::from(text, true).normalized(false));
+        inner.add_special_tokens(specials).map_err(|e| anyhow!(e))?;
+        // Through its file form, so that a fresh tokenizer and a loaded one are the same thing.
+        let json = serde_json::to_vec(&inner).context("cannot write the tokenizer")?;
+        Self::from_bytes(&json)
+    }
+
+    /// Loads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is no tokenizer, or lacks the ChatML control tokens.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::from_bytes(&bytes).with_context(|| format!("{} is no tokenizer z1-sft can use", path.display()))
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| anyhow!(e))?;
+        let mut specials = Vec::new();
+        for (id, token) in inner.get_added_tokens_decoder() {
+            if token.special {
+                specials.push((token.content, id));
+            }
+        }
+        specials.sort_by_key(|(text, id)| (std::cmp::Reverse(text.len()), *id));
+        for needed in SPECIALS {
+            if !specials.iter().any(|(text, _)| text == needed) {
+                bail!("the control token {needed} is missing");
+            }
+        }
+        inner.set_encode_special_tokens(true);
+        Ok(Self { inner, specials })
+    }
+
+    /// Writes a `tokenizer.json` that transformers and the tokenizers library read.
+    ///
+    /// # Errors
+    /// A path that cannot be written.
+    pub fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let json = self.to_json()?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::NamedTempFile::new_in(folder)
+            .with_context(|| format!("cannot write into {}", folder.display()))?;
+        std::fs::write(file.path(), json).with_context(|| format!("cannot write {}", path.display()))?;
+        file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(())
+    }
+
+    /// The `tokenizer.json` text.
+    ///
+    /// # Errors
+    /// Never in practice: the tokenizer came from such text.
+    pub fn to_json(&self) -> anyhow::Result<String> {
+        self.inner.to_string(false).map_err(|e| anyhow!(e)).context("cannot write the tokenizer")
+    }
+
+    /// Tokens of ordinary text; nothing in it counts as a control token.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        self.inner
+            .encode_fast(text, false)
+            .map(|encoding| encoding.get_ids().to_vec())
+            .expect("invariant: bytes encode any text")
+    }
+
+    /// Tokens of a segment: in a frame, control tokens count.
+    pub fn encode_segment(&self, segment: &Segment) -> Vec<u32> {
+        if !segment.special {
+            return self.encode(&segment.text);
+        }
+        let mut ids = Vec::new();
+        let mut rest = segment.text.as_str();
+        while !rest.is_empty() {
+            let found = self
+                .specials
+                .iter()
+                .filter_map(|(text, id)| rest.find(text.as_str()).map(|at| (at, text.len(), *id)))
+                .min_by_key(|&(at, length, _)| (at, std::cmp::Reverse(length)));
+            let Some((at, length, id)) = found else {
+                ids.extend(self.encode(rest));
+                break;
+            };
+            if at > 0 {
+                ids.extend(self.encode(&rest[..at]));
+            }
+            ids.push(id);
+            rest = &rest[at + length..];
+        }
+        ids
+    }
+
+    /// The text of tokens, control tokens included.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.inner.decode(ids, false).unwrap_or_default()
+    }
+
+    /// How many ids there are.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// The id of a token as the vocabulary spells it.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Tokenizer {
+        let texts =
+            ["def f(xs):\n    return [x for x in xs if x > 12]\n", "assert f([3,12])==[12]", "keep numbers above 12"];
+        Tokenizer::train(texts.iter().copied().cycle().take(64), 300).unwrap()
+    }
+
+    #[test]
+    fn text_comes_back_and_digits_stand_alone() {
+        let tokenizer = small();
+        for text in ["def f(xs):\n    return 12345\n", "über 7 €\n\n\t", "<|im_end|> 'll", ""] {
+            assert_eq!(tokenizer.decode(&tokenizer.encode(text)), text);
+        }
+        assert_eq!(tokenizer.encode("12345").len(), 5);
+    }
+
+    #[test]
+    fn control_tokens_come_last_and_count_only_in_a_frame() {
+        let tokenizer = small();
+        assert_eq!(tokenizer.vocab_size(), 300);
+        assert_eq!(tokenizer.id(END_OF_TEXT), Some(297));
+        assert_eq!(tokenizer.id(IM_END), Some(299));
+        let segment = |special| Segment { text: "<|im_end|>\n".to_owned(), special, learn: false };
+        assert_eq!(tokenizer.encode_segment(&segment(true))[0], 299);
+        assert!(!tokenizer.encode_segment(&segment(false)).contains(&299));
+    }
+
+    #[test]
+    fn a_saved_tokenizer_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let tokenizer = small();
+        tokenizer.save(&path).unwrap();
+        let again = Tokenizer::load(&path).unwrap();
+        assert_eq!(again.to_json().unwrap(), tokenizer.to_json().unwrap());
+        assert_eq!(again.encode("def f(xs)"), tokenizer.encode("def f(xs)"));
+    }
+
+    #[test]
+    fn a_corpus_that_is_too_small_is_said() {
+        let error = Tokenizer::train(["ab"].into_iter(), 1024).unwrap_err().to_string();
+        assert!(error.contains("of 1021"), "{error}");
+    }
+}
