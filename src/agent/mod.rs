@@ -1,3 +1,6 @@
 //! The loop that joins the rooms: classify, think, extract, verify, revise. The only place that loops back.
 //!
 //! Not for: rendering to a terminal or knowing llama.cpp.
+
+pub mod checks;
+mod examples;

@@ -1,0 +1,360 @@
+//! What a task's own words say about how to check an answer: asserts, doctests, examples of input and
+//! output, and the language that is asked for. Pure.
+//!
+//! Only what is stated is taken; nothing is invented. A task whose words hold no check ends `unverified`.
+//!
+//! Not for: running checks (that is `verify`).
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::examples;
+use crate::reply::Wanted;
+use crate::task::{Check, Language, StdioCase};
+
+/// Checks taken from a prompt at most; a longer list repeats itself.
+const CHECKS_MAX: usize = 200;
+
+/// Everything a task's words say about its answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stated {
+    pub checks: Vec<Check>,
+    pub language: Option<Language>,
+    /// The function that the prompt gives the signature of, and leaves open.
+    pub entry: Option<String>,
+    /// Code that the prompt gives before that signature.
+    pub helpers: String,
+}
+
+/// Reads a prompt.
+pub fn stated(prompt: &str) -> Stated {
+    let language = language(prompt);
+    let mut asserts = String::new();
+    let mut checks = Vec::new();
+    if language.is_none_or(|language| language == Language::Python) {
+        let lines = python_checks(prompt);
+        let entry = entry(prompt).map(|(name, _)| name);
+        let from_words = examples::calls(prompt, entry.as_deref());
+        // Prose repeats its asserts; the same check twice proves no more.
+        for check in lines.into_iter().chain(from_words).take(CHECKS_MAX) {
+            if !asserts.contains(&check) {
+                asserts.push_str(&check);
+                asserts.push('\n');
+            }
+        }
+    }
+    let python = !asserts.is_empty();
+    if python {
+        checks.push(Check::Asserts { source: asserts, hidden: false });
+    } else {
+        let cases: Vec<StdioCase> = examples::stdio(prompt);
+        if !cases.is_empty() {
+            checks.push(Check::Stdio { cases, hidden: false });
+        }
+    }
+    let given = entry(prompt);
+    Stated {
+        checks,
+        language: language.or(python.then_some(Language::Python)).or(given.is_some().then_some(Language::Python)),
+        helpers: given.as_ref().map(|(_, helpers)| helpers.clone()).unwrap_or_default(),
+        entry: given.map(|(name, _)| name),
+    }
+}
+
+/// What a reply must hold so that these checks can be run against it.
+pub fn wanted(checks: &[Check], language: Option<Language>) -> Wanted {
+    let mut wanted = Wanted { language, names: Vec::new(), stdin: false };
+    for check in checks {
+        match check {
+            Check::Asserts { source, .. } => {
+                wanted.language = wanted.language.or(Some(Language::Python));
+                for name in called_names(source) {
+                    if !wanted.names.contains(&name) {
+                        wanted.names.push(name);
+                    }
+                }
+            }
+            Check::Stdio { .. } => wanted.stdin = true,
+            Check::TestSource { language, .. } => wanted.language = wanted.language.or(Some(*language)),
+            Check::Command { .. } => {}
+        }
+    }
+    wanted
+}
+
+/// The visible checks as text for the prompt, where they are not already part of it.
+pub fn unshown(checks: &[Check], prompt: &str) -> Option<String> {
+    let mut text = String::new();
+    for check in checks {
+        let source = match check {
+            Check::Asserts { source, hidden: false } | Check::TestSource { source, hidden: false, .. } => source,
+            _ => continue,
+        };
+        let new = source.lines().any(|line| !line.trim().is_empty() && !prompt.contains(line.trim()));
+        if new && !stated(prompt).checks.contains(check) {
+            text.push_str(source.trim_end());
+            text.push('\n');
+        }
+    }
+    (!text.is_empty()).then(|| text.trim_end().to_owned())
+}
+
+/// The language that a prompt asks for.
+pub fn language(prompt: &str) -> Option<Language> {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)(?:\b(?:in|using|with)\s+(?P<a>python|javascript|typescript|rust|java|bash|shell|c\+\+|cpp|golang|node(?:\.js)?|Go\b|C\b))|(?:\b(?P<b>python|javascript|typescript|rust|java|bash|shell|golang|node(?:\.js)?|c\+\+)\s+(?:\d[\d.]*\s+)?(?:function|program|script|code|class|method|module|solution|one-liner|implementation))",
+        )
+    });
+    static C_OR_GO: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"\b(?:in (?P<a>C|Go)\b(?:[.,;:]|\s|$)|(?P<b>C|Go) (?:function|program|code|package))")
+    });
+    let named = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "node" | "node.js" => Some(Language::JavaScript),
+        other => Language::from_fence_tag(other),
+    };
+    // "go" and "c" are words of English; only their capitals name a language.
+    let first = NAMED.captures_iter(prompt).find_map(|found| {
+        let name = found.name("a").or(found.name("b"))?.as_str();
+        (!matches!(name, "go" | "c")).then(|| named(name)).flatten()
+    });
+    let by_letter = || C_OR_GO.captures(prompt).and_then(|found| named(found.name("a").or(found.name("b"))?.as_str()));
+    let by_fence = || {
+        crate::reply::fence::fences(prompt)
+            .iter()
+            .filter_map(crate::reply::Fence::language)
+            .find(|language| *language != Language::Shell)
+    };
+    first.or_else(by_letter).or_else(by_fence)
+}
+
+/// Asserts and doctests, each complete, margin taken off.
+fn python_checks(prompt: &str) -> Vec<String> {
+    let lines: Vec<&str> = prompt.lines().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at].trim_start();
+        if line.starts_with("assert ") || line.starts_with("assert(") {
+            let (statement, used) = statement(&lines[at..]);
+            found.extend(statement);
+            at += used;
+        } else if line.starts_with(">>> ") {
+            let (example, used) = doctest(&lines[at..]);
+            found.extend(example);
+            at += used;
+        } else {
+            at += 1;
+        }
+    }
+    found
+}
+
+/// One statement that may go on over several lines while a bracket is open.
+fn statement(lines: &[&str]) -> (Option<String>, usize) {
+    const LINES_MAX: usize = 40;
+    let margin = indent(lines[0]);
+    let mut text = String::new();
+    for (at, line) in lines.iter().take(LINES_MAX).enumerate() {
+        text.push_str(line.get(margin.min(indent(line))..).unwrap_or(line).trim_end());
+        if examples::balanced(&text) {
+            // Prose that happens to begin with the word is no statement.
+            let code = text.contains('(') || text.contains("==");
+            return (code.then_some(text), at + 1);
+        }
+        text.push('\n');
+    }
+    (None, 1)
+}
+
+/// `>>>` with its continuation lines and what it must print; an example without output only prepares.
+fn doctest(lines: &[&str]) -> (Option<String>, usize) {
+    let margin = indent(lines[0]);
+    let cut = |line: &str| line.get(margin.min(indent(line))..).unwrap_or(line).trim_end().to_owned();
+    let mut text = cut(lines[0]);
+    let mut used = 1;
+    for line in &lines[1..] {
+        let plain = line.trim();
+        if plain.is_empty()
+            || plain.starts_with(">>>")
+            || plain.starts_with("\"\"\"")
+            || plain.starts_with("'''")
+            || plain.starts_with("```")
+        {
+            break;
+        }
+        text.push('\n');
+        text.push_str(&cut(line));
+        used += 1;
+    }
+    (Some(text), used)
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The last function that the prompt gives as code, and the code before it where that defines something.
+fn entry(prompt: &str) -> Option<(String, String)> {
+    static DEF: LazyLock<Regex> = LazyLock::new(|| compile(r"(?m)^def (\w+)\(.*$"));
+    let code = python_given(prompt)?;
+    let last = DEF.captures_iter(&code).last()?;
+    let (name, at) = (last.get(1)?.as_str().to_owned(), last.get(0)?.start());
+    let before = code[..at].trim();
+    let helpers =
+        if before.contains("def ") || before.contains("class ") { format!("{before}\n") } else { String::new() };
+    Some((name, helpers))
+}
+
+/// The Python that a prompt gives: its fences, or the whole prompt where it is code itself.
+fn python_given(prompt: &str) -> Option<String> {
+    let fenced: Vec<String> = crate::reply::fence::fences(prompt)
+        .into_iter()
+        .filter(|fence| fence.language().is_none_or(|language| language == Language::Python))
+        .filter(|fence| fence.body.contains("def "))
+        .map(|fence| fence.body)
+        .collect();
+    if !fenced.is_empty() {
+        return Some(fenced.join("\n"));
+    }
+    let code = prompt.lines().find(|line| !line.trim().is_empty())?;
+    let starts = ["def ", "from ", "import ", "class ", "@"];
+    (starts.iter().any(|start| code.starts_with(start)) && prompt.contains("def ")).then(|| prompt.to_owned())
+}
+
+/// The names that asserts and doctests call, without Python's own and without what the checks define.
+fn called_names(source: &str) -> Vec<String> {
+    static CALL: LazyLock<Regex> = LazyLock::new(|| compile(r"\b[A-Za-z_]\w*\s*\("));
+    // Doctest output is not code.
+    let code: Vec<&str> = source
+        .lines()
+        .filter(|line| {
+            !source.contains(">>>") || line.starts_with(">>>") || line.starts_with("...") || line.starts_with("assert")
+        })
+        .collect();
+    let own: Vec<&str> = code.iter().flat_map(|line| names_made_by(line)).collect();
+    let mut names = Vec::new();
+    for line in &code {
+        let plain = examples::without_strings(line);
+        for found in CALL.find_iter(&plain).filter(|found| !plain[..found.start()].ends_with('.')) {
+            let name = found.as_str().trim_end_matches('(').trim_end();
+            if !own.contains(&name) && !examples::is_python_word(name) && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// What a line of a check defines, imports or assigns itself.
+fn names_made_by(line: &str) -> Vec<&str> {
+    static MADE: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"(?:\bdef |\bclass |\bas )(\w+)|^(?:(?:>>>|\.\.\.) )?\s*(\w+) *=[^=]"));
+    let imported = line.split_once("import ").map(|(_, names)| names).unwrap_or_default();
+    let imported = imported.split([',', ' ', '(', ')']).filter(|name| !name.is_empty());
+    let made = MADE.captures_iter(line).filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str()));
+    imported.chain(made).collect()
+}
+
+pub(super) fn compile(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("invariant: a pattern of this file is valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn asserts(prompt: &str) -> String {
+        match stated(prompt).checks.as_slice() {
+            [Check::Asserts { source, hidden: false }] => source.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn asserts_in_prose_in_fences_and_over_lines() {
+        let prompt =
+            "Write add.\n  assert add(1, 2) == 3\n```python\nassert add([\n    1,\n    \")\"\n], 2) == \\\n  3\n```\n";
+        assert_eq!(
+            asserts(prompt),
+            "assert add(1, 2) == 3\nassert add([\n  1,\n  \")\"\n], 2) == \\\n3\n"
+                .replace("\n  ", "\n    ")
+                .replace("\\\n3", "\\\n  3")
+        );
+    }
+
+    #[test]
+    fn doctests_keep_their_output() {
+        let prompt =
+            "def inc(x):\n    \"\"\" Adds one.\n    >>> inc(1)\n    2\n    >>> inc(\n    ...   5)\n    6\n    \"\"\"\n";
+        assert_eq!(asserts(prompt), ">>> inc(1)\n2\n>>> inc(\n...   5)\n6\n");
+        let stated = stated(prompt);
+        assert_eq!((stated.entry.as_deref(), stated.language), (Some("inc"), Some(Language::Python)));
+        assert_eq!(wanted(&stated.checks, None).names, ["inc"]);
+    }
+
+    #[test]
+    fn given_helpers_are_told_from_the_open_function() {
+        let prompt = "import math\n\ndef poly(x):\n    return x\n\ndef zero(x):\n    \"\"\"\n    >>> zero(1)\n    0\n    \"\"\"\n";
+        let stated = stated(prompt);
+        assert_eq!(stated.entry.as_deref(), Some("zero"));
+        assert_eq!(stated.helpers, "import math\n\ndef poly(x):\n    return x\n");
+    }
+
+    #[test]
+    fn examples_in_words_become_asserts() {
+        assert_eq!(
+            asserts("Write `rev`.\n- rev(\"ab\") == \"ba\"\n- `rev([1])` -> `[1]`\n"),
+            "assert rev(\"ab\") == \"ba\"\nassert rev([1]) == [1]\n"
+        );
+    }
+
+    #[test]
+    fn sample_input_and_output_become_cases() {
+        let stated = stated(
+            "Read n numbers and print their sum.\n\nInput\nThe first line contains an integer n.\n\nExample\nInput:\n2\n3 4\nOutput:\n7\n",
+        );
+        let cases = vec![StdioCase { input: "2\n3 4\n".into(), output: "7\n".into() }];
+        assert_eq!(stated.checks, [Check::Stdio { cases, hidden: false }]);
+        assert!(wanted(&stated.checks, None).stdin);
+    }
+
+    #[test]
+    fn prose_is_no_check() {
+        assert_eq!(stated("I assert that this works. Write quicksort.").checks, []);
+        assert_eq!(stated("assert nothing at all here\nWrite a poem.").checks, []);
+        assert_eq!(stated("Input: a list of numbers. Output: the sorted list.").checks, []);
+    }
+
+    #[test]
+    fn languages_are_named_in_many_ways() {
+        let check = |prompt: &str, expected: Option<Language>| assert_eq!(language(prompt), expected, "{prompt}");
+        check("Write a Python function that adds", Some(Language::Python));
+        check("Reverse a list in Rust.", Some(Language::Rust));
+        check("Implement a stack in C++", Some(Language::Cpp));
+        check("a C program that prints 1", Some(Language::C));
+        check("Write it in Go, please", Some(Language::Go));
+        check("let it go in c major", None);
+        check("Write a bash script", Some(Language::Shell));
+        check("sort numbers with node.js", Some(Language::JavaScript));
+        check("Fix:\n```js\nlet x\n```", Some(Language::JavaScript));
+        check("add two numbers", None);
+    }
+
+    #[test]
+    fn names_are_those_the_candidate_must_define() {
+        let source = "from math import isclose\nassert isclose(f(1), 2.0)\nassert sorted(g(x) for x in [1]) == [\"h(1)\"]\nassert Stack().push(1) is None\n";
+        let checks = [Check::Asserts { source: source.into(), hidden: true }];
+        assert_eq!(wanted(&checks, None).names, ["f", "g", "Stack"]);
+    }
+
+    #[test]
+    fn tests_from_a_file_are_shown_and_hidden_ones_are_not() {
+        let shown = Check::Asserts { source: "assert f(9) == 3\n".into(), hidden: false };
+        let hidden = Check::Asserts { source: "assert f(4) == 2\n".into(), hidden: true };
+        assert_eq!(unshown(&[shown.clone(), hidden], "Write f."), Some("assert f(9) == 3".to_owned()));
+        assert_eq!(unshown(&[shown], "Write f.\nassert f(9) == 3"), None);
+    }
+}
