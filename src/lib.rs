@@ -5,6 +5,7 @@
 //! the map and the invariants; `tests/it/tidy.rs` holds them.
 
 pub mod cancel;
+pub mod dirs;
 pub mod error;
 pub mod event;
 pub mod task;

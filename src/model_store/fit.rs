@@ -174,31 +174,20 @@ pub fn plan(shape: &Shape, devices: &[Device], host_free_bytes: u64, wish: Wish)
         None => (0..=all).rev().collect(),
     };
     // Full offload is worth a smaller context; anything less than full is not worth more than q8_0 keys.
-    let mut best = None;
-    'search: for (index, &layers) in layer_counts.iter().enumerate() {
+    for &layers in &layer_counts {
         for &tokens in &contexts {
             for &kv in &kvs {
-                let candidate = shape.place(layers, tokens, kv, batch);
-                if candidate.device_bytes <= device_room.max(u64::from(layers == 0))
-                    && candidate.host_bytes <= host_room
-                {
-                    best = Some((index, candidate));
-                    break 'search;
+                let mut found = shape.place(layers, tokens, kv, batch);
+                if (layers == 0 || found.device_bytes <= device_room) && found.host_bytes <= host_room {
+                    found.given_up = given_up(&found, context, wish, all, devices.is_empty());
+                    return found;
                 }
             }
         }
     }
-    match best {
-        Some((_, mut found)) => {
-            found.given_up = given_up(&found, context, wish, all, devices.is_empty());
-            found
-        }
-        None => {
-            let smallest = *contexts.last().expect("invariant: there is at least one context length");
-            let kv = *kvs.last().expect("invariant: there is at least one type");
-            Plan { fits: false, ..shape.place(wish.gpu_layers.unwrap_or(0).min(all), smallest, kv, batch) }
-        }
-    }
+    let smallest = *contexts.last().expect("invariant: there is at least one context length");
+    let kv = *kvs.last().expect("invariant: there is at least one type");
+    Plan { fits: false, ..shape.place(wish.gpu_layers.unwrap_or(0).min(all), smallest, kv, batch) }
 }
 
 fn halvings(context: u32) -> Vec<u32> {

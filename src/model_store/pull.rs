@@ -74,11 +74,12 @@ pub fn select(repo: &str, files: &[RemoteFile], quant: Option<&str>) -> anyhow::
     }
     let offer: Vec<&str> = gguf.iter().map(|file| file.name.as_str()).collect();
     let error = UserError::new(Exit::NoModel, format!("{repo} has no safetensors and no single GGUF that fits"));
-    Err(match offer.is_empty() {
-        true => error.hint("pytorch_model.bin is not supported: it can run code when it is read"),
-        false => error.hint(format!("choose one with --quant; there are: {}", offer.join(", "))),
-    }
-    .into())
+    let hint = if offer.is_empty() {
+        "pytorch_model.bin is not supported: it can run code when it is read".to_owned()
+    } else {
+        format!("choose one with --quant; there are: {}", offer.join(", "))
+    };
+    Err(error.hint(hint).into())
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {

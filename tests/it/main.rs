@@ -1,5 +1,7 @@
 //! The one integration crate. Modules in reading order.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 mod engine;
 #[cfg(feature = "pull")]
 mod hub;

@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// Rooms from the ground up. A room may import rooms of a lower number only.
 const LEVELS: &[(u8, &[&str])] = &[
-    (0, &["cancel", "task"]),
+    (0, &["cancel", "dirs", "task"]),
     (1, &["error", "event"]),
     (2, &["config", "gguf", "prompt", "thinking", "sandbox", "repo_map"]),
     (3, &["engine", "gym", "reply", "workspace"]),
@@ -34,6 +34,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("tree_sitter", &["repo_map/"]),
     ("landlock", &["sandbox/"]),
     ("seccompiler", &["sandbox/"]),
+    ("directories", &["dirs.rs"]),
     ("ureq", &["model_store/"]),
     ("parquet", &["sft/data/"]),
     ("minijinja", &["prompt.rs", "prompt/"]),

@@ -128,14 +128,14 @@ pub fn read_config(folder: &Path) -> anyhow::Result<Config> {
     }
     let heads = u64::from(config.num_attention_heads);
     let sane = heads > 0
-        && config.hidden_size % heads == 0
+        && config.hidden_size.is_multiple_of(heads)
         && config.num_hidden_layers > 0
         && config.num_hidden_layers <= 1024
         && (1..=1 << 20).contains(&config.hidden_size)
         && (1..=1 << 22).contains(&config.intermediate_size)
         && (1..=VOCABULARY_MAX).contains(&config.vocab_size)
         && config.heads_kv() > 0
-        && heads % u64::from(config.heads_kv()) == 0;
+        && heads.is_multiple_of(u64::from(config.heads_kv()));
     if !sane {
         return Err(UserError::new(Exit::Error, format!("{}: its dimensions make no sense", path.display())).into());
     }
