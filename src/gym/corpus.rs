@@ -21,6 +21,8 @@ pub struct Corpus {
     /// Rows in a hundred that are cut and hinted, and that revise a failed attempt.
     pub hinted_percent: u64,
     pub revised_percent: u64,
+    /// Problems in a hundred that are asked without an example, where the words suffice.
+    pub bare_percent: u64,
 }
 
 impl Corpus {
@@ -41,6 +43,7 @@ impl Corpus {
             levels: (0..=LEVEL_MAX).collect(),
             hinted_percent: 10,
             revised_percent: 5,
+            bare_percent: 12,
         }
     }
 
@@ -51,6 +54,7 @@ impl Corpus {
             families: Family::JUDGED.iter().map(|&family| (family, 1)).collect(),
             hinted_percent: 0,
             revised_percent: 0,
+            bare_percent: 0,
             ..Self::training(seed)
         }
     }
@@ -75,7 +79,11 @@ impl Corpus {
             Kind::Whole
         };
         let id = format!("{}-{level}-{}-{index}", family.name(), self.seed);
-        let problem = draw(family, level, self.split, self.seed, index);
+        let mut problem = draw(family, level, self.split, self.seed, index);
+        let told = matches!(family, Family::Write | Family::Calc | Family::Plan);
+        if told && kind != Kind::Revised && dice.percent(self.bare_percent) {
+            problem = problem.unillustrated();
+        }
         Row::new(problem, Wanted { id, split: self.split, style: self.style, kind }, prompts, &mut dice)
     }
 

@@ -15,8 +15,8 @@ const REVISIONS_MAX: usize = 16;
 pub fn draw(level: u8, dice: &mut Dice) -> Option<Problem> {
     let (task, work) = match dice.below(8) {
         0..3 => sums(dice),
-        3..6 => revision(dice)?,
-        6 => tables(dice),
+        3..5 => revision(dice)?,
+        5..7 => tables(dice),
         _ => scan(dice),
     };
     Some(Problem {
@@ -55,7 +55,7 @@ fn revision(dice: &mut Dice) -> Option<(String, Vec<Line>)> {
 /// Products and quotients of small numbers and differences of any.
 fn tables(dice: &mut Dice) -> (String, Vec<Line>) {
     let mut work = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..5 {
         let (a, b) = (dice.between(2, 9), dice.between(2, 12));
         work.push(match dice.below(3) {
             0 => product_line(a, b),

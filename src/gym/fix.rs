@@ -49,7 +49,7 @@ fn wrong_step(level: u8, dice: &mut Dice) -> Option<Problem> {
     let text =
         format!("{}\n```python\n{broken}```\n{}", INTRODUCTIONS[intro], MEANT[meant].replace("{steps}", &steps.text));
     let worded = format!("fix:{intro}.{meant}.{}", steps.key);
-    Some(finish(level, &pipeline, worded, text, (shown, kept), Vec::new(), name, dice))
+    Some(finish(level, &pipeline, worded, &text, (shown, kept), Vec::new(), name, dice))
 }
 
 /// `n * a + b` and longer, with b wrong: run the function by hand up to b, then see what is missing.
@@ -86,7 +86,7 @@ fn wrong_constant(level: u8, dice: &mut Dice) -> Option<Problem> {
     let (intro, say) = (dice.below(INTRODUCTIONS.len()), dice.below(CONSTANT.len()));
     let text = format!("{}\n```python\n{}```\n{}", INTRODUCTIONS[intro], mistaken.code(&name), CONSTANT[say]);
     let worded = format!("fix:constant:{intro}.{say}");
-    Some(finish(level, &pipeline, worded, text, (shown, kept), work, name, dice))
+    Some(finish(level, &pipeline, worded, &text, (shown, kept), work, name, dice))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a problem, put together in one place for both kinds")]
@@ -94,7 +94,7 @@ fn finish(
     level: u8,
     pipeline: &Pipeline,
     wording: String,
-    text: String,
+    text: &str,
     (shown, kept): (Vec<Case>, Vec<Case>),
     work: Vec<Line>,
     name: String,

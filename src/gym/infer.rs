@@ -161,8 +161,7 @@ fn puzzle(level: u8, dice: &mut Dice) -> Puzzle {
     match (level, dice.below(3)) {
         (0, _) => shift(9, dice),
         (1, 0 | 1) => shift(60, dice),
-        (1, _) => scale(dice),
-        (2, 0) => scale(dice),
+        (1, _) | (2, 0) => scale(dice),
         (2, 1) => shift_list(dice),
         (2, _) => limit(3, dice),
         (3, 0 | 1) => affine(1, dice),

@@ -120,6 +120,19 @@ pub struct Problem {
     pub attempt: Option<Attempt>,
 }
 
+impl Problem {
+    /// The same problem without examples in its task: as people often ask. Not for problems whose examples
+    /// say what is wanted.
+    #[must_use]
+    pub fn unillustrated(mut self) -> Self {
+        for example in &self.visible {
+            self.task = self.task.replace(&format!("\n{example}"), "");
+        }
+        self.visible.clear();
+        self
+    }
+}
+
 /// Draws the problem that `seed` and `index` name, in the wanted split.
 ///
 /// # Panics

@@ -19,6 +19,9 @@ pub enum Param {
     Letter,
 }
 
+/// A dict's entries in order.
+type Entries = Vec<(String, i64)>;
+
 /// What a step does, by the types it joins. The second argument is the constant.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
@@ -32,7 +35,7 @@ pub enum Run {
     WordsWords(fn(Vec<String>, i64) -> Vec<String>),
     WordsInts(fn(&[String]) -> Vec<i64>),
     WordsStr(fn(&[String]) -> String),
-    DictDict(fn(Vec<(String, i64)>, i64) -> Vec<(String, i64)>),
+    DictDict(fn(Entries, i64) -> Entries),
     DictWords(fn(&[(String, i64)]) -> Vec<String>),
     DictInts(fn(&[(String, i64)]) -> Vec<i64>),
     DictInt(fn(&[(String, i64)]) -> i64),

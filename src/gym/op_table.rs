@@ -393,14 +393,14 @@ pub static OPS: &[OpKind] = &[
     op(
         "uppers",
         Param::None,
-        Run::WordsWords(|ws, _| each(ws, |w| w.to_ascii_uppercase())),
+        Run::WordsWords(|ws, _| each(&ws, str::to_ascii_uppercase)),
         "[w.upper() for w in ws]",
         &["make each word upper case", "uppercase every word", "turn the words into capitals"],
     ),
     op(
         "flip",
         Param::None,
-        Run::WordsWords(|ws, _| each(ws, |w| w.chars().rev().collect())),
+        Run::WordsWords(|ws, _| each(&ws, |w| w.chars().rev().collect())),
         "[w[::-1] for w in ws]",
         &["reverse each word", "write every word backwards", "turn each word around"],
     ),
@@ -528,7 +528,7 @@ fn map(xs: Vec<i64>, change: impl Fn(i64) -> i64) -> Vec<i64> {
     xs.into_iter().map(change).collect()
 }
 
-fn each(ws: Vec<String>, change: impl Fn(&str) -> String) -> Vec<String> {
+fn each(ws: &[String], change: impl Fn(&str) -> String) -> Vec<String> {
     ws.iter().map(|w| change(w)).collect()
 }
 

@@ -103,8 +103,10 @@ impl Row {
         let (messages, reply) = match (kind, &problem.attempt) {
             (Kind::Revised, Some(attempt)) => {
                 let (why, feedback) = feedback(attempt, &problem.entry);
+                // A crash is mended where it is; a wrong answer is thought about again.
+                let reply = if why == Revision::Crash { fenced(&problem.reference) } else { whole };
                 let revise = ReviseContext { feedback: &feedback, code: &attempt.code, language: Some(PYTHON) };
-                (conversation::revision(prompts, task, why, revise)?, vec![part(fenced(&problem.reference))])
+                (conversation::revision(prompts, task, why, revise)?, vec![part(reply)])
             }
             (Kind::Hinted, _) if problem.family != Family::Drill => {
                 let hint = prompts.render("hint_code", HintContext { language: PYTHON })?;

@@ -21,7 +21,7 @@ impl Line {
 
 /// The lines as the model writes them, each ended by a line break.
 pub fn text(lines: &[Line]) -> String {
-    lines.iter().map(|line| format!("{}\n", line.text)).collect()
+    lines.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect()
 }
 
 /// How often a skill was called for and how often the line was right.

@@ -67,9 +67,10 @@ pub struct Worded {
     pub key: String,
 }
 
-/// A function name.
+/// A function name: one of the list, or two of it joined, so that names are read rather than known.
 pub fn name(dice: &mut Dice) -> String {
-    (*dice.pick(NAMES)).to_owned()
+    let one = *dice.pick(NAMES);
+    if dice.percent(80) { one.to_owned() } else { format!("{one}_{}", dice.pick(NAMES)) }
 }
 
 /// Asks for a pipeline; `named` says which step's constant is called by a name instead ("k").

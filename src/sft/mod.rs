@@ -5,7 +5,6 @@
 //!
 //! Not for: inference; the engine does that.
 
-pub mod pack;
 pub mod sample;
 pub mod tokenizer;
 

@@ -1,7 +1,7 @@
 //! Rows of data → training sequences. Reads rows from `gym` and plain `{"messages": […]}` rows, renders
 //! them with the one chat renderer, tokenises segment by segment as inference does, and marks what is learnt.
 //!
-//! Not for: other published row shapes (`data` turns those into messages), packing (`pack`).
+//! Not for: other published row shapes (`data` turns those into messages), packing (`train`).
 
 use std::io::BufRead;
 

@@ -1,6 +1,6 @@
 //! `z1 sft gym`: writes generated problems, with their trajectories and tests, as JSONL rows.
 
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
