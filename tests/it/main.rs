@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
 mod engine;
+mod gguf;
 #[cfg(feature = "pull")]
 mod hub;
 mod tidy;
