@@ -1,15 +1,116 @@
 //! `z1 apply`: turns a reply into a plan against a project, and with --write applies it.
 
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use crate::dirs::Dirs;
 use crate::error::{Exit, UserError};
+use crate::reply::edits;
+use crate::reply::paths::Known;
+use crate::workspace::journal::Journal;
+use crate::workspace::plan::{self, Plan, Rules};
+use crate::workspace::tree::Tree;
+
+/// A reply larger than this is not one.
+const REPLY_BYTES_MAX: u64 = 16 << 20;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(
+    after_help = "Examples:\n  z1 apply reply.md                     show the plan as JSON\n  z1 apply --diff reply.md              show it as a diff\n  z1 apply --write --root ~/proj < reply.md\n\nExit code 0: the plan holds; 3: something was refused (nothing is written)."
+)]
+pub struct Args {
+    /// The reply's text; standard input where it is left out or `-`
+    pub reply: Option<PathBuf>,
+    /// The project's folder
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub root: PathBuf,
+    /// Write the change, as one step that `z1 undo` takes back
+    #[arg(long)]
+    pub write: bool,
+    /// Print the plan as JSON (the default)
+    #[arg(long)]
+    pub json: bool,
+    /// Print a unified diff instead of JSON
+    #[arg(long, conflicts_with = "json")]
+    pub diff: bool,
+    /// The reply is known to be whole: an open fence at its end was only forgotten
+    #[arg(long)]
+    pub complete: bool,
+    /// Let a whole-file block drop most of a large file
+    #[arg(long)]
+    pub allow_shrink: bool,
+    /// Refuse a change that brings in syntax errors (otherwise they are listed under `warnings`)
+    #[arg(long)]
+    pub check_syntax: bool,
+}
 
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Until the room behind it is furnished, always.
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    Err(UserError::new(Exit::Error, "`z1 apply` is not there yet").into())
+/// Where the reply or the project cannot be read, or the change cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let reply = read_reply(args)?;
+    let tree = Tree::open(&args.root)?;
+    let listing = tree.listing();
+    let reading = edits::read(&reply, &Known::new(listing.paths));
+    let before = tree.before(&plan::paths_needed(&reading.edits));
+    let rules =
+        Rules { reply_is_complete: args.complete, may_shrink: args.allow_shrink, check_syntax: args.check_syntax };
+    let plan = plan::plan(&before, &reading, rules);
+    let step = if args.write && plan.holds() {
+        Some(Journal::new(&Dirs::find().state, &tree).apply(&plan, "z1 apply")?.number)
+    } else {
+        None
+    };
+    print(args, &plan, step)?;
+    Ok(if plan.holds() { Exit::Success } else { Exit::VerificationFailed })
+}
+
+fn read_reply(args: &Args) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    match args.reply.as_deref().filter(|path| path.as_os_str() != "-") {
+        None => {
+            std::io::stdin().lock().take(REPLY_BYTES_MAX + 1).read_to_end(&mut bytes).context("cannot read stdin")?
+        }
+        Some(path) => std::fs::File::open(path)
+            .and_then(|file| file.take(REPLY_BYTES_MAX + 1).read_to_end(&mut bytes))
+            .map_err(|problem| UserError::usage(format!("cannot read {}: {problem}", path.display())))?,
+    };
+    if bytes.len() as u64 > REPLY_BYTES_MAX {
+        return Err(UserError::usage(format!("the reply is larger than {} MiB", REPLY_BYTES_MAX >> 20)).into());
+    }
+    String::from_utf8(bytes).map_err(|_| UserError::usage("the reply is not UTF-8 text").into())
+}
+
+fn print(args: &Args, plan: &Plan, step: Option<u64>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if args.diff {
+        out.write_all(plan.diff().as_bytes())?;
+        for refusal in &plan.refused {
+            eprintln!("refused (reply line {}): {}", refusal.reply_line, refusal.message);
+        }
+        return Ok(());
+    }
+    let files: Vec<_> = plan
+        .files
+        .iter()
+        .map(|file| {
+            let kind = match (&file.before, &file.after) {
+                _ if file.renamed_from.is_some() => "renamed",
+                (None, _) => "added",
+                (_, None) => "deleted",
+                _ => "modified",
+            };
+            json!({"path": file.path, "kind": kind, "renamed_from": file.renamed_from, "before": file.before,
+                   "after": file.after, "diff": file.diff()})
+        })
+        .collect();
+    let value = json!({"version": 1, "ok": plan.holds(), "written": step.is_some(), "step": step, "files": files,
+                       "refused": plan.refused, "warnings": plan.warnings, "notes": plan.notes});
+    writeln!(out, "{value}")?;
+    Ok(())
 }

@@ -1,15 +1,61 @@
 //! `z1 undo`: reverts the last accepted change.
 
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::dirs::Dirs;
 use crate::error::{Exit, UserError};
+use crate::workspace::diff;
+use crate::workspace::journal::{Journal, Step};
+use crate::workspace::tree::Tree;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The project's folder
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub root: PathBuf,
+    /// List the changes that can be undone, newest last, and change nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Show what would be undone, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
 
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Until the room behind it is furnished, always.
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    Err(UserError::new(Exit::Error, "`z1 undo` is not there yet").into())
+/// Where there is nothing to undo, or a file was edited since in the same place.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let tree = Tree::open(&args.root)?;
+    let journal = Journal::new(&Dirs::find().state, &tree);
+    let mut out = std::io::stdout().lock();
+    if args.list {
+        for step in journal.steps()? {
+            let paths: Vec<&str> = step.files.iter().map(|file| file.path.as_str()).collect();
+            writeln!(out, "{}\t{}\t{}", step.number, step.title, paths.join(" "))?;
+        }
+        return Ok(Exit::Success);
+    }
+    if args.dry_run {
+        let step = journal.last()?;
+        let step = step.ok_or_else(|| UserError::new(Exit::Error, "there is nothing to undo in this project"))?;
+        out.write_all(reverse_diff(&step).as_bytes())?;
+        return Ok(Exit::Success);
+    }
+    let step = journal.undo()?;
+    for file in &step.files {
+        let what = match (&file.before, &file.after) {
+            (None, _) => "removed",
+            (_, None) => "brought back",
+            _ => "restored",
+        };
+        writeln!(out, "{what} {}", file.path)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn reverse_diff(step: &Step) -> String {
+    step.files.iter().map(|f| diff::unified(&f.path, f.after.as_deref(), f.before.as_deref())).collect()
 }

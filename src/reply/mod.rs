@@ -1,15 +1,24 @@
 //! From a trajectory to a candidate: fences, whole files, SEARCH/REPLACE, or what is wrong with the format.
 //!
 //! [`fence`] finds code fences while the text still streams, [`program`] chooses the stand-alone program
-//! among them. A malformed reply is a value ([`FormatProblem`]), never an error: it becomes the next prompt.
+//! among them; [`edits`] reads changes to a project's files in every format that small models write, and
+//! [`elision`] knows text that stands for left-out code. A malformed reply is a value ([`FormatProblem`]), never an error: it becomes the next prompt.
 //!
 //! Not for: touching the disk; applying edits is the workspace's work.
 
 use serde::{Deserialize, Serialize};
 
+mod apply_patch;
+mod blocks;
+pub mod edits;
+pub mod elision;
 pub mod fence;
 mod names;
+pub mod paths;
 pub mod program;
+mod search_replace;
+mod tool_call;
+mod unified_diff;
 
 pub use fence::{Fence, FenceScanner};
 pub use program::{Wanted, program};

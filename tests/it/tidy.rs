@@ -12,13 +12,14 @@ const LEVELS: &[(u8, &[&str])] = &[
     (0, &["cancel", "dirs", "task"]),
     (1, &["error", "event"]),
     (2, &["config", "gguf", "prompt", "thinking", "sandbox", "repo_map"]),
-    (3, &["engine", "gym", "reply", "workspace"]),
-    (4, &["complexity", "verify"]),
-    (5, &["model_store"]),
-    (6, &["agent", "sft"]),
-    (7, &["eval", "host", "tui"]),
-    (8, &["cmd"]),
-    (9, &["cli"]),
+    (3, &["engine", "gym", "reply"]),
+    (4, &["workspace"]),
+    (5, &["complexity", "verify"]),
+    (6, &["model_store"]),
+    (7, &["agent", "sft"]),
+    (8, &["eval", "host", "tui"]),
+    (9, &["cmd"]),
+    (10, &["cli"]),
 ];
 
 /// Imports against the order, each with the reason why it stands.

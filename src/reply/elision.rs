@@ -1,0 +1,113 @@
+//! Lines that stand for code somebody left out: `# ... rest of the code ...`, `// existing code here`.
+//!
+//! Written into a file they would delete what they stand for, so an edit that brings one in is refused.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+static DOTTED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)(?:\.{3}|…).*\b(?:rest|existing|remaining|unchanged|previous|other|same|omitted|more|keep|your|as before|above|code|methods?|functions?)\b|\b(?:rest|existing|remaining|unchanged|previous|other|same|omitted|keep|code|methods?|functions?)\b.*(?:\.{3}|…)",
+    )
+    .expect("invariant: the elision pattern is valid")
+});
+static SAID: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?ix)^[\s(\[]*(?:
+          (?:the\s+)?(?:rest|remainder)\s+of\s+(?:the|your|this)\s+(?:\w+\s+){0,3}?(?:code|file|function|class|method|implementation|script|module|program|content|contents|methods|functions|tests|logic)\b.*
+        | (?:(?:all|the|your|other|previous|keep)\s+)*(?:existing|previous|remaining|unchanged|original)\s+(?:\w+\s+)?(?:code|methods|functions|implementation|content|imports|tests|logic|lines)(?:\s+(?:here|goes\s+here|unchanged|as\s+before|remains?.*|stays?.*|above|below))?
+        | .{0,60}\b(?:remains?|stays?|is|are|left)\s+(?:unchanged|the\s+same|as\s+(?:before|is))
+        | (?:unchanged|same\s+as\s+(?:before|above)|no\s+changes?(?:\s+(?:here|needed))?|omitted\s+for\s+brevity|code\s+omitted.*|snip)
+        )[\s).\]]*$",
+    )
+    .expect("invariant: the elision sentence pattern is valid")
+});
+
+/// Whether a line stands for left-out code.
+pub fn is_elision(line: &str) -> bool {
+    let Some(words) = comment_text(line) else { return is_bare_dots(line) };
+    matches!(words, "..." | "…")
+        || DOTTED.is_match(words) && words.split_whitespace().count() <= 14
+        || SAID.is_match(words)
+}
+
+/// Whether a line is nothing but an ellipsis (which in Python is also code).
+pub fn is_bare_dots(line: &str) -> bool {
+    matches!(line.trim(), "..." | "…" | "[...]" | "[…]" | "(...)")
+}
+
+/// The words of a line that is nothing but a comment.
+fn comment_text(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let inner = ["//", "#", "--", ";", "%"].iter().find_map(|mark| line.strip_prefix(mark));
+    let inner = inner.or_else(|| line.strip_prefix("/*").map(|rest| rest.strip_suffix("*/").unwrap_or(rest)));
+    let inner = inner.or_else(|| line.strip_prefix("{/*").and_then(|rest| rest.strip_suffix("*/}")));
+    let inner = inner.or_else(|| line.strip_prefix("<!--").map(|rest| rest.strip_suffix("-->").unwrap_or(rest)));
+    // `#[derive]`, `#!` and `#include` are code.
+    inner.filter(|text| !text.starts_with(['[', '!'])).map(|text| text.trim().trim_matches(['#', '/', '-', '*']).trim())
+}
+
+/// The elisions that `new` has and `old` has not: line numbers in `new` (from 1) with their text. A bare
+/// `...` counts only where it cannot be Python's.
+pub fn brought_in<'a>(old: &str, new: &'a str, python: bool) -> Vec<(u32, &'a str)> {
+    let had: std::collections::BTreeSet<&str> = old.lines().map(str::trim).collect();
+    new.lines()
+        .enumerate()
+        .filter(|(_, line)| is_elision(line) && !had.contains(line.trim()))
+        .filter(|(_, line)| !(python && is_bare_dots(line) && line.starts_with([' ', '\t'])))
+        .map(|(index, line)| (index as u32 + 1, line.trim()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_what_stands_for_left_out_code() {
+        for line in [
+            "# ... rest of the code ...",
+            "    // ... existing code ...",
+            "// rest of the file remains the same",
+            "/* ... */",
+            "# (rest unchanged)",
+            "// Rest of your code here",
+            "<!-- ... existing content ... -->",
+            "    # existing code here",
+            "# ... (other methods remain unchanged)",
+            "// The remaining functions are unchanged",
+            "...",
+            "# …",
+            "{/* ... rest of the component ... */}",
+            "# Rest of the existing code...",
+        ] {
+            assert!(is_elision(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn leaves_ordinary_comments_alone() {
+        for line in [
+            "# compute the rest of the division",
+            "// existing users keep their token",
+            "#[derive(Debug)]",
+            "x = [...]",
+            "# Wait for more...",
+            "# the same key twice is an error",
+            "// TODO: handle the rest",
+            "return ...",
+            "# Loading...",
+            "-- previous balance",
+        ] {
+            assert!(!is_elision(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn python_stubs_are_code() {
+        assert!(brought_in("", "class P:\n    ...\n", true).is_empty());
+        assert_eq!(brought_in("", "def f():\n...\n", true), vec![(2, "...")]);
+        assert!(brought_in("# ... rest of the code\n", "# ... rest of the code\n", true).is_empty());
+    }
+}

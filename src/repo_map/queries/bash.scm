@@ -1,0 +1,4 @@
+; Definitions
+(function_definition name: (word) @def.function)
+; References
+(command name: (command_name (word) @ref))

@@ -1,0 +1,17 @@
+; Definitions
+(class_declaration name: (identifier) @def.class)
+(function_declaration name: (identifier) @def.function)
+(generator_function_declaration name: (identifier) @def.function)
+(method_definition name: (property_identifier) @def.function)
+(variable_declarator name: (identifier) @def.function value: [(arrow_function) (function_expression)])
+(program (lexical_declaration (variable_declarator name: (identifier) @def.constant)))
+(program (export_statement (lexical_declaration (variable_declarator name: (identifier) @def.constant))))
+(assignment_expression left: (member_expression property: (property_identifier) @def.function)
+  right: [(arrow_function) (function_expression)])
+; References
+(call_expression function: [(identifier) @ref (member_expression property: (property_identifier) @ref)])
+(new_expression constructor: (identifier) @ref)
+(class_heritage (identifier) @ref)
+(import_specifier name: (identifier) @ref)
+(jsx_opening_element name: (identifier) @ref)
+(jsx_self_closing_element name: (identifier) @ref)

@@ -1,0 +1,20 @@
+; Definitions
+(class_declaration name: (type_identifier) @def.class)
+(abstract_class_declaration name: (type_identifier) @def.class)
+(interface_declaration name: (type_identifier) @def.interface)
+(type_alias_declaration name: (type_identifier) @def.class)
+(enum_declaration name: (identifier) @def.class)
+(function_declaration name: (identifier) @def.function)
+(function_signature name: (identifier) @def.function)
+(method_definition name: (property_identifier) @def.function)
+(method_signature name: (property_identifier) @def.function)
+(abstract_method_signature name: (property_identifier) @def.function)
+(variable_declarator name: (identifier) @def.function value: [(arrow_function) (function_expression)])
+(program (lexical_declaration (variable_declarator name: (identifier) @def.constant)))
+(program (export_statement (lexical_declaration (variable_declarator name: (identifier) @def.constant))))
+(internal_module name: (identifier) @def.module)
+; References
+(call_expression function: [(identifier) @ref (member_expression property: (property_identifier) @ref)])
+(new_expression constructor: (identifier) @ref)
+(type_identifier) @ref
+(import_specifier name: (identifier) @ref)

@@ -1,0 +1,116 @@
+//! Does a file parse? Counts what the grammar could not make sense of.
+//!
+//! Grammars have gaps, so the count is only ever compared with the count before a change.
+
+use std::time::{Duration, Instant};
+
+use super::grammar::Grammar;
+
+/// Larger files are not checked.
+const BYTES_MAX: usize = 1 << 20;
+/// A file that takes longer to parse counts as unchecked.
+const PARSE_MAX: Duration = Duration::from_secs(2);
+
+/// What the grammar stumbled over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// ERROR and MISSING nodes.
+    pub errors: u32,
+    pub first: Option<Place>,
+}
+
+/// One stumbling block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: u32,
+    pub what: String,
+}
+
+/// Parses a file by its path's grammar; nothing where there is none for it or it is too large.
+pub fn check(path: &str, text: &str) -> Option<Report> {
+    let grammar = Grammar::of_path(path)?;
+    let report = check_as(grammar, text)?;
+    // A header may be C or C++; whichever reads it better is right.
+    if grammar == Grammar::C && report.errors > 0 && path.ends_with(".h") {
+        let other = check_as(Grammar::Cpp, text)?;
+        return Some(if other.errors < report.errors { other } else { report });
+    }
+    Some(report)
+}
+
+fn check_as(grammar: Grammar, text: &str) -> Option<Report> {
+    if text.len() > BYTES_MAX {
+        return None;
+    }
+    let tree = match grammar {
+        // These grammars stumble over a lone `&` in JSX text; `|` is as good anywhere that `&` may stand.
+        Grammar::JavaScript | Grammar::Tsx => parse(grammar, &text.replace(" & ", " | "))?,
+        _ => parse(grammar, text)?,
+    };
+    let mut report = Report { errors: 0, first: None };
+    let mut pending = vec![tree.root_node()];
+    while let Some(node) = pending.pop() {
+        if node.is_error() || node.is_missing() {
+            report.errors += 1;
+            let place = Place { line: node.start_position().row as u32 + 1, what: describe(&node, text) };
+            if report.first.as_ref().is_none_or(|first| place.line < first.line) {
+                report.first = Some(place);
+            }
+        }
+        if node.has_error() {
+            let mut cursor = node.walk();
+            pending.extend(node.children(&mut cursor));
+        }
+    }
+    Some(report)
+}
+
+/// Parses within the time allowed.
+pub(super) fn parse(grammar: Grammar, text: &str) -> Option<tree_sitter::Tree> {
+    let until = Instant::now() + PARSE_MAX;
+    let mut in_time = |_: &tree_sitter::ParseState| {
+        if Instant::now() > until { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+    };
+    let options = tree_sitter::ParseOptions::new().progress_callback(&mut in_time);
+    let bytes = text.as_bytes();
+    let mut read = |at: usize, _: tree_sitter::Point| bytes.get(at..).unwrap_or(&[]);
+    grammar.parser().parse_with_options(&mut read, None, Some(options))
+}
+
+fn describe(node: &tree_sitter::Node<'_>, text: &str) -> String {
+    const SHOWN_CHARS: usize = 60;
+    if node.is_missing() {
+        return format!("missing `{}`", node.kind());
+    }
+    let line = text.lines().nth(node.start_position().row).unwrap_or("").trim();
+    let shown: String = line.chars().take(SHOWN_CHARS).collect();
+    format!("not understood: `{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn finds_what_does_not_parse() {
+        assert_eq!(check("a.py", "def f():\n    return 1\n").unwrap().errors, 0);
+        let broken = check("a.py", "x = 1\ndef f(:\n    return 1\n").unwrap();
+        assert!(broken.errors > 0);
+        assert_eq!(broken.first.unwrap().line, 2);
+        assert!(check("a.rs", "fn f() { let x = ; }").unwrap().errors > 0);
+        assert_eq!(check("a.h", "class A { public: int f(); };").unwrap().errors, 0);
+        assert_eq!(check("a.txt", "(((").map(|r| r.errors), None);
+        for (path, text) in [
+            ("a.tsx", "const A = () => <b>{x as any}</b>;"),
+            ("a.ts", "const x: number = <any>y;"),
+            ("a.jsx", "const A = () => <b>this & that</b>;"),
+            ("a.go", "package a\nfunc f() {}\n"),
+            ("a.java", "class A { void f() {} }"),
+            ("a.sh", "if true; then echo a; fi\n"),
+            ("a.cpp", "template <class T> T f(T x) { return x; }"),
+        ] {
+            assert_eq!(check(path, text).unwrap().errors, 0, "{path}");
+        }
+    }
+}
