@@ -5,6 +5,7 @@
 //!
 //! Not for: inference; the engine does that.
 
+pub mod data;
 pub mod sample;
 pub mod tokenizer;
 

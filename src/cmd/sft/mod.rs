@@ -4,6 +4,7 @@
 
 use crate::error::Exit;
 
+pub mod data;
 pub mod gym;
 pub mod tokenizer;
 pub mod train;
@@ -18,6 +19,8 @@ pub struct Args {
 /// What `z1 sft` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Turn published reasoning data into samples to train on: filter, choose, look
+    Data(data::Args),
     /// Write generated problems with their trajectories and tests
     Gym(gym::Args),
     /// Train a vocabulary on rows of data
@@ -32,6 +35,7 @@ pub enum Command {
 /// Whatever the subcommand could not do.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
+        Command::Data(args) => data::run(args),
         Command::Gym(args) => gym::run(args),
         Command::Tokenizer(args) => tokenizer::run(args),
         Command::Train(args) => train::run(args),
