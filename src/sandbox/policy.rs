@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::text;
 use crate::task::Tier;
 
 /// The work directory as the program sees it, in tiers F and B. (In tier L it is a directory under the
@@ -24,11 +25,29 @@ pub struct Policy {
     /// Files and folders of the workspace (relative) that the program can read but not change.
     pub protected: Vec<PathBuf>,
     pub net: Net,
-    /// The whole environment besides PATH, HOME, TMPDIR, LC_ALL and TZ, which the sandbox sets.
+    /// The whole environment besides PATH, HOME, TMPDIR, LC_ALL, TZ, NO_COLOR, CI and SOURCE_DATE_EPOCH, which
+    /// the sandbox sets. What is named here wins over those.
     pub env: BTreeMap<OsString, OsString>,
     pub limits: Limits,
     /// Refuse to run behind weaker walls than these.
     pub min_tier: Tier,
+}
+
+impl Policy {
+    /// The strictest policy for this workspace: nothing readable but the system's toolchains, no network,
+    /// an empty environment, any tier that isolates.
+    pub const fn strict(workspace: Workspace, limits: Limits) -> Self {
+        Self {
+            ro: Vec::new(),
+            hide: Vec::new(),
+            workspace,
+            protected: Vec::new(),
+            net: Net::Off,
+            env: BTreeMap::new(),
+            limits,
+            min_tier: Tier::L,
+        }
+    }
 }
 
 /// Where the program works.
@@ -102,6 +121,19 @@ impl Limits {
         inodes_max: 512 << 10,
         ..Self::UNIT
     };
+}
+
+impl Request {
+    /// A request for one program in the work directory, with nothing on stdin, no channel, no results.
+    pub fn new<S: Into<OsString>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            cwd: PathBuf::new(),
+            stdin: Stdin::Null,
+            channel: false,
+            collect: Vec::new(),
+        }
+    }
 }
 
 /// One program to run.
@@ -191,19 +223,26 @@ pub struct Capture {
 impl Capture {
     /// The text for people and models: lossy UTF-8, escape sequences removed, the gap named.
     pub fn text(&self) -> String {
-        let mut text = String::from_utf8_lossy(&self.head).into_owned();
+        let mut shown = text::clean(&String::from_utf8_lossy(&self.head));
         let kept = (self.head.len() + self.tail.len()) as u64;
         if self.total_bytes > kept {
-            text.push_str(&format!("\n[… {} bytes left out …]\n", self.total_bytes - kept));
+            shown.push_str(&format!("\n[… {} bytes left out …]\n", self.total_bytes - kept));
         }
-        text.push_str(&String::from_utf8_lossy(&self.tail));
-        text
+        shown.push_str(&text::clean(&String::from_utf8_lossy(&self.tail)));
+        shown
+    }
+
+    /// Every byte of the stream, where nothing was left out.
+    pub fn complete(&self) -> Option<&[u8]> {
+        (self.total_bytes == self.head.len() as u64).then_some(self.head.as_slice())
     }
 }
 
 /// One change in the work directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// Relative to the work directory. Names that are not UTF-8 are written as arrays of bytes.
+    #[serde(with = "path_or_bytes")]
     pub path: PathBuf,
     pub kind: ChangeKind,
     pub bytes: u64,
@@ -226,4 +265,35 @@ pub struct Isolation {
     pub tier: Tier,
     /// What the tier consisted of here: `landlock-abi7`, `seccomp`, `userns`, `overlay`, `cgroup`, …
     pub features: Vec<String>,
+}
+
+/// Paths as strings where they are UTF-8 and as arrays of bytes where they are not: a program may give its
+/// files any name.
+mod path_or_bytes {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Name {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        match path.to_str() {
+            Some(text) => text.serialize(serializer),
+            None => path.as_os_str().as_bytes().serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Ok(match Name::deserialize(deserializer)? {
+            Name::Text(text) => PathBuf::from(text),
+            Name::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),
+        })
+    }
 }

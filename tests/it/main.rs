@@ -1,9 +1,9 @@
 //! The one integration crate. Modules in reading order.
-
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
 mod engine;
 mod gguf;
 #[cfg(feature = "pull")]
 mod hub;
+mod sandbox;
 mod tidy;

@@ -1,0 +1,161 @@
+//! What the tiers have in common: an enclosure is a keeper process, a socket to it, and a work directory
+//! that can be inspected from outside.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{MemfdFlags, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::ids::Ids;
+use super::seccomp::{Filters, Sockets};
+use super::step::{Built, Named};
+use super::target::Plugs;
+use super::tree::{self, Snapshot};
+use super::view;
+use crate::sandbox::wire::Order;
+use crate::sandbox::{Change, Net, Policy, Stdin};
+use crate::task::Tier;
+
+/// A trial that is being built: the order, and what was decided about it.
+pub(super) struct Site<'a> {
+    pub(super) order: &'a Order,
+    pub(super) filters: &'a Filters,
+    pub(super) ids: Ids,
+    pub(super) ro: Vec<PathBuf>,
+    pub(super) hide: Vec<PathBuf>,
+}
+
+impl<'a> Site<'a> {
+    pub(super) fn new(order: &'a Order, filters: &'a Filters) -> Built<Self> {
+        let ids = super::ids::choose(std::process::id())?;
+        let ro = view::canonical(&order.policy.ro, "readable")?;
+        Ok(Self { order, filters, ids, ro, hide: view::hidden(&order.policy.hide) })
+    }
+
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.order.policy
+    }
+
+    /// The program's environment: the sandbox's own variables, then the policy's, which win.
+    pub(super) fn environment(&self, home: &Path, temp: &Path, work: &Path) -> Vec<(OsString, OsString)> {
+        let own: [(&str, OsString); 9] = [
+            ("PATH", view::PATH.into()),
+            ("HOME", home.into()),
+            ("TMPDIR", temp.into()),
+            ("PWD", work.into()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TZ", "UTC".into()),
+            ("NO_COLOR", "1".into()),
+            ("CI", "1".into()),
+            ("SOURCE_DATE_EPOCH", "315532800".into()),
+        ];
+        let given = &self.policy().env;
+        let own = own.into_iter().map(|(name, value)| (OsString::from(name), value));
+        own.filter(|(name, _)| !given.contains_key(name))
+            .chain(given.iter().map(|(name, value)| (name.clone(), value.clone())))
+            .collect()
+    }
+
+    /// Which sockets the program may have in a network namespace of its own.
+    pub(super) const fn sockets(&self) -> Sockets {
+        match self.order.policy.net {
+            Net::Off => Sockets::Unix,
+            Net::Loopback => Sockets::Loopback,
+        }
+    }
+}
+
+/// Makes the program's stdin, stdout and stderr. `channel` becomes its descriptors 3 and 4.
+pub(super) fn plumb(stdin: &Stdin, channel: Option<(OwnedFd, OwnedFd)>) -> Built<(Plugs, [OwnedFd; 2])> {
+    let (stdout, stdout_plug) = output().step("make pipes")?;
+    let (stderr, stderr_plug) = output().step("make pipes")?;
+    let stdin = match stdin {
+        Stdin::Null => OwnedFd::from(File::open("/dev/null").step("open /dev/null")?),
+        Stdin::Bytes(bytes) => input(bytes).step("make input")?,
+    };
+    let plugs = Plugs { stdin, stdout: stdout_plug, stderr: stderr_plug, channel };
+    Ok((plugs, [stdout, stderr]))
+}
+
+/// A pipe whose reading end, and only that, never blocks.
+fn output() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
+    Ok((read, write))
+}
+
+/// A file in memory that holds the program's input: no writer has to feed it, no reader can block.
+fn input(bytes: &[u8]) -> std::io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create("input", MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(fd);
+    file.write_all(bytes)?;
+    // Opened anew and for reading only: the program cannot write to its own input.
+    Ok(File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)))?.into())
+}
+
+/// How the supervisor finds out what the program did to its work directory.
+pub(super) enum Work {
+    /// Compare the directory with a listing from before.
+    Listed { dir: OwnedFd, before: Snapshot },
+}
+
+impl Work {
+    pub(super) fn changes(&self) -> Vec<Change> {
+        match self {
+            Self::Listed { dir, before } => tree::diff(before, &tree::scan(dir)),
+        }
+    }
+
+    pub(super) fn read(&self, path: &Path) -> Option<Vec<u8>> {
+        match self {
+            Self::Listed { dir, .. } => tree::read_regular(dir, path),
+        }
+    }
+}
+
+/// A directory of the host that the trial uses and that goes with it.
+#[derive(Debug)]
+pub(super) struct Ground(pub(super) PathBuf);
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if !tree::remove(&self.0) {
+            tracing::warn!(path = %self.0.display(), "a sandbox folder could not be removed");
+        }
+    }
+}
+
+/// A running enclosure.
+pub(super) struct Enclosure {
+    pub(super) tier: Tier,
+    pub(super) live: Live,
+    /// Absent until the keeper has sent it, where only the keeper can make it.
+    pub(super) work: Option<Work>,
+    pub(super) work_dir: PathBuf,
+    pub(super) features: Vec<String>,
+    /// Removed when the enclosure is dropped.
+    pub(super) ground: Option<Ground>,
+}
+
+/// The part of an enclosure that is watched.
+pub(super) struct Live {
+    pub(super) keeper: libc::pid_t,
+    /// Whether killing the keeper kills everything (it is process 1 of a pid namespace).
+    pub(super) keeper_is_init: bool,
+    pub(super) socket: OwnedFd,
+    /// stdout and stderr.
+    pub(super) outputs: [OwnedFd; 2],
+    /// Where the disk limit is kept by looking (no size-limited file system).
+    pub(super) watch_disk: Option<PathBuf>,
+}
+
+/// The order's socket and the program's ends of the private channel.
+pub(super) struct Lines {
+    pub(super) client: UnixStream,
+    pub(super) channel: Option<(OwnedFd, OwnedFd)>,
+}

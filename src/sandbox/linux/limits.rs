@@ -1,0 +1,29 @@
+//! The limits that the kernel keeps by itself for each process.
+
+use super::step::{Built, Named};
+use super::sys;
+use crate::sandbox::Limits;
+
+/// Stack of one thread, in bytes: deep recursion is common in what models write.
+const STACK_BYTES_MAX: u64 = 64 << 20;
+const LOCKED_BYTES_MAX: u64 = 64 << 10;
+
+/// Sets every limit, soft and hard alike. `tasks` counts the user's processes and threads, these included.
+pub(super) fn enforce(limits: &Limits, tasks: u64) -> Built {
+    let cpu_seconds = limits.cpu.as_secs() + 1;
+    let values = [
+        (libc::RLIMIT_CPU, cpu_seconds, "limit processor time"),
+        // Not the address space: virtual machines reserve gigabytes that they never touch.
+        (libc::RLIMIT_DATA, limits.data_bytes_max, "limit private data"),
+        (libc::RLIMIT_FSIZE, limits.file_bytes_max, "limit file size"),
+        (libc::RLIMIT_NOFILE, limits.open_files_max.into(), "limit open files"),
+        (libc::RLIMIT_NPROC, tasks, "limit processes"),
+        (libc::RLIMIT_STACK, STACK_BYTES_MAX, "limit stack"),
+        (libc::RLIMIT_MEMLOCK, LOCKED_BYTES_MAX, "limit locked memory"),
+        (libc::RLIMIT_CORE, 0, "limit core dumps"),
+        (libc::RLIMIT_MSGQUEUE, 0, "limit message queues"),
+        (libc::RLIMIT_RTPRIO, 0, "limit real-time priority"),
+        (libc::RLIMIT_NICE, 0, "limit priority"),
+    ];
+    values.into_iter().try_for_each(|(resource, value, step)| sys::limit(resource, value).step(step))
+}
