@@ -13,8 +13,8 @@ use super::model::{TokenModel, Vocabulary};
 use super::scripted::{Script, ScriptedModel};
 use super::worker::Worker;
 use super::{
-    EVENTS_MAX, EngineError, EngineEvent, GenerateRequest, ModelInfo, REQUESTS_MAX, SessionId, SessionStats, Steer,
-    TokenId,
+    EVENTS_MAX, EngineError, EngineEvent, GenerateRequest, LoadOptions, ModelInfo, REQUESTS_MAX, SessionId,
+    SessionStats, Steer, TokenId,
 };
 use crate::cancel::Cancel;
 use crate::prompt::Rendered;
@@ -118,6 +118,27 @@ impl Engine {
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let thread = spawn(move || serve(Worker::new(model, for_thread), inbox));
         Self::from_parts(requests, info, shared, thread)
+    }
+
+    /// Loads a model with llama.cpp; blocks until it is loaded.
+    ///
+    /// `progress` is called on the engine's thread with fractions in 0..=1 while weights are read; `cancel`
+    /// gives up at the next one.
+    ///
+    /// # Errors
+    /// Every kind of file that is no usable model has its own words; so has a model that does not fit.
+    pub fn start_llama(
+        options: LoadOptions,
+        progress: impl FnMut(f32) + Send + 'static,
+        cancel: &Cancel,
+    ) -> Result<Self, EngineError> {
+        #[cfg(feature = "llama")]
+        return super::llama::start(options, progress, cancel);
+        #[cfg(not(feature = "llama"))]
+        {
+            let _ = (options, progress, cancel);
+            Err(EngineError::NotBuilt)
+        }
     }
 
     pub(super) fn from_parts(

@@ -14,7 +14,13 @@ mod candidate;
 mod decode;
 mod error;
 mod handle;
+#[cfg(feature = "llama")]
+mod llama;
+mod load;
 pub mod model;
+mod process;
+#[cfg(feature = "llama")]
+mod raw;
 mod sample;
 mod scripted;
 mod session;
@@ -29,6 +35,10 @@ use crate::task::{Part, ShiftReason, Trajectory};
 pub use crate::thinking::{TokenId, WindowSpec};
 pub use error::EngineError;
 pub use handle::{Engine, Generation};
+#[cfg(feature = "llama")]
+pub use llama::machine;
+pub use load::{Adapter, Gpu, KvType, LoadOptions, Machine, Offload, Plan, Shape, describe, fingerprint, plan};
+pub use process::{StderrGuard, memory_available_bytes, physical_threads, prepare_process};
 pub use scripted::{Answerer, Ask, Reply, Script, Tokens};
 
 /// Requests that may wait for the engine's thread.

@@ -52,7 +52,7 @@ pub enum Decoded {
 }
 
 /// A rule for what may come next. One instance follows one sequence.
-pub trait Constraint: Send {
+pub trait Constraint {
     /// Whether the token is allowed next. Cheap: used to check the unconstrained choice first.
     fn permits(&mut self, token: TokenId) -> bool;
 

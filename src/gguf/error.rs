@@ -28,6 +28,17 @@ impl GgufError {
         Self::Io { path: path.to_owned(), reason, missing }
     }
 
+    /// The file that it is about.
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotGguf { path, .. }
+            | Self::Version { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Truncated { path, .. } => path,
+        }
+    }
+
     /// What the user can do about it.
     pub const fn hint(&self) -> &'static str {
         match self {

@@ -248,7 +248,8 @@ impl Header<'_> {
         let tensors = (0..tensor_count).map(|_| self.tensor()).collect::<Result<Vec<_>, _>>()?;
         let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         names.sort_unstable();
-        if let Some([twice, _]) = names.array_windows().find(|[one, other]| one == other) {
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]).and_then(|pair| pair.first());
+        if let Some(twice) = twice {
             return Err(self.damaged(format!("the tensor `{twice}` is there twice")));
         }
         Ok((metadata, tensors))

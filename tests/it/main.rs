@@ -5,5 +5,7 @@ mod engine;
 mod gguf;
 #[cfg(feature = "pull")]
 mod hub;
+#[cfg(feature = "llama")]
+mod llama;
 mod sandbox;
 mod tidy;

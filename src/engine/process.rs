@@ -1,0 +1,120 @@
+//! What must be so in the whole process before a model is loaded: environment, stderr, memory and cores.
+//!
+//! Not for: the model itself.
+
+use std::fs::File;
+
+/// Settings that the libraries below llama.cpp read when they are loaded, before `main`.
+const ENVIRONMENT: [(&str, &str); 2] = [
+    // Without it OpenMP's threads spin while they wait: decoding becomes 9 to 28 times slower as soon as
+    // a sandboxed test runs beside it (measured).
+    ("OMP_WAIT_POLICY", "PASSIVE"),
+    // ggml would start a debugger to print a backtrace.
+    ("GGML_NO_BACKTRACE", "1"),
+];
+
+/// Makes sure that the process runs with the environment inference needs. To be called first in `main`.
+///
+/// OpenMP reads its settings when it is loaded, which for a linked library is before `main`: so the
+/// program replaces itself by itself, once, where a setting is missing. What the user has set is left
+/// alone. Where that is not possible the program goes on, only slower.
+pub fn prepare_process() {
+    #[cfg(all(feature = "llama", target_os = "linux"))]
+    {
+        use std::os::unix::process::CommandExt;
+        if ENVIRONMENT.iter().all(|(name, _)| std::env::var_os(name).is_some()) {
+            return;
+        }
+        let Ok(program) = std::env::current_exe() else { return };
+        let mut arguments = std::env::args_os();
+        let mut command = std::process::Command::new(program);
+        if let Some(name) = arguments.next() {
+            command.arg0(name);
+        }
+        let missing = ENVIRONMENT.iter().filter(|(name, _)| std::env::var_os(name).is_none());
+        let error = command.args(arguments).envs(missing.copied()).exec();
+        tracing::warn!(%error, "cannot set the environment for inference");
+    }
+    #[cfg(not(all(feature = "llama", target_os = "linux")))]
+    let _ = ENVIRONMENT;
+}
+
+/// Sends everything written to stderr to a file for as long as it lives: llama.cpp's assertions and the
+/// libraries below it write there, and a terminal interface would be torn apart.
+#[derive(Debug)]
+pub struct StderrGuard {
+    #[cfg(unix)]
+    before: std::os::fd::OwnedFd,
+}
+
+impl StderrGuard {
+    /// # Errors
+    /// Where the descriptor cannot be duplicated.
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "the standard library cannot put another file under descriptor 2")]
+    pub fn redirect(log: &File) -> std::io::Result<Self> {
+        use std::os::fd::{AsFd, AsRawFd};
+        let before = std::io::stderr().as_fd().try_clone_to_owned()?;
+        // SAFETY: both descriptors are open; descriptor 2 is not owned by any Rust value that closes it.
+        if unsafe { libc::dup2(log.as_raw_fd(), libc::STDERR_FILENO) } < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        Ok(Self { before })
+    }
+
+    /// Does nothing on this platform.
+    ///
+    /// # Errors
+    /// Never.
+    #[cfg(not(unix))]
+    pub fn redirect(_log: &File) -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+}
+
+#[cfg(unix)]
+impl Drop for StderrGuard {
+    #[expect(unsafe_code, reason = "the standard library cannot put another file under descriptor 2")]
+    fn drop(&mut self) {
+        use std::os::fd::AsRawFd;
+        // SAFETY: `before` is open and descriptor 2 is not owned by any Rust value that closes it.
+        unsafe { libc::dup2(self.before.as_raw_fd(), libc::STDERR_FILENO) };
+    }
+}
+
+/// Memory that can be taken without swapping: the system's figure, or what the control group leaves.
+/// Where neither is known, everything is taken to be free.
+pub fn memory_available_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let system = text.lines().find_map(|line| {
+        let kib = line.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim();
+        Some(kib.parse::<u64>().ok()? * 1024)
+    });
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let group = number("/sys/fs/cgroup/memory.max").map(|max| {
+        let used = number("/sys/fs/cgroup/memory.current").unwrap_or(0);
+        // Page cache counts as used there but gives way; a mapped model file is page cache.
+        let cache = std::fs::read_to_string("/sys/fs/cgroup/memory.stat")
+            .unwrap_or_default()
+            .lines()
+            .find_map(|line| line.strip_prefix("file ")?.trim().parse::<u64>().ok())
+            .unwrap_or(0);
+        max.saturating_sub(used.saturating_sub(cache))
+    });
+    system.into_iter().chain(group).min().unwrap_or(u64::MAX)
+}
+
+/// Physical cores that this process may use: hyper-threads share the units that matrix kernels need.
+pub fn physical_threads() -> u32 {
+    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut siblings: Vec<String> = (0..4096)
+        .map_while(|cpu| {
+            let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+            std::fs::read_to_string(path).ok()
+        })
+        .collect();
+    siblings.sort_unstable();
+    siblings.dedup();
+    let physical = if siblings.is_empty() { allowed } else { siblings.len() };
+    allowed.min(physical) as u32
+}
