@@ -8,11 +8,12 @@ small int, finite float, str, list) and otherwise an object with one tag:
     {"q": [..], "m": n} deque   {"r": [a, b, c]} range   {"D": text} Decimal   {"Q": [n, d]} Fraction
     {"T": [kind, numbers]} date, time, datetime, timedelta   {"v": [..], "k": ..} dict views
     {"h": id, "k": kind, "n": name, "x": [classes]} an object that stays where it is
-    {"b": id} an object of the receiver's coming back
+    {"b": id} an object of the receiver's coming back     {"B": name} a built-in type or pure function
 
 Subclasses of these types are sent as their base type: what an object does in `__eq__` stays behind.
 """
 
+import builtins
 import collections
 import datetime
 import decimal
@@ -74,6 +75,14 @@ def plain_str(text):
     return text if type(text) is str else str.__str__(text)
 
 
+_PURE = "abs all any ascii bin chr divmod hash hex len max min oct ord pow repr round sorted sum".split()
+_SHARED = {
+    name: value
+    for name, value in vars(builtins).items()
+    if name in _PURE or (isinstance(value, type) and name not in ("type", "super", "memoryview"))
+}
+_SHARED_NAMES = {id(value): name for name, value in _SHARED.items()}
+
 _DICTS = {
     "dict": dict,
     "OrderedDict": collections.OrderedDict,
@@ -106,6 +115,9 @@ class Codec:
         for base, encode in self._ENCODERS:
             if kind is base or issubclass(kind, base):
                 return encode(self, value, depth + 1)
+        shared = _SHARED_NAMES.get(id(value))
+        if shared is not None:
+            return {"B": shared}
         for name, view in _VIEWS.items():
             if kind is view:
                 return {"v": self._items(value, depth + 1), "k": name}
@@ -246,6 +258,7 @@ class Codec:
         "Q": lambda self, v, _: fractions.Fraction(int(v[0], 16), int(v[1], 16)),
         "T": _decode_date,
         "n": _decode_array,
+        "B": lambda self, v, _: _SHARED[v],
         "b": lambda self, v, _: self.exports[v],
         "h": lambda self, v, data: self.stand_in(data),
     }

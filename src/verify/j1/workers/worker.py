@@ -1,7 +1,6 @@
 """The worker: holds the candidate's code and answers calls. It knows no test and no expected value, so
 nothing in this process needs to be protected from the candidate. Follows `wire.py`."""
 
-import builtins
 import contextlib
 import functools
 import io
