@@ -112,7 +112,7 @@ struct Running {
     stream: UnixStream,
     cancel: Cancel,
     tier: Tier,
-    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    _permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
 }
 
 impl Sandbox {
@@ -188,6 +188,22 @@ impl Sandbox {
         Ok(Trial { channel, running })
     }
 
+    /// Starts one program with a private channel beside another that waits whenever this one works, so that
+    /// the two need one core. It takes no place of its own in the budget: waiting for a second one while
+    /// holding the first is how two pairs would wait for each other for ever.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub async fn open_beside(&self, policy: &Policy, mut request: Request, cancel: &Cancel) -> Result<Trial, Outcome> {
+        request.channel = true;
+        let (channel, plugs) = channel_pipes().map_err(|error| self.failed("make channel", &error))?;
+        let running = self
+            .start_trial(policy, request, cancel, &[plugs.0.as_fd(), plugs.1.as_fd()], None)
+            .await
+            .map_err(|outcome| *outcome)?;
+        Ok(Trial { channel, running })
+    }
+
     async fn begin(
         &self,
         policy: &Policy,
@@ -199,6 +215,17 @@ impl Sandbox {
             permits = self.permits(policy) => permits,
             () = cancel.cancelled() => return Err(Box::new(self.ended(End::Cancelled))),
         };
+        self.start_trial(policy, request, cancel, channel, Some(permits)).await
+    }
+
+    async fn start_trial(
+        &self,
+        policy: &Policy,
+        request: Request,
+        cancel: &Cancel,
+        channel: &[std::os::fd::BorrowedFd<'_>],
+        permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    ) -> Result<Running, Box<Outcome>> {
         let bytes = self.order(policy, request).await?;
         let (ours, theirs) = StdUnixStream::pair().map_err(|error| Box::new(self.failed("make sockets", &error)))?;
         let mut fds = vec![theirs.as_fd()];

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::{Limits, Policy, Workspace, toolchains};
+use crate::sandbox::{Limits, Policy, Workspace};
 use crate::task::{Language, Tier, Verdict};
 
 /// A file of the work directory: relative path, content, executable.
@@ -38,8 +38,49 @@ impl Setting {
 
 /// The tool for this language, or the verdict that there is none.
 pub(crate) fn of(language: Language) -> Result<Setting, Verdict> {
-    let tool = toolchains::find(language).ok_or_else(|| missing(language))?;
-    Ok(Setting { program: tool.program, ro: tool.ro, env: tool.env })
+    let names: &[&str] = match language {
+        Language::Python => &["python3", "python"],
+        Language::JavaScript | Language::TypeScript => &["node"],
+        Language::Rust => &["rustc"],
+        Language::C => &["cc", "gcc", "clang"],
+        Language::Cpp => &["c++", "g++", "clang++"],
+        Language::Go => &["go"],
+        Language::Java => &["java"],
+        Language::Shell => &["bash"],
+    };
+    let program = names.iter().find_map(|name| real_program(name)).ok_or_else(|| missing(language))?;
+    let ro = tool_root(&program).into_iter().collect();
+    Ok(Setting { program, ro, env: Vec::new() })
+}
+
+/// The program behind a name: the first in PATH that is not a version manager's shim (those read the home folder).
+pub(crate) fn real_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find_map(|file| {
+        let real = file.canonicalize().ok()?;
+        if real.file_name().is_some_and(|name| name == "rustup") {
+            return rustup_tool(name);
+        }
+        let is_shim = file.parent().is_some_and(|folder| folder.ends_with("shims"));
+        (real.is_file() && !is_shim).then_some(real)
+    });
+    found.or_else(|| ["/usr/bin", "/bin"].iter().map(|folder| Path::new(folder).join(name)).find(|file| file.is_file()))
+}
+
+/// The tool of rustup's default toolchain.
+fn rustup_tool(name: &str) -> Option<PathBuf> {
+    let home = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".rustup")))?;
+    let settings: toml::Table = std::fs::read_to_string(home.join("settings.toml")).ok()?.parse().ok()?;
+    let file = home.join("toolchains").join(settings.get("default_toolchain")?.as_str()?).join("bin").join(name);
+    file.is_file().then_some(file)
+}
+
+/// What a tool outside the system's folders needs to read: the folder above its `bin`.
+fn tool_root(program: &Path) -> Option<PathBuf> {
+    let root = program.parent()?.parent()?;
+    let of_system = ["/usr", "/", "/bin"].iter().any(|folder| root == Path::new(folder));
+    (!of_system).then(|| root.to_owned())
 }
 
 fn missing(language: Language) -> Verdict {

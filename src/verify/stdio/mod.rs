@@ -13,7 +13,7 @@ use crate::task::{Failure, FailureKind, Language, Report, StdioCase, Verdict};
 
 use super::{VerifyOptions, feedback, j1};
 pub(crate) use build::{Built, build};
-pub(crate) use recipe::{program as recipe_of, rust_tests};
+pub(crate) use recipe::rust_tests;
 
 /// After this many failed cases the rest is not run.
 const FAILURES_MAX: usize = 3;
