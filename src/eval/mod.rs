@@ -1,3 +1,9 @@
-//! Suites, the accuracy-against-thinking-tokens curve, reports and plots.
+//! Measuring models: the gym's held-out problems, the curve of accuracy against thinking, reports and plots.
 //!
-//! Not for: generating or judging by itself.
+//! Everything is judged by running code in the sandbox, never by comparing text. [`stats`] has the exact
+//! tests and intervals, [`gym`] the record of one problem and the report over many.
+//!
+//! Not for: deciding what a model should think or for how long (`complexity`, `thinking`).
+
+pub mod gym;
+pub mod stats;

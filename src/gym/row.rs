@@ -46,7 +46,7 @@ pub enum Kind {
 pub struct Part {
     pub text: String,
     pub learn: bool,
-    /// Keep only this fraction of the part's tokens (at least one).
+    /// Keep only this fraction of the part's tokens, from its beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<f32>,
 }

@@ -38,7 +38,7 @@ impl Sample {
         for part in &self.reply {
             let mut ids = tokenizer.encode(&part.text);
             if let Some(keep) = part.keep {
-                ids.truncate(((ids.len() as f32 * keep) as usize).max(1));
+                ids.truncate((ids.len() as f32 * keep) as usize);
             }
             push(&mut sequence, &ids, part.learn);
         }
