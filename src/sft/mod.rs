@@ -5,9 +5,12 @@
 //!
 //! Not for: inference; the engine does that.
 
+pub mod core;
 pub mod data;
 pub mod sample;
+pub mod tensor_file;
 pub mod tokenizer;
+pub mod train;
 
 /// One training sequence: a rendered and tokenised conversation, or any other run of tokens.
 ///

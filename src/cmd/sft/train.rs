@@ -1,15 +1,231 @@
 //! `z1 sft train`: trains a model from scratch, or fine-tunes one.
 
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::sft::core::model::Model;
+use crate::sft::train::checkpoint;
+use crate::sft::train::dataset::Dataset;
+use crate::sft::train::recipe::Recipe;
+use crate::sft::train::run::{self, End, Job, Progress, Resume};
+use crate::sft::{tensor_file, train};
+
+/// Steps between two lines where stderr is a file.
+const QUIET_STEPS: u64 = 20;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The recipe: a TOML file with [model], [data], [train], [lora]
+    recipe: PathBuf,
+    /// Folder for checkpoints, metrics and the final model
+    #[arg(long)]
+    out: PathBuf,
+    /// Go on with the newest checkpoint in the folder, exactly; start afresh where there is none
+    #[arg(long)]
+    resume: bool,
+    /// As --resume, and accept changed data, batch, seed or precision
+    #[arg(long)]
+    resume_changed: bool,
+    /// Override a value of the recipe, e.g. --set train.lr=1e-3
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// Start from this model (same as --set train.init=PATH)
+    #[arg(long, value_name = "PATH")]
+    init: Option<PathBuf>,
+    /// Number of optimiser steps
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Peak learning rate
+    #[arg(long)]
+    lr: Option<f64>,
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Threads; 0 is one for each core
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+impl Args {
+    fn overrides(&self) -> Vec<String> {
+        let mut all = self.set.clone();
+        let mut push = |key: &str, value: Option<String>| all.extend(value.map(|value| format!("train.{key}={value}")));
+        push("init", self.init.as_ref().map(|path| path.display().to_string()));
+        push("steps", self.steps.map(|value| value.to_string()));
+        push("lr", self.lr.map(|value| value.to_string()));
+        push("seed", self.seed.map(|value| value.to_string()));
+        push("threads", self.threads.map(|value| value.to_string()));
+        all
+    }
+
+    const fn resume(&self) -> Resume {
+        match (self.resume, self.resume_changed) {
+            (_, true) => Resume::Changed,
+            (true, false) => Resume::Exact,
+            (false, false) => Resume::No,
+        }
+    }
+}
 
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Until the room behind it is furnished, always.
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    Err(UserError::new(Exit::Error, "`z1 sft train` is not there yet").into())
+/// Whatever [`run::train`] could not do.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let recipe = Recipe::read(&args.recipe, &args.overrides())?;
+    let model = start_model(&recipe)?;
+    let data = read_data(&recipe.data.train)?;
+    let held_out = if recipe.data.held_out.is_empty() { None } else { Some(read_data(&recipe.data.held_out)?) };
+    std::fs::create_dir_all(&args.out)
+        .map_err(|why| UserError::new(Exit::Error, format!("cannot make the folder {}: {why}", args.out.display())))?;
+    let cancel = Cancel::new();
+    cancel_on_signals(&cancel)?;
+    let mut printer = Printer::default();
+    let summary = run::train(Job {
+        recipe: &recipe,
+        model,
+        data,
+        held_out,
+        folder: &args.out,
+        resume: args.resume(),
+        cancel: &cancel,
+        observe: &mut |progress| printer.show(progress),
+        probe: None,
+    })?;
+    printer.end_line();
+    draw(&args.out)?;
+    let loss = summary.last_loss.map_or(String::new(), |loss| format!(", loss {loss:.4}"));
+    let how = match summary.end {
+        End::Finished => "finished",
+        End::StoppedEarly => "stopped early: the held-out loss no longer falls",
+        End::Cancelled => "interrupted; --resume goes on",
+    };
+    eprintln!("{how} at step {}, {:.2} M tokens{loss}", summary.state.step, summary.state.tokens as f64 / 1e6);
+    Ok(if summary.end == End::Cancelled { Exit::Interrupted } else { Exit::Success })
+}
+
+fn start_model(recipe: &Recipe) -> anyhow::Result<Model> {
+    let seed = recipe.train.seed;
+    let base = match (&recipe.model, &recipe.train.init) {
+        (Some(config), _) => Model::init(config.clone(), seed),
+        (None, Some(path)) => load_model(path)?,
+        (None, None) => unreachable!("invariant: a checked recipe has a model or an init"),
+    };
+    Ok(match &recipe.lora {
+        Some(lora) => base.merged().with_lora(lora.clone(), seed),
+        None => base.merged(),
+    })
+}
+
+fn load_model(path: &Path) -> anyhow::Result<Model> {
+    checkpoint::load_model(tensor_file::read(path)?)?
+        .ok_or_else(|| UserError::new(Exit::Error, format!("{} is not a model of z1-sft", path.display())).into())
+}
+
+fn read_data(paths: &[PathBuf]) -> anyhow::Result<Dataset> {
+    let mut all = Dataset::default();
+    for path in paths {
+        let (set, notes) = Dataset::read(path)?;
+        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        all.extend(&set);
+    }
+    Ok(all)
+}
+
+/// Draws the run's picture beside its metrics.
+fn draw(folder: &Path) -> anyhow::Result<()> {
+    let records = train::metrics::read(&folder.join("metrics.jsonl"))?;
+    let Some(picture) = train::plot::svg(&records) else { return Ok(()) };
+    let path = folder.join("training.svg");
+    tensor_file::replace_file(&path, picture.len() as u64, |file| file.write_all(picture.as_bytes()))
+}
+
+/// Lets an interrupt or a termination end the run after its current step, with a checkpoint.
+fn cancel_on_signals(cancel: &Cancel) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let cancel = cancel.clone();
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            #[cfg(unix)]
+            {
+                use tokio::signal::unix::{SignalKind, signal};
+                let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            #[cfg(not(unix))]
+            let _ = tokio::signal::ctrl_c().await;
+            cancel.cancel();
+            // A second interrupt does not wait for the step.
+            let _ = tokio::signal::ctrl_c().await;
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        });
+    })?;
+    Ok(())
+}
+
+/// Shows progress on stderr: one line that changes on a terminal, a line now and then elsewhere.
+#[derive(Default)]
+struct Printer {
+    open_line: bool,
+}
+
+impl Printer {
+    fn show(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Started { summary } => summary.iter().for_each(|line| eprintln!("{line}")),
+            Progress::Step { record, steps, seconds_left } => {
+                let line = format!(
+                    "step {:>6}/{steps}  loss {:.4}  lr {:.2e}  |g| {:.2}  {:.0} tok/s  epoch {:.2}  {} left",
+                    record.step,
+                    record.loss,
+                    record.lr,
+                    record.gradient_norm,
+                    record.tokens_per_second,
+                    record.epoch,
+                    duration(*seconds_left)
+                );
+                if std::io::stderr().is_terminal() {
+                    eprint!("\r\x1b[K{line}");
+                    self.open_line = true;
+                } else if record.step.is_multiple_of(QUIET_STEPS) || record.step == *steps || record.step == 1 {
+                    eprintln!("{line}");
+                }
+            }
+            Progress::Evaluated { record, best } => {
+                self.end_line();
+                let part = |name: &str, value: Option<f64>| value.map_or(String::new(), |v| format!("  {name} {v:.4}"));
+                let loss = part("held-out loss", record.held_out_loss);
+                let pass = part("pass@1", record.pass_at_1);
+                eprintln!("step {:>6}{loss}{pass}{}", record.step, if *best { "  (best)" } else { "" });
+            }
+            Progress::Saved { path } => {
+                self.end_line();
+                eprintln!("saved {}", path.display());
+            }
+            Progress::Warning(text) => {
+                self.end_line();
+                eprintln!("warning: {text}");
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if std::mem::take(&mut self.open_line) {
+            eprintln!();
+        }
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match minutes {
+        0 => format!("{seconds:.0} s"),
+        1..=99 => format!("{minutes} min"),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
 }
