@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::sft::core::model::Model;
+use crate::sft::tokenizer::Tokenizer;
 use crate::sft::train::checkpoint;
 use crate::sft::train::dataset::Dataset;
 use crate::sft::train::recipe::Recipe;
@@ -76,10 +77,12 @@ impl Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let recipe = Recipe::read(&args.recipe, &args.overrides())?;
     let model = start_model(&recipe)?;
-    let data = read_data(&recipe.data.train)?;
-    let held_out = if recipe.data.held_out.is_empty() { None } else { Some(read_data(&recipe.data.held_out)?) };
     std::fs::create_dir_all(&args.out)
         .map_err(|why| UserError::new(Exit::Error, format!("cannot make the folder {}: {why}", args.out.display())))?;
+    let read = |paths: &[PathBuf]| read_data(paths, recipe.data.tokenizer.as_deref(), &args.out.join("cache"));
+    let data = read(&recipe.data.train)?;
+    let held_out = if recipe.data.held_out.is_empty() { None } else { Some(read(&recipe.data.held_out)?) };
+    check_tokenizer(&recipe, &model)?;
     let cancel = Cancel::new();
     cancel_on_signals(&cancel)?;
     let mut printer = Printer::default();
@@ -124,14 +127,32 @@ fn load_model(path: &Path) -> anyhow::Result<Model> {
         .ok_or_else(|| UserError::new(Exit::Error, format!("{} is not a model of z1-sft", path.display())).into())
 }
 
-fn read_data(paths: &[PathBuf]) -> anyhow::Result<Dataset> {
+fn read_data(paths: &[PathBuf], tokenizer: Option<&Path>, cache: &Path) -> anyhow::Result<Dataset> {
     let mut all = Dataset::default();
     for path in paths {
-        let (set, notes) = Dataset::read(path)?;
+        let (set, notes) = match tokenizer {
+            _ if Dataset::is_tokenised(path)? => Dataset::read(path)?,
+            Some(tokenizer) => Dataset::read_samples(path, tokenizer, cache)?,
+            None => {
+                let what = format!("{} holds words, and the recipe names no tokenizer", path.display());
+                return Err(UserError::usage(what).hint("set data.tokenizer=tokenizer.json").into());
+            }
+        };
         notes.iter().for_each(|note| eprintln!("note: {note}"));
         all.extend(&set);
     }
     Ok(all)
+}
+
+/// A tokenizer with more tokens than the model has rows is another model's.
+fn check_tokenizer(recipe: &Recipe, model: &Model) -> anyhow::Result<()> {
+    let Some(path) = &recipe.data.tokenizer else { return Ok(()) };
+    let (tokens, rows) = (Tokenizer::load(path)?.vocab_size(), model.config.vocab_size);
+    if tokens > rows {
+        let what = format!("{} has {tokens} tokens, the model only {rows}", path.display());
+        return Err(UserError::usage(what).hint("use the model's own tokenizer, or set model.vocab_size").into());
+    }
+    Ok(())
 }
 
 /// Draws the run's picture beside its metrics.

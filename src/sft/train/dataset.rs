@@ -13,12 +13,15 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Exit, UserError};
 use crate::sft::tensor_file::replace_file;
-use crate::sft::{PackedRow, Sequence};
+use crate::sft::tokenizer::Tokenizer;
+use crate::sft::{PackedRow, Sequence, sample};
 
 /// First bytes of the binary file: a name and a version.
 const MAGIC: &[u8; 8] = b"z1seq\x00\x00\x01";
 /// Set in a stored token where the loss is taken on it.
 const LEARN: u32 = 1 << 31;
+/// A first line longer than this, in bytes, is taken for words.
+const FIRST_LINE_MAX: u64 = 1 << 24;
 /// Bad rows that are named; more are only counted.
 const NAMED_MAX: usize = 5;
 
@@ -176,6 +179,58 @@ impl Dataset {
         Self::read_lines(path, BufReader::new(File::open(path)?))
     }
 
+    /// Reads samples through a tokenizer and keeps the result in `cache`, under a name made of what both
+    /// files hold: the second run finds it, and a change of either is never missed.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or holds no sample.
+    pub fn read_samples(path: &Path, tokenizer: &Path, cache: &Path) -> anyhow::Result<(Self, Notes)> {
+        let kept = cache.join(format!("{}.seq", content_name(&[path, tokenizer])?));
+        if kept.exists()
+            && let Ok((set, notes)) = Self::read(&kept)
+        {
+            return Ok((set, notes));
+        }
+        let tokenizer = Tokenizer::load(tokenizer)?;
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let loaded = sample::load(BufReader::with_capacity(1 << 20, file), &tokenizer, usize::MAX)?;
+        let mut set = Self::default();
+        loaded.sequences.iter().for_each(|sequence| set.push(sequence));
+        let named: Vec<String> =
+            loaded.bad.iter().take(NAMED_MAX).map(|(line, why)| format!("line {line}: {why}")).collect();
+        let mut notes = Notes::new();
+        if loaded.bad_rows > 0 {
+            notes.push(format!("{}: left out {} bad rows ({})", path.display(), loaded.bad_rows, named.join("; ")));
+        }
+        if set.is_empty() {
+            let what = format!("{} holds no sample", path.display());
+            return Err(UserError::new(Exit::Error, what).hint(notes.join("; ")).into());
+        }
+        set.write(&kept)?;
+        Ok((set, notes))
+    }
+
+    /// Whether a file holds tokens already (a `.seq` file or rows with `ids`) rather than words.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn is_tokenised(path: &Path) -> anyhow::Result<bool> {
+        let file = File::open(path).map_err(|why| {
+            UserError::new(Exit::Error, format!("cannot read the data {}: {why}", path.display()))
+                .hint("data.train and data.held_out are relative to the working directory")
+        })?;
+        let mut first = Vec::new();
+        let mut reader = BufReader::new(file).take(FIRST_LINE_MAX);
+        while first.trim_ascii().is_empty() {
+            first.clear();
+            if reader.read_until(b'\n', &mut first).with_context(|| format!("cannot read {}", path.display()))? == 0 {
+                break;
+            }
+        }
+        let row = serde_json::from_slice::<serde_json::Value>(&first);
+        Ok(first.starts_with(MAGIC) || row.is_ok_and(|row| row.get("ids").is_some()))
+    }
+
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (count, rest) = bytes.split_first_chunk::<8>()?;
         let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
@@ -224,6 +279,16 @@ impl Dataset {
         }
         Ok((set, notes))
     }
+}
+
+/// A short name made of the content of some files.
+fn content_name(paths: &[&Path]) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    for path in paths {
+        let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        std::io::copy(&mut file, &mut hash).with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
