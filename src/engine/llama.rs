@@ -160,7 +160,8 @@ fn load(options: &LoadOptions, mut progress: impl FnMut(f32), cancel: &Cancel) -
         progress(fraction);
         !cancel.is_cancelled()
     };
-    let model = raw::load_model(&options.path, plan.gpu_layers, plan.repack, &mut report);
+    let wish = raw::Wish { gpu_layers: plan.gpu_layers, repack: plan.repack, vocabulary_only: false };
+    let model = raw::load_model(&options.path, wish, &mut report);
     if cancel.is_cancelled() {
         return Err(EngineError::LoadCancelled);
     }
@@ -181,6 +182,20 @@ fn load(options: &LoadOptions, mut progress: impl FnMut(f32), cancel: &Cancel) -
     };
     let vocabulary = Arc::new(LlamaVocabulary::new(model, &gguf.metadata));
     Ok(Loaded { vocabulary, info, plan, adapter })
+}
+
+/// Loads nothing but a model's vocabulary.
+pub(super) fn load_vocabulary(path: &Path) -> Result<Arc<dyn Vocabulary>, EngineError> {
+    let gguf = Gguf::open(path)?;
+    backend();
+    raw::clear_log_lines();
+    let wish = raw::Wish { gpu_layers: 0, repack: false, vocabulary_only: true };
+    let model = raw::load_model(path, wish, &mut |_| true).ok_or_else(|| EngineError::Load {
+        path: path.to_owned(),
+        reason: raw::first_error_line().unwrap_or_else(|| "llama.cpp cannot load it".to_owned()),
+        hint: "the file must hold a vocabulary".to_owned(),
+    })?;
+    Ok(Arc::new(LlamaVocabulary::new(model, &gguf.metadata)))
 }
 
 /// The model's vocabulary. What is a control token is read from the file, not from llama.cpp, which

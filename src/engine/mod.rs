@@ -24,6 +24,7 @@ mod raw;
 mod sample;
 mod scripted;
 mod session;
+mod vocabulary;
 mod worker;
 
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ pub use llama::machine;
 pub use load::{Adapter, Gpu, KvType, LoadOptions, Machine, Offload, Plan, Shape, describe, fingerprint, plan};
 pub use process::{StderrGuard, memory_available_bytes, physical_threads, prepare_process};
 pub use scripted::{Answerer, Ask, Reply, Script, Tokens};
+pub use vocabulary::{vocabulary_of_json, vocabulary_of_model};
 
 /// Requests that may wait for the engine's thread.
 pub const REQUESTS_MAX: usize = 16;

@@ -33,19 +33,23 @@ const _: () = assert!(align_of::<LlamaContextParams>() == align_of::<sys::llama_
 /// Asked while a model is loaded; `false` gives up.
 pub(super) type Progress<'a> = dyn FnMut(f32) -> bool + 'a;
 
+/// What of a model is loaded, and where to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub(super) gpu_layers: u32,
+    pub(super) repack: bool,
+    pub(super) vocabulary_only: bool,
+}
+
 /// Loads a model. `None` where llama.cpp refuses or `progress` gave up; [`first_error_line`] has the reason.
-pub(super) fn load_model(
-    path: &Path,
-    gpu_layers: u32,
-    repack: bool,
-    progress: &mut Progress<'_>,
-) -> Option<LlamaModel> {
+pub(super) fn load_model(path: &Path, wish: Wish, progress: &mut Progress<'_>) -> Option<LlamaModel> {
     let path = CString::new(path.to_str()?).ok()?;
     let mut progress = progress;
     // SAFETY: the function only fills in a struct.
     let mut params = unsafe { sys::llama_model_default_params() };
-    params.n_gpu_layers = gpu_layers as i32;
-    params.use_extra_bufts = repack;
+    params.n_gpu_layers = wish.gpu_layers as i32;
+    params.use_extra_bufts = wish.repack;
+    params.vocab_only = wish.vocabulary_only;
     params.progress_callback = Some(on_progress);
     params.progress_callback_user_data = (&raw mut progress).cast::<c_void>();
     // SAFETY: the path is a C string and `progress` outlives the call, which is the only user of it.

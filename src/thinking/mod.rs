@@ -7,12 +7,14 @@
 //! Not for: doing IO, sampling, or knowing which model speaks.
 
 mod loops;
+mod replay;
 mod utf8;
 mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use loops::LoopDetector;
+pub use replay::{RecordedPiece, ReplayEvent, Said, replay};
 pub use utf8::TextStream;
 pub use window::{Counts, Phase, Step, Window};
 

@@ -9,3 +9,4 @@ mod hub;
 mod llama;
 mod sandbox;
 mod tidy;
+mod tokenize;
