@@ -7,6 +7,7 @@
 
 pub mod core;
 pub mod data;
+pub mod export;
 pub mod sample;
 pub mod tensor_file;
 pub mod tokenizer;

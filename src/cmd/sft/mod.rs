@@ -5,7 +5,9 @@
 use crate::error::Exit;
 
 pub mod data;
+pub mod export;
 pub mod gym;
+pub mod plot;
 pub mod tokenizer;
 pub mod train;
 
@@ -21,8 +23,12 @@ pub struct Args {
 pub enum Command {
     /// Turn published reasoning data into samples to train on: filter, choose, look
     Data(data::Args),
+    /// Write a trained model as GGUF, as a Hugging Face folder, or as an adapter
+    Export(export::Args),
     /// Write generated problems with their trajectories and tests
     Gym(gym::Args),
+    /// Draw the course of a run
+    Plot(plot::Args),
     /// Train a vocabulary on rows of data
     Tokenizer(tokenizer::Args),
     /// Train a model from scratch, or fine-tune one (full or LoRA)
@@ -36,7 +42,9 @@ pub enum Command {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Data(args) => data::run(args),
+        Command::Export(args) => export::run(args),
         Command::Gym(args) => gym::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Tokenizer(args) => tokenizer::run(args),
         Command::Train(args) => train::run(args),
     }

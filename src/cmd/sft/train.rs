@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::sft::core::model::Model;
+use crate::sft::export::load;
 use crate::sft::tokenizer::Tokenizer;
-use crate::sft::train::checkpoint;
 use crate::sft::train::dataset::Dataset;
 use crate::sft::train::recipe::Recipe;
 use crate::sft::train::run::{self, End, Job, Progress, Resume};
@@ -113,18 +113,13 @@ fn start_model(recipe: &Recipe) -> anyhow::Result<Model> {
     let seed = recipe.train.seed;
     let base = match (&recipe.model, &recipe.train.init) {
         (Some(config), _) => Model::init(config.clone(), seed),
-        (None, Some(path)) => load_model(path)?,
+        (None, Some(path)) => load::load(path)?,
         (None, None) => unreachable!("invariant: a checked recipe has a model or an init"),
     };
     Ok(match &recipe.lora {
         Some(lora) => base.merged().with_lora(lora.clone(), seed),
         None => base.merged(),
     })
-}
-
-fn load_model(path: &Path) -> anyhow::Result<Model> {
-    checkpoint::load_model(tensor_file::read(path)?)?
-        .ok_or_else(|| UserError::new(Exit::Error, format!("{} is not a model of z1-sft", path.display())).into())
 }
 
 fn read_data(paths: &[PathBuf], tokenizer: Option<&Path>, cache: &Path) -> anyhow::Result<Dataset> {
