@@ -1,6 +1,91 @@
 //! The loop that joins the rooms: classify, think, extract, verify, revise. The only place that loops back.
 //!
+//! An [`Agent`] holds what lasts over tasks (engine, judge, prompts); a [`Line`] is one task's connection to
+//! the outside: events up, commands down, the transcript. `run.rs` is the loop itself and fits on a screen.
+//!
 //! Not for: rendering to a terminal or knowing llama.cpp.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::UserError;
+use crate::prompt::{ChatTemplate, Message, Profile, Prompts, Rendered, render_chatml};
+use crate::task::{Outcome, Task};
+
 pub mod checks;
+mod choice;
 mod examples;
+mod judge;
+mod line;
+mod plan;
+mod revise;
+mod round;
+mod run;
+mod settings;
+pub mod transcript;
+
+pub use judge::{BoxFuture, Judge, NoJudge, Walls};
+pub use line::Line;
+pub use plan::Plan;
+pub use settings::Settings;
+pub use transcript::Transcript;
+
+/// What lasts over tasks.
+pub struct Agent {
+    pub engine: Engine,
+    pub judge: Arc<dyn Judge>,
+    pub prompts: Prompts,
+    /// The model's own chat format; ChatML where the model brings none.
+    pub template: Option<ChatTemplate>,
+    pub settings: Settings,
+}
+
+impl Agent {
+    /// Puts the parts together: the model's name chooses the prompts, its file the chat format.
+    /// `overrides` is the folder whose prompt files replace the built-in ones.
+    ///
+    /// # Errors
+    /// A prompt file or a chat template that cannot be used.
+    pub fn new(
+        engine: Engine,
+        judge: Arc<dyn Judge>,
+        overrides: Option<&Path>,
+        settings: Settings,
+    ) -> Result<Self, UserError> {
+        let info = engine.info();
+        let prompts = Prompts::load(Profile::for_model(&info.name), overrides).map_err(|problem| {
+            UserError::usage(problem.to_string()).hint("mend or remove the file in the prompts folder")
+        })?;
+        let template = info.chat_template.as_deref().map(|source| ChatTemplate::new(source, "", "")).transpose();
+        let template = template.map_err(|problem| {
+            UserError::new(crate::error::Exit::NoModel, format!("{problem} (in the model `{}`)", info.name))
+                .hint("use another model file; its metadata `tokenizer.chat_template` is broken")
+        })?;
+        Ok(Self { engine, judge, prompts, template, settings })
+    }
+
+    /// Renders a conversation for the loaded model, the assistant's turn left open.
+    ///
+    /// # Errors
+    /// A conversation that the model's template refuses.
+    pub fn render(&self, messages: &[Message]) -> anyhow::Result<Rendered> {
+        match &self.template {
+            Some(template) => Ok(template.render(messages, true)?),
+            None => Ok(render_chatml(messages, true)),
+        }
+    }
+
+    /// Works on one task to its end. Whatever happens, the line's transcript has it.
+    ///
+    /// # Errors
+    /// What is nobody's expectation: the engine broke, a prompt file is wrong.
+    pub async fn run(&self, task: &Task, line: &mut Line) -> anyhow::Result<Outcome> {
+        line.transcript.begin(task, self);
+        let result = run::standalone(self, task, line).await;
+        if let Err(problem) = &result {
+            line.transcript.failed(&format!("{problem:#}"));
+        }
+        result
+    }
+}

@@ -1,0 +1,58 @@
+//! One task's connection to the outside: events up, commands down, the cancel flag, the transcript.
+//!
+//! Not for: deciding what to say.
+
+use tokio::sync::mpsc;
+
+use super::Transcript;
+use crate::cancel::Cancel;
+use crate::event::{Command, Event};
+
+/// The agent's ends of a task's two channels.
+#[derive(Debug)]
+pub struct Line {
+    events: mpsc::Sender<Event>,
+    commands: mpsc::Receiver<Command>,
+    pub cancel: Cancel,
+    pub transcript: Transcript,
+}
+
+impl Line {
+    pub const fn new(
+        events: mpsc::Sender<Event>,
+        commands: mpsc::Receiver<Command>,
+        cancel: Cancel,
+        transcript: Transcript,
+    ) -> Self {
+        Self { events, commands, cancel, transcript }
+    }
+
+    /// Tells the outside and the transcript. A full channel makes the agent wait: that is the
+    /// backpressure. Nobody listening any more means cancel.
+    pub async fn emit(&mut self, event: Event) {
+        self.transcript.event(&event);
+        if let Some(text) = self.transcript.take_warning() {
+            self.send(Event::Warning { text }).await;
+        }
+        self.send(event).await;
+    }
+
+    async fn send(&self, event: Event) {
+        // After a cancel nobody needs the text that was still under way, and a stuck listener must not
+        // hold the task.
+        if matches!(event, Event::Piece { .. }) && self.cancel.is_cancelled() {
+            return;
+        }
+        if self.events.send(event).await.is_err() {
+            self.cancel.cancel();
+        }
+    }
+
+    /// The next word from the outside; waits for ever where nobody can speak any more. Cancel safe.
+    pub async fn command(&mut self) -> Command {
+        match self.commands.recv().await {
+            Some(command) => command,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! One round: generate, show what comes, verify each code fence as it closes, verify what is left at the end.
+//!
+//! A pass ends the generation of all candidates: no token is paid for an explanation nobody asked for.
+//!
+//! Not for: deciding whether there is another round (`revise.rs`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::settings::{JUDGED_AT_ONCE_MAX, TEMPERATURE_FIRST, TEMPERATURE_VARIED};
+use super::{Agent, Line, Plan};
+use crate::cancel::Cancel;
+use crate::engine::{EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, WindowSpec};
+use crate::event::{Command, Event};
+use crate::prompt::{Profile, Rendered};
+use crate::reply::program::program_in;
+use crate::reply::{Fence, FenceScanner, FormatProblem, program};
+use crate::task::{Budget, Candidate, Check, Part, Task, Tier, Trajectory, Verdict};
+
+/// The conversation's token log: every round of a task goes through one session, so that a revision
+/// decodes only what is new.
+const SESSION: SessionId = SessionId(1);
+
+/// What a round is asked to do.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) round: u32,
+    pub(super) prompt: Rendered,
+    /// Already fitted to the context.
+    pub(super) budget: Budget,
+    /// Candidates should differ from each other and from earlier ones.
+    pub(super) varied: bool,
+}
+
+/// What one candidate of a round came to.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    /// Candidates in its round.
+    pub(super) of: u32,
+    pub(super) trajectory: Trajectory,
+    pub(super) proposal: Result<Candidate, FormatProblem>,
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// One candidate while it streams.
+#[derive(Default)]
+struct Stream {
+    scanner: FenceScanner,
+    closed: Vec<Fence>,
+    part: Option<Part>,
+    trajectory: Option<Trajectory>,
+    verdicts: Vec<(Candidate, Verdict)>,
+}
+
+/// A program on its way to the judge.
+struct Trial {
+    candidate: u32,
+    program: Candidate,
+}
+
+/// The verifications of one round: at most a few at once, ended by the first pass.
+struct Trials {
+    running: JoinSet<(Trial, Verdict)>,
+    waiting: VecDeque<Trial>,
+    asked: Vec<Candidate>,
+    cancel: Cancel,
+    winner: Option<u32>,
+}
+
+/// Plays one round to its end.
+///
+/// # Errors
+/// Where the engine broke.
+pub(super) async fn play(
+    agent: &Agent,
+    task: &Task,
+    plan: &Plan,
+    turn: &Turn,
+    line: &mut Line,
+) -> anyhow::Result<Vec<Attempt>> {
+    let samples = turn.budget.samples.max(1);
+    line.emit(Event::Round { round: turn.round, candidates: samples }).await;
+    let mut round = Round {
+        agent,
+        checks: task.checks.clone().into(),
+        plan,
+        streams: (0..samples).map(|_| Stream::default()).collect(),
+        trials: Trials {
+            running: JoinSet::new(),
+            waiting: VecDeque::new(),
+            asked: Vec::new(),
+            cancel: Cancel::new(),
+            winner: None,
+        },
+    };
+    let mut generation = agent.engine.generate(request(agent, plan, turn, samples));
+    round.stream(&mut generation, line).await?;
+    round.settle(line).await;
+    Ok(round.attempts())
+}
+
+fn request(agent: &Agent, plan: &Plan, turn: &Turn, samples: u32) -> GenerateRequest {
+    let settings = &agent.settings;
+    let first = match agent.prompts.profile() {
+        Profile::Z1 => TEMPERATURE_FIRST,
+        Profile::Nano => 0.0,
+    };
+    let temperature = match settings.temperature {
+        _ if settings.paper_exact => 0.0,
+        Some(temperature) if !turn.varied => temperature,
+        Some(temperature) => temperature.max(TEMPERATURE_VARIED),
+        None if turn.varied || samples > 1 => TEMPERATURE_VARIED,
+        None => first,
+    };
+    let thinking_sampling = match temperature {
+        0.0 => Sampling::GREEDY,
+        temperature => Sampling { temperature, top_p: 0.95, ..Sampling::GREEDY },
+    };
+    // Once a window has shifted the thinking is done: one candidate writes its likeliest code.
+    let answer_sampling = if samples > 1 || turn.varied { thinking_sampling } else { Sampling::GREEDY };
+    GenerateRequest {
+        session: SESSION,
+        prompt: turn.prompt.clone(),
+        window: WindowSpec {
+            thinking_tokens_max: turn.budget.thinking_tokens_max,
+            answer_tokens_max: turn.budget.answer_tokens_max,
+            hint: plan.hint.clone(),
+            paper_exact: settings.paper_exact,
+        },
+        thinking_sampling,
+        answer_sampling,
+        candidates: samples,
+        // Rounds must not repeat each other's draws.
+        seed: settings.seed.wrapping_add(u64::from(turn.round)),
+        grammar: None,
+    }
+}
+
+struct Round<'a> {
+    agent: &'a Agent,
+    checks: Arc<[Check]>,
+    plan: &'a Plan,
+    streams: Vec<Stream>,
+    trials: Trials,
+}
+
+impl Round<'_> {
+    /// Until the generation ends: pieces out, commands in, verdicts in between.
+    async fn stream(&mut self, generation: &mut Generation, line: &mut Line) -> anyhow::Result<()> {
+        let cancel = line.cancel.clone();
+        let mut cancelled = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    generation.cancel();
+                    self.trials.cancel.cancel();
+                }
+                Some(done) = self.trials.running.join_next() => {
+                    self.judged(done.expect("invariant: a trial neither panics nor is aborted"), line).await;
+                    if self.trials.winner.is_some() {
+                        generation.steer(Steer::StopAll);
+                    }
+                }
+                command = line.command() => match command {
+                    Command::AnswerNow => generation.steer(Steer::AnswerNow),
+                    Command::ThinkMore { tokens } => generation.steer(Steer::ThinkMore(tokens)),
+                    Command::Cancel => cancel.cancel(),
+                    Command::Decide { .. } => {}
+                },
+                event = generation.next() => match event {
+                    Some(event) => self.engine_event(event?, line).await,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn engine_event(&mut self, event: EngineEvent, line: &mut Line) {
+        match event {
+            EngineEvent::Prefill { done, total, reused } => line.emit(Event::Prefill { done, total, reused }).await,
+            EngineEvent::Piece { candidate, part, text, forced, tokens } => {
+                let closed = self.streams[candidate as usize].push(part, &text);
+                line.emit(Event::Piece { candidate, part, text, forced, tokens }).await;
+                if closed {
+                    self.try_early(candidate, line).await;
+                }
+            }
+            EngineEvent::Shifted { candidate, why, thinking_tokens } => {
+                line.emit(Event::Shifted { candidate, why, thinking_tokens }).await;
+            }
+            EngineEvent::Finished { candidate, trajectory, tokens_per_second } => {
+                line.transcript.trajectory(candidate, &trajectory, tokens_per_second);
+                self.streams[candidate as usize].trajectory = Some(trajectory);
+                line.emit(Event::Finished { candidate, tokens_per_second }).await;
+            }
+        }
+    }
+
+    /// A fence closed while the model still talks: judge it now.
+    async fn try_early(&mut self, candidate: u32, line: &mut Line) {
+        if self.checks.is_empty() || self.agent.settings.paper_exact || self.trials.winner.is_some() {
+            return;
+        }
+        if let Some(program) = program_in(&self.streams[candidate as usize].closed, &self.plan.wanted) {
+            self.ask(Trial { candidate, program }, line).await;
+        }
+    }
+
+    async fn ask(&mut self, trial: Trial, line: &mut Line) {
+        if !self.trials.asked.contains(&trial.program) {
+            self.trials.asked.push(trial.program.clone());
+            self.trials.waiting.push_back(trial);
+            self.start_trials(line).await;
+        }
+    }
+
+    async fn start_trials(&mut self, line: &mut Line) {
+        while self.trials.running.len() < JUDGED_AT_ONCE_MAX {
+            let Some(trial) = self.trials.waiting.pop_front() else { return };
+            line.emit(Event::Verifying {
+                candidate: trial.candidate,
+                tier: self.agent.judge.tier().unwrap_or(Tier::N),
+                command: describe(&self.checks),
+            })
+            .await;
+            let (judge, checks) = (Arc::clone(&self.agent.judge), Arc::clone(&self.checks));
+            let (options, cancel) = (self.plan.options.clone(), self.trials.cancel.clone());
+            self.trials.running.spawn(async move {
+                let verdict = judge.verify(&trial.program, &checks, &options, &cancel).await;
+                (trial, verdict)
+            });
+        }
+    }
+
+    async fn judged(&mut self, (trial, verdict): (Trial, Verdict), line: &mut Line) {
+        if verdict.passed() && self.trials.winner.is_none() {
+            self.trials.winner = Some(trial.candidate);
+            self.trials.waiting.clear();
+            self.trials.cancel.cancel();
+        }
+        line.transcript.verdict(trial.candidate, &trial.program, &verdict);
+        // A trial that was cut short because another passed says nothing.
+        let meaningless = self.trials.cancel.is_cancelled() && !verdict.passed();
+        if !meaningless {
+            line.emit(Event::Verified { candidate: trial.candidate, verdict: verdict.clone() }).await;
+            self.streams[trial.candidate as usize].verdicts.push((trial.program, verdict));
+        }
+        self.start_trials(line).await;
+    }
+
+    /// Judges the final proposals that no fence had brought before, unless something passed already.
+    async fn settle(&mut self, line: &mut Line) {
+        let cancel = line.cancel.clone();
+        if self.trials.winner.is_none() && !self.checks.is_empty() && !cancel.is_cancelled() {
+            for candidate in 0..self.streams.len() as u32 {
+                if let Some(Ok(program)) = self.streams[candidate as usize].proposal(self.plan) {
+                    self.ask(Trial { candidate, program }, line).await;
+                }
+            }
+        }
+        let mut cancelled = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    self.trials.waiting.clear();
+                    self.trials.cancel.cancel();
+                }
+                command = line.command() => if command == Command::Cancel { cancel.cancel() },
+                done = self.trials.running.join_next() => match done {
+                    Some(done) => self.judged(done.expect("invariant: a trial neither panics nor is aborted"), line).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn attempts(mut self) -> Vec<Attempt> {
+        let of = self.streams.len() as u32;
+        let verdicts: Vec<(Candidate, Verdict)> =
+            self.streams.iter_mut().flat_map(|stream| std::mem::take(&mut stream.verdicts)).collect();
+        let nothing = Verdict::NothingToCheck { why: "the task states no tests".to_owned() };
+        let attempt = |stream: Stream| {
+            let proposal = stream.proposal(self.plan)?;
+            let trajectory = stream.trajectory.clone()?;
+            let verdict = |program: &Candidate| match self.checks.is_empty() {
+                true => Some(nothing.clone()),
+                false => verdicts.iter().find(|(judged, _)| judged == program).map(|(_, verdict)| verdict.clone()),
+            };
+            // A fence that passed is the answer, whatever was written after it.
+            let passed =
+                verdicts.iter().find(|(program, verdict)| verdict.passed() && stream.wrote(program, self.plan));
+            let (proposal, verdict) = match (passed, proposal) {
+                (Some((program, verdict)), _) => (Ok(program.clone()), Some(verdict.clone())),
+                (None, Ok(program)) => (Ok(program.clone()), verdict(&program)),
+                (None, Err(problem)) => (Err(problem), None),
+            };
+            Some(Attempt { of, trajectory, proposal, verdict })
+        };
+        self.streams.drain(..).filter_map(attempt).collect()
+    }
+}
+
+impl Stream {
+    /// Takes a piece; says whether a fence closed with it.
+    fn push(&mut self, part: Part, text: &str) -> bool {
+        // The hint begins anew: code that the window cut is not code.
+        if part == Part::Shift && self.part == Some(Part::Thinking) {
+            self.scanner.abandon();
+            self.closed.clear();
+        }
+        self.part = Some(part);
+        let closed = self.scanner.push(text);
+        let any = !closed.is_empty();
+        self.closed.extend(closed);
+        any
+    }
+
+    fn proposal(&self, plan: &Plan) -> Option<Result<Candidate, FormatProblem>> {
+        Some(program(self.trajectory.as_ref()?, &plan.wanted))
+    }
+
+    /// Whether this stream is where the program came from.
+    fn wrote(&self, program: &Candidate, plan: &Plan) -> bool {
+        let at_the_end = self.proposal(plan).is_some_and(|proposal| proposal.as_ref() == Ok(program));
+        at_the_end
+            || (1..=self.closed.len()).any(|n| program_in(&self.closed[..n], &plan.wanted).as_ref() == Some(program))
+    }
+}
+
+/// What is run, in words.
+fn describe(checks: &[Check]) -> String {
+    let part = |check: &Check| match check {
+        Check::Asserts { .. } => "the task's examples".to_owned(),
+        Check::Stdio { cases, .. } => format!("{} sample inputs", cases.len()),
+        Check::TestSource { .. } => "the tests".to_owned(),
+        Check::Command { command } => command.clone(),
+    };
+    checks.iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::task::{Complexity, Failure, FailureKind, Finish, Language, Level, Report, Usage};
+    use crate::verify::VerifyOptions;
+
+    pub(in super::super) fn plan() -> Plan {
+        Plan::bare(
+            Complexity { level: Level::Simple, probabilities: [1.0, 0.0, 0.0], reasons: vec![], features: vec![] },
+            Budget { thinking_tokens_max: 64, answer_tokens_max: 64, rounds_max: 3, samples: 1 },
+            VerifyOptions::default(),
+        )
+    }
+
+    pub(in super::super) fn failed(kind: FailureKind, passed: u32) -> Verdict {
+        let failure = Failure { kind, name: "t".into(), got: "g".into(), expected: None, frame: None };
+        Verdict::Failed(Report {
+            command: "c".into(),
+            passed,
+            failed: 1,
+            failures: vec![failure],
+            tier: Tier::L,
+            wall_ms: 1,
+            flags: vec![],
+        })
+    }
+
+    pub(in super::super) fn attempt(source: &str, verdict: Option<Verdict>) -> Attempt {
+        let trajectory = Trajectory {
+            text: source.to_owned(),
+            shift_at: None,
+            answer_at: 0,
+            shifted: None,
+            finish: Finish::EndOfTurn,
+            usage: Usage { prompt_tokens: 10, thinking_tokens: 5, ..Usage::default() },
+            logprob_sum: None,
+        };
+        let proposal = Ok(Candidate::Program { language: Language::Python, source: source.to_owned() });
+        Attempt { of: 1, trajectory, proposal, verdict }
+    }
+}

@@ -1,0 +1,51 @@
+//! What the user fixed about the loop; everything else is decided from the task. Plain data.
+
+use crate::task::Tier;
+
+/// Settings of the loop, ready to use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Candidates of the first round; `None` lets the budget decide.
+    pub samples: Option<u32>,
+    /// Revisions after the first attempt; `None` lets the budget decide.
+    pub rounds: Option<u32>,
+    pub seed: u64,
+    /// Of the first round; `None` is the model profile's own.
+    pub temperature: Option<f32>,
+    /// Exactly the paper: one window for every task, greedy, its hint, no probe, no early stop.
+    pub paper_exact: bool,
+    /// Ask the model itself how hard a task is where its words leave a doubt.
+    pub probe: bool,
+    /// Refuse to run code behind weaker walls than these.
+    pub min_tier: Tier,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            samples: None,
+            rounds: None,
+            seed: 0,
+            temperature: None,
+            paper_exact: false,
+            probe: true,
+            min_tier: Tier::L,
+        }
+    }
+}
+
+/// The window of the paper's evaluation, used by `paper_exact` where no other is given.
+pub(super) const PAPER_WINDOW_TOKENS: u32 = 4096;
+/// Repairs of crashes in a row; what two tracebacks do not mend is not mended by a third
+/// (arXiv 2604.10508, 2604.21950).
+pub(super) const REPAIRS_MAX: u32 = 2;
+/// Unusable replies in a row after which the task ends.
+pub(super) const FORMAT_PROBLEMS_MAX: u32 = 2;
+/// Candidates of a round that resamples a wrong answer.
+pub(super) const RESAMPLES_MAX: u32 = 4;
+/// Temperature where several candidates, or another try, should differ (S*, arXiv 2502.14382).
+pub(super) const TEMPERATURE_VARIED: f32 = 0.7;
+/// Thinking of a single first candidate of an instruction-tuned model: greedy distilled models loop.
+pub(super) const TEMPERATURE_FIRST: f32 = 0.6;
+/// Programs that are verified at the same time.
+pub(super) const JUDGED_AT_ONCE_MAX: usize = 2;
