@@ -185,6 +185,26 @@ async fn a_grammar_decides_what_can_be_said() {
 }
 
 #[tokio::test]
+async fn every_shipped_grammar_compiles_and_holds() {
+    let Loaded { engine, _folder } = tiny();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grammars");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        let grammar = Some(std::fs::read_to_string(&path).expect("a text"));
+        let done = one(&engine, GenerateRequest { grammar, ..request(1, ask("well?")) }).await;
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        match name.as_str() {
+            "level" => assert!(["simple", "moderate", "complex"].contains(&done.text.as_str()), "{done:?}"),
+            "fenced_code" => assert!(done.answer().starts_with("```"), "{done:?}"),
+            _ => {}
+        }
+        names.push(name);
+    }
+    assert!(names.len() >= 2, "{names:?}");
+}
+
+#[tokio::test]
 async fn after_a_shift_the_grammar_holds_the_answer() {
     let Loaded { engine, _folder } = tiny();
     let asked = GenerateRequest {

@@ -1,0 +1,272 @@
+//! What the engine costs beyond llama.cpp, and what sessions, forks and the forced hint save.
+//!
+//! Every figure is a ratio of two child processes that run one after the other, again and again, so that a
+//! busy machine slows both. The peer is the barest possible loop over `llama-cpp-2` (decode, argmax,
+//! decode): the crate does not ship llama.cpp's own `llama-bench`.
+//!
+//! Run it with `scripts/bench-engine [MODEL.gguf]`.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::token::LlamaToken;
+use z1::cancel::Cancel;
+use z1::engine::{
+    Engine, EngineEvent, GenerateRequest, LoadOptions, Sampling, SessionId, WindowSpec, physical_threads,
+    prepare_process,
+};
+use z1::gguf::tiny::Tiny;
+use z1::prompt::{Rendered, Segment};
+use z1::task::Trajectory;
+
+/// Interleaved pairs; the median of each side's figures is taken.
+const ROUNDS: usize = 5;
+const PREFILL_TOKENS: usize = 512;
+const DECODE_TOKENS: u32 = 96;
+
+fn main() {
+    prepare_process();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["child", "peer", model] => peer(Path::new(model)),
+        ["child", "engine", model] => block_on(engine(Path::new(model))),
+        ["child", "sessions", model] => block_on(sessions(Path::new(model))),
+        [model] => compare(PathBuf::from(model)),
+        [] => {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("random-30m.gguf");
+            let shape = Tiny { layers: 8, width: 512, heads: 8, kv_heads: 2, feed_forward: 2048, ..Tiny::default() };
+            Tiny { context_tokens_max: 4096, ..shape }.write(&path).expect("written");
+            compare(path);
+        }
+        other => panic!("unknown arguments {other:?}; give the path of a GGUF or nothing"),
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+/// Runs one child and returns its figures by name.
+fn child(kind: &str, model: &Path) -> Vec<(String, f64)> {
+    let program = std::env::current_exe().expect("this program has a path");
+    let output = Command::new(program).args(["child", kind]).arg(model).output().expect("the child runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let pair = |line: &str| line.split_once(' ').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
+    text.lines().filter_map(pair).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn compare(model: PathBuf) {
+    let model = std::fs::canonicalize(model).expect("the model is there");
+    let bytes = std::fs::metadata(&model).expect("the model is readable").len();
+    let mut seen: Vec<(String, Vec<f64>)> = Vec::new();
+    for _ in 0..ROUNDS {
+        for kind in ["peer", "engine", "sessions"] {
+            for (name, value) in child(kind, &model) {
+                match seen.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, values)) => values.push(value),
+                    None => seen.push((name, vec![value])),
+                }
+            }
+        }
+    }
+    let value = |name: &str| {
+        let found = seen.iter().find(|(known, _)| known == name);
+        median(found.map(|(_, values)| values.clone()).unwrap_or_default())
+    };
+    println!("{} MiB of weights, {} threads, median of {ROUNDS} interleaved rounds\n", bytes >> 20, physical_threads());
+    println!("| what | z1 | beside | ratio |\n|---|---|---|---|");
+    let row = |what: &str, ours: f64, beside: f64, unit: &str| {
+        println!("| {what} | {ours:.1} {unit} | {beside:.1} {unit} | {:.2} |", ours / beside);
+    };
+    row("prefill of 512 tokens, beside a bare loop", value("engine_prefill"), value("peer_prefill"), "t/s");
+    row("decoding, beside a bare loop", value("engine_decode"), value("peer_decode"), "t/s");
+    row("4 candidates in one batch, beside one after the other", value("batch4"), value("single4"), "t/s");
+    row("8 candidates in one batch, beside one after the other", value("batch8"), value("single8"), "t/s");
+    row("second turn to its first token, beside the first turn", value("second_ms"), value("first_ms"), "ms");
+    row("tokens decoded in the second turn, beside its new tokens", value("second_decoded"), value("second_new"), "");
+    row("decoded for a forced hint, beside the hint's own tokens", value("hint_decoded"), value("hint_tokens"), "");
+    println!("\nResident beyond the weights, cache included: {:.0} MiB", value("rss_mib") - (bytes >> 20) as f64);
+}
+
+/// The bare loop.
+fn peer(path: &Path) {
+    let mut backend = LlamaBackend::init().expect("the back end starts");
+    backend.void_logs();
+    let model = LlamaModel::load_from_file(&backend, path, &LlamaModelParams::default()).expect("the model loads");
+    let threads = physical_threads() as i32;
+    let params = LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(2048))
+        .with_n_batch(512)
+        .with_n_ubatch(512)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads);
+    let mut context = model.new_context(&backend, params).expect("a context");
+    let text = prompt_text(PREFILL_TOKENS * 8, 0);
+    let mut tokens = model.vocab().tokenize(text.as_bytes(), false, true);
+    tokens.truncate(PREFILL_TOKENS);
+    let mut batch = LlamaBatch::new(512, 1);
+    // The first pass warms caches up and is not counted.
+    for pass in 0..2 {
+        context.clear_kv_cache();
+        batch.clear();
+        for (position, &token) in (0..).zip(&tokens) {
+            batch.add(token, position, &[0], position as usize + 1 == tokens.len()).expect("room");
+        }
+        let started = Instant::now();
+        context.decode(&mut batch).expect("decoded");
+        let mut next = argmax(context.get_logits_ith(batch.n_tokens() - 1));
+        let prefill = started.elapsed();
+        let started = Instant::now();
+        for step in 0..DECODE_TOKENS as i32 {
+            batch.clear();
+            batch.add(LlamaToken::new(next), tokens.len() as i32 + step, &[0], true).expect("room");
+            context.decode(&mut batch).expect("decoded");
+            next = argmax(context.get_logits_ith(0));
+        }
+        if pass == 1 {
+            println!("peer_prefill {}", tokens.len() as f64 / prefill.as_secs_f64());
+            println!("peer_decode {}", f64::from(DECODE_TOKENS) / started.elapsed().as_secs_f64());
+        }
+    }
+}
+
+fn argmax(logits: &[f32]) -> i32 {
+    (0..).zip(logits).max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(token, _)| token)
+}
+
+/// A text of about so many characters; different numbers share no prefix.
+fn prompt_text(characters: usize, number: usize) -> String {
+    let words = ["sort", "the", "list", "and", "return", "every", "number", "that", "is", "even"];
+    let mut text = format!("{number}: ");
+    let mut at = number;
+    while text.len() < characters {
+        text.push_str(words[at % words.len()]);
+        text.push(' ');
+        at = at * 7 + 3;
+        at %= 1009;
+    }
+    text
+}
+
+fn load(path: &Path) -> Engine {
+    Engine::start_llama(LoadOptions::from_path(path), |_| {}, &Cancel::new()).expect("the model loads")
+}
+
+/// A prompt of exactly so many tokens.
+fn prompt(engine: &Engine, tokens: usize, number: usize) -> Rendered {
+    let mut ids = engine.tokenize_text(&prompt_text(tokens * 8, number), false);
+    ids.truncate(tokens);
+    Rendered { segments: vec![Segment { text: engine.detokenize(&ids), special: false, learn: false }] }
+}
+
+fn request(session: u32, prompt: Rendered, candidates: u32) -> GenerateRequest {
+    GenerateRequest {
+        session: SessionId(session),
+        prompt,
+        window: WindowSpec { paper_exact: true, hint: String::new(), ..WindowSpec::paper(DECODE_TOKENS, 1) },
+        thinking_sampling: Sampling::GREEDY,
+        answer_sampling: Sampling::GREEDY,
+        candidates,
+        seed: 1,
+        // A random model would end its turn at some point; a grammar without an end keeps it talking, but
+        // costs time of its own: so instead each figure is taken per token that was really written.
+        grammar: None,
+    }
+}
+
+/// What one request took: seconds to the end of the prompt and from there to the end, and its replies.
+async fn timed(engine: &Engine, request: GenerateRequest) -> (f64, f64, Vec<Trajectory>) {
+    let started = Instant::now();
+    let mut generation = engine.generate(request);
+    let (mut prefilled, mut replies) = (0.0, Vec::new());
+    while let Some(event) = generation.next().await {
+        match event.expect("no error") {
+            EngineEvent::Prefill { done, total, .. } if done == total => prefilled = started.elapsed().as_secs_f64(),
+            EngineEvent::Finished { trajectory, .. } => replies.push(trajectory),
+            _ => {}
+        }
+    }
+    (prefilled, started.elapsed().as_secs_f64() - prefilled, replies)
+}
+
+fn written(replies: &[Trajectory]) -> f64 {
+    replies.iter().map(|reply| f64::from(reply.usage.generated_tokens())).sum()
+}
+
+async fn engine(path: &Path) {
+    let engine = load(path);
+    timed(&engine, request(0, prompt(&engine, PREFILL_TOKENS, 1), 1)).await;
+    let (prefill, decode, replies) = timed(&engine, request(1, prompt(&engine, PREFILL_TOKENS, 2), 1)).await;
+    println!("engine_prefill {}", PREFILL_TOKENS as f64 / prefill);
+    println!("engine_decode {}", written(&replies) / decode);
+}
+
+async fn sessions(path: &Path) {
+    let engine = load(path);
+    let warm = Sampling { temperature: 0.8, ..Sampling::GREEDY };
+    for count in [4u32, 8] {
+        let asked = GenerateRequest { thinking_sampling: warm, ..request(1, prompt(&engine, 256, 3), count) };
+        let (_, seconds, replies) = timed(&engine, asked.clone()).await;
+        println!("batch{count} {}", written(&replies) / seconds);
+        let (mut seconds, mut tokens) = (0.0, 0.0);
+        for seed in 0..u64::from(count) {
+            let alone = GenerateRequest { candidates: 1, seed, ..asked.clone() };
+            let (_, took, replies) = timed(&engine, alone).await;
+            seconds += took;
+            tokens += written(&replies);
+        }
+        println!("single{count} {}", tokens / seconds);
+    }
+    second_turn(&engine).await;
+    forced_hint(&engine).await;
+    println!("rss_mib {}", resident_mib());
+}
+
+async fn second_turn(engine: &Engine) {
+    let mut conversation = prompt(engine, 2048.min(engine.info().context_tokens_max as usize - 512), 4);
+    let (first, _, replies) = timed(engine, request(2, conversation.clone(), 1)).await;
+    let frame = |text: &str| Segment { text: text.to_owned(), special: true, learn: false };
+    conversation.segments.push(Segment { text: replies[0].text.clone(), special: false, learn: false });
+    conversation.segments.push(frame("<|im_end|>\n<|im_start|>user\nand now?<|im_end|>\n<|im_start|>assistant\n"));
+    let new = engine.tokenize_text(&conversation.segments[2].text, true).len() as f64;
+    let (second, _, replies) = timed(engine, request(2, conversation, 1)).await;
+    let usage = replies[0].usage;
+    println!("first_ms {}\nsecond_ms {}", first * 1e3, second * 1e3);
+    println!("second_decoded {}\nsecond_new {new}", usage.prompt_tokens - usage.reused_tokens);
+}
+
+async fn forced_hint(engine: &Engine) {
+    let hint = "\n\nI overthought it, the final answer should be:\n\n";
+    let window = WindowSpec::paper(8, 8);
+    let asked = GenerateRequest { window, ..request(3, prompt(engine, 256, 5), 1) };
+    let (_, _, replies) = timed(engine, asked).await;
+    let usage = replies[0].usage;
+    let stats = engine.session_stats(SessionId(3)).await.expect("alive").expect("a session");
+    // What is in the log beyond the prompt and the sampled tokens was decoded for the hint; the last
+    // sampled token is never decoded.
+    let sampled = usage.thinking_tokens + usage.answer_tokens - 1;
+    println!("hint_decoded {}", stats.log_tokens - usage.prompt_tokens - sampled);
+    println!("hint_tokens {}", engine.count_tokens(hint));
+}
+
+/// Resident memory of this process.
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kib.map_or(f64::NAN, |kib: f64| kib / 1024.0)
+}
