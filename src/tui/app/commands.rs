@@ -1,0 +1,191 @@
+//! What typed lines do: tasks, `/commands`, `!commands`.
+
+use super::picker::{Choice, Purpose};
+use super::slash::{self, Slash};
+use super::turn::Phase;
+use super::{App, EditPurpose, Effect, Panel};
+use crate::error::Exit;
+use crate::event::Command;
+use crate::task::Effort;
+use crate::tui::backend::Request;
+use crate::tui::cell::Tone;
+
+impl App {
+    /// A whole line from an interface without a composer.
+    pub fn type_line(&mut self, line: &str) -> Vec<Effect> {
+        self.composer.set(line);
+        self.enter()
+    }
+
+    /// The composer's line was entered.
+    pub(super) fn enter(&mut self) -> Vec<Effect> {
+        if self.composer.is_empty() {
+            return Vec::new();
+        }
+        let text = self.composer.take();
+        let text = text.trim_end();
+        if text.trim().is_empty() {
+            return Vec::new();
+        }
+        self.composer.history.push(text);
+        let mut effects = vec![Effect::Remember(text.to_owned())];
+        effects.extend(if let Some(command) = text.strip_prefix('!') {
+            self.shell(command.trim())
+        } else if text.starts_with('/') && !text.contains('\n') && !looks_like_a_path(text) {
+            self.slash(text)
+        } else {
+            self.submit(text.to_owned())
+        });
+        effects
+    }
+
+    fn shell(&mut self, command: &str) -> Vec<Effect> {
+        if command.is_empty() {
+            return self.say(Tone::Warn, "`!` runs a command in the sandbox: `!ls src`");
+        }
+        if self.turn.is_some() {
+            return self.say(Tone::Warn, "a task runs; stop it first, or wait");
+        }
+        self.flash(format!("running in the sandbox: {command}"));
+        vec![Effect::Send(Request::Shell { command: command.to_owned() })]
+    }
+
+    fn slash(&mut self, line: &str) -> Vec<Effect> {
+        let send = |request| vec![Effect::Send(request)];
+        match slash::parse(line) {
+            Err(problem) => self.say(Tone::Warn, &problem),
+            Ok(Slash::Help) => {
+                self.panel = Panel::Help { scroll: 0 };
+                Vec::new()
+            }
+            Ok(Slash::Effort(effort)) => self.set_effort(effort),
+            Ok(Slash::Model(None)) => send(Request::ListModels),
+            Ok(Slash::Model(Some(name))) => self.switch_model(name),
+            Ok(Slash::Sessions) => send(Request::ListSessions),
+            Ok(Slash::New) => send(Request::NewSession),
+            Ok(Slash::Map) => send(Request::Map),
+            Ok(Slash::Undo) => send(Request::Undo),
+            Ok(Slash::Compact) => send(Request::Compact),
+            Ok(Slash::Doctor) => send(Request::Doctor),
+            Ok(Slash::Export(path)) => send(Request::Export { path }),
+            Ok(Slash::Copy) => self.copy_code(),
+            Ok(Slash::Thinking) => self.toggle_thinking(),
+            Ok(Slash::Fullscreen) => self.toggle_fullscreen(),
+            Ok(Slash::Redraw) => vec![Effect::Repaint],
+            Ok(Slash::Quit) => self.leave(self.exit()),
+        }
+    }
+
+    pub(super) fn switch_model(&mut self, name: String) -> Vec<Effect> {
+        self.status.loading = Some(0.0);
+        vec![Effect::Send(Request::SwitchModel { name })]
+    }
+
+    /// The effort holds from the next task on; while one thinks, the keys *answer now* and *think more* act.
+    pub(super) fn set_effort(&mut self, effort: Effort) -> Vec<Effect> {
+        self.effort = effort;
+        let text = match effort {
+            Effort::Fast => "fast: little thinking".to_owned(),
+            Effort::Auto => "auto: the task decides".to_owned(),
+            Effort::Deep => "deep: much thinking".to_owned(),
+            Effort::Window(tokens) => format!("thinking window: {tokens} tokens"),
+        };
+        self.flash(if self.turn.is_some() { format!("{text} (from the next task on)") } else { text });
+        Vec::new()
+    }
+
+    pub(super) fn cycle_effort(&mut self) -> Vec<Effect> {
+        self.set_effort(match self.effort {
+            Effort::Fast => Effort::Auto,
+            Effort::Auto => Effort::Deep,
+            Effort::Deep | Effort::Window(_) => Effort::Fast,
+        })
+    }
+
+    pub(super) fn answer_now(&mut self) -> Vec<Effect> {
+        match self.turn.as_ref().map(|turn| &turn.phase) {
+            Some(Phase::Thinking | Phase::Waiting | Phase::Prefill { .. }) => {
+                self.flash("asked for the answer");
+                vec![Effect::Send(Request::Command(Command::AnswerNow))]
+            }
+            _ => {
+                self.flash("nothing is thinking just now");
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn think_more(&mut self) -> Vec<Effect> {
+        let tokens = self.think_more_tokens;
+        match &mut self.turn {
+            Some(turn) if matches!(turn.phase, Phase::Thinking | Phase::Waiting | Phase::Prefill { .. }) => {
+                turn.more_tokens = turn.more_tokens.saturating_add(tokens);
+                self.flash(format!("{tokens} more tokens to think"));
+                vec![Effect::Send(Request::Command(Command::ThinkMore { tokens }))]
+            }
+            _ => {
+                self.flash("nothing is thinking just now");
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn toggle_thinking(&mut self) -> Vec<Effect> {
+        self.thinking_open = !self.thinking_open;
+        vec![Effect::Repaint]
+    }
+
+    pub(super) fn toggle_fullscreen(&mut self) -> Vec<Effect> {
+        self.fullscreen = !self.fullscreen;
+        self.scroll = 0;
+        vec![Effect::Fullscreen(self.fullscreen)]
+    }
+
+    pub(super) fn copy_code(&mut self) -> Vec<Effect> {
+        if let Some(code) = self.transcript.last_code() {
+            self.flash("copied the last code block");
+            vec![Effect::Copy(code)]
+        } else {
+            self.flash("there is no code block yet");
+            Vec::new()
+        }
+    }
+
+    pub(super) fn search_history(&mut self) {
+        let entries = self.composer.history.entries();
+        let choices = entries.iter().rev().map(|text| Choice::new(text, text, "")).collect();
+        self.open_picker(Purpose::History, "Earlier inputs", choices);
+    }
+
+    pub(super) fn open_editor(&mut self) -> Vec<Effect> {
+        let text = self.composer.full_text();
+        vec![Effect::OpenEditor { purpose: EditPurpose::Compose, text, name: "message.md".to_owned() }]
+    }
+
+    pub(super) fn on_edited(&mut self, purpose: EditPurpose, text: Option<String>) -> Vec<Effect> {
+        match (purpose, text, &mut self.panel) {
+            (EditPurpose::Compose, Some(text), _) => self.composer.set(text.trim_end()),
+            (EditPurpose::ReviewFile, Some(text), Panel::Review(review)) => review.set_edited(text),
+            _ => {}
+        }
+        vec![Effect::Repaint]
+    }
+
+    /// First press: stop, or clear the line, or arm. Second press: leave.
+    pub(super) fn interrupt(&mut self) -> Vec<Effect> {
+        if self.leave_armed.is_some() {
+            return self.leave(if self.turn.is_some() { Exit::Interrupted } else { self.exit() });
+        }
+        self.leave_armed = Some(self.now + super::LEAVE_WITHIN);
+        if self.turn.is_none() && !self.composer.is_empty() {
+            self.composer.set("");
+        }
+        self.flash("press ctrl+c again to leave");
+        self.stop()
+    }
+}
+
+/// `/usr/lib is missing` is a sentence, not a command.
+fn looks_like_a_path(text: &str) -> bool {
+    text.split_whitespace().next().is_some_and(|word| word[1..].contains('/'))
+}

@@ -1,0 +1,179 @@
+//! The task that runs: its phase, its budget, its candidates. What the gauge and the candidates' panel show.
+//!
+//! Not for: what is finished (that goes into the transcript).
+
+use std::time::Duration;
+
+use crate::task::{Budget, Level, Part, ShiftReason, Tier, Verdict};
+use crate::tui::text::clean;
+
+/// Where the task stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    /// Handed over; nothing heard yet (the model may still be loading).
+    Waiting,
+    Prefill {
+        done: u32,
+        total: u32,
+        reused: u32,
+    },
+    Thinking,
+    /// The hint is being forced.
+    Shifted,
+    Answering,
+    Verifying {
+        tier: Tier,
+        command: String,
+    },
+    /// A proposal waits for the user.
+    Deciding,
+    Stopping,
+}
+
+/// One candidate of the round.
+#[derive(Clone, Debug, Default)]
+pub struct Lane {
+    /// Clean text of the thinking, hint left out.
+    pub thinking: String,
+    pub hint: String,
+    pub answer: String,
+    pub thinking_tokens: u32,
+    pub answer_tokens: u32,
+    pub shifted: Option<ShiftReason>,
+    pub tokens_per_second: Option<f32>,
+    pub finished: bool,
+    pub running: Option<Tier>,
+    pub verdict: Option<Verdict>,
+    /// Its thinking and answer are (being) shown in the transcript.
+    pub shown: bool,
+}
+
+impl Lane {
+    /// Takes a piece in.
+    pub fn push(&mut self, part: Part, text: &str, tokens: u32) {
+        let text = clean::visible(text);
+        match part {
+            Part::Thinking => {
+                self.thinking.push_str(&text);
+                self.thinking_tokens += tokens;
+            }
+            Part::Shift => self.hint.push_str(&text),
+            Part::Answer => {
+                self.answer.push_str(&text);
+                self.answer_tokens += tokens;
+            }
+        }
+    }
+
+    /// What is to be shown as the answer: without a shift the model answered in its thinking; a hint that
+    /// ends with an opened fence belongs to the answer.
+    pub fn answer_text(&self) -> String {
+        if self.answer.is_empty() {
+            return self.thinking.clone();
+        }
+        format!("{}{}", self.opened_fence(), self.answer)
+    }
+
+    /// The fence that the hint left open, with its line end.
+    pub fn opened_fence(&self) -> String {
+        let last = self.hint.trim_end_matches('\n').rsplit('\n').next().unwrap_or("");
+        if last.trim_start().starts_with("```") { format!("{}\n", last.trim()) } else { String::new() }
+    }
+
+    /// One word for a list.
+    pub fn state(&self) -> &'static str {
+        match (&self.verdict, self.running.is_some(), self.finished) {
+            (Some(Verdict::Passed(_)), ..) => "passed",
+            (Some(Verdict::Failed(_)), ..) => "failed",
+            (Some(_), ..) => "unverified",
+            (None, true, _) => "running",
+            (None, false, true) => "finished",
+            (None, false, false) if self.shifted.is_some() || !self.answer.is_empty() => "answering",
+            (None, false, false) if self.thinking_tokens > 0 => "thinking",
+            _ => "waiting",
+        }
+    }
+}
+
+/// The task that runs.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    pub started: Duration,
+    pub phase: Phase,
+    /// When the phase began: verification shows its own clock.
+    pub phase_since: Duration,
+    pub complexity: Option<(Level, f32)>,
+    pub budget: Option<Budget>,
+    /// What *think more* added.
+    pub more_tokens: u32,
+    pub round: u32,
+    pub lanes: Vec<Lane>,
+    pub step: Option<String>,
+    /// Tokens of the prompt, as the last prefill said.
+    pub prompt_tokens: u32,
+    /// Seconds since the first piece of this round, for a live speed.
+    pub first_piece: Option<Duration>,
+}
+
+impl Turn {
+    pub fn new(now: Duration) -> Self {
+        Self {
+            started: now,
+            phase: Phase::Waiting,
+            phase_since: now,
+            complexity: None,
+            budget: None,
+            more_tokens: 0,
+            round: 0,
+            lanes: vec![Lane::default()],
+            step: None,
+            prompt_tokens: 0,
+            first_piece: None,
+        }
+    }
+
+    /// Several candidates are shown side by side, one is streamed.
+    pub fn is_side_by_side(&self) -> bool {
+        self.lanes.len() > 1
+    }
+
+    pub fn enter(&mut self, phase: Phase, now: Duration) {
+        let same = std::mem::discriminant(&self.phase) == std::mem::discriminant(&phase);
+        if self.phase != Phase::Stopping {
+            self.phase = phase;
+            if !same {
+                self.phase_since = now;
+            }
+        }
+    }
+
+    /// The thinking window in force.
+    pub fn window(&self) -> Option<u32> {
+        self.budget.map(|budget| budget.thinking_tokens_max + self.more_tokens)
+    }
+
+    /// The candidate of this number; an unknown number is a candidate that nobody announced.
+    pub fn lane(&mut self, candidate: u32) -> &mut Lane {
+        const LANES_MAX: usize = 64;
+        let at = (candidate as usize).min(LANES_MAX - 1);
+        if self.lanes.len() <= at {
+            self.lanes.resize_with(at + 1, Lane::default);
+        }
+        &mut self.lanes[at]
+    }
+
+    pub fn thinking_tokens(&self) -> u32 {
+        self.lanes.iter().map(|lane| lane.thinking_tokens).max().unwrap_or(0)
+    }
+
+    pub fn answer_tokens(&self) -> u32 {
+        self.lanes.iter().map(|lane| lane.answer_tokens).max().unwrap_or(0)
+    }
+
+    /// Tokens a second over all candidates since the round's first piece.
+    pub fn live_speed(&self, now: Duration) -> Option<f32> {
+        let seconds = now.checked_sub(self.first_piece?)?.as_secs_f32();
+        let tokens: u32 = self.lanes.iter().map(|lane| lane.thinking_tokens + lane.answer_tokens).sum();
+        (seconds > 0.5).then(|| tokens as f32 / seconds)
+    }
+}

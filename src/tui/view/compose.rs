@@ -1,0 +1,82 @@
+//! The composer: its border in the effort's colour, the text, and the completion above it.
+
+use ratatui::text::{Line, Span};
+
+use super::Stack;
+use super::status::effort_word;
+use crate::tui::app::App;
+use crate::tui::composer::{Completion, Composer, Layout};
+use crate::tui::text::{Row, clean, wrap};
+
+const ROWS_MAX: usize = 8;
+const ENTRIES_SHOWN: usize = 6;
+const PLACEHOLDER: &str = "a task · / commands · @ files · ! sandbox";
+const PROMPT: &str = "› ";
+
+pub(super) fn stack(app: &App, height: usize) -> Stack {
+    let mut stack = Stack::default();
+    let small = height < 8;
+    if let Some(completion) = &app.composer.completion {
+        let shown = if small { 2 } else { ENTRIES_SHOWN };
+        stack.add_rows(completion_rows(app, completion, shown));
+    }
+    if !small {
+        stack.add_rows(vec![rule(app)]);
+    }
+    let rows = ROWS_MAX.min((height / 3).max(1));
+    stack.add(text(app, &app.composer, rows, PLACEHOLDER));
+    stack
+}
+
+/// The border: its colour and its word say the effort.
+fn rule(app: &App) -> Row {
+    let style = app.theme.effort(app.effort);
+    let word = effort_word(app.effort);
+    let rest = usize::from(app.columns).saturating_sub(wrap::width_of(&word) + 4);
+    Row::styled(wrap::cut(&format!("── {word} {}", "─".repeat(rest)), app.columns.into()).to_owned(), style)
+}
+
+/// A composer's visible rows with the cursor in them.
+pub(super) fn text(app: &App, composer: &Composer, rows_max: usize, placeholder: &str) -> Stack {
+    let width = usize::from(app.columns).saturating_sub(PROMPT.chars().count()).max(2);
+    let layout = Layout::new(composer, width);
+    let (x, y) = layout.cursor;
+    let first = (y + 1).saturating_sub(rows_max);
+    let mut rows: Vec<Row> = Vec::new();
+    for (at, row) in layout.rows.iter().enumerate().skip(first).take(rows_max) {
+        let mut spans =
+            vec![if at == 0 { Span::styled(PROMPT, app.theme.effort(app.effort)) } else { Span::raw("  ") }];
+        for (_, _, shown, label) in &row.cells {
+            let style = if *label { app.theme.accent() } else { app.theme.text() };
+            spans.push(Span::styled(shown.clone(), style));
+        }
+        if composer.is_empty() {
+            spans.push(Span::styled(wrap::cut(placeholder, width).to_owned(), app.theme.faint()));
+        }
+        rows.push(Row::new(Line::from(spans)));
+    }
+    Stack { rows, cursor: Some(((x + PROMPT.chars().count()) as u16, (y - first) as u16)) }
+}
+
+fn completion_rows(app: &App, completion: &Completion, shown: usize) -> Vec<Row> {
+    let width = usize::from(app.columns);
+    let first = (completion.selected + 1).saturating_sub(shown);
+    let entries = completion.entries.iter().enumerate().skip(first).take(shown);
+    entries
+        .map(|(at, entry)| {
+            let chosen = at == completion.selected;
+            let name = clean::one_line(entry.insert.trim_end());
+            let mut spans = vec![Span::styled(
+                wrap::fit(&format!("{} {name}", if chosen { "❯" } else { " " }), width),
+                if chosen { app.theme.accent() } else { app.theme.text() },
+            )];
+            let taken = wrap::width_of(&spans[0].content);
+            if !entry.about.is_empty() && taken + 4 < width {
+                let pad = 14_usize.saturating_sub(taken);
+                let about = wrap::fit(&entry.about, (width - taken).saturating_sub(pad + 2));
+                spans.push(Span::styled(format!("{}  {about}", " ".repeat(pad)), app.theme.faint()));
+            }
+            Row::new(Line::from(spans))
+        })
+        .collect()
+}
