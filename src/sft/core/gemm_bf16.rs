@@ -189,10 +189,10 @@ unsafe fn tile(_: usize, _: *const u32, _: *const u32, _: *mut f32, _: usize, _:
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m512, __m512i, _mm512_add_ps, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh,
-        _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_i32scatter_epi32, _mm512_mask_storeu_epi32,
-        _mm512_maskz_loadu_ps, _mm512_mullo_epi32, _mm512_or_si512, _mm512_set1_epi32, _mm512_setr_epi32,
-        _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+        __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh,
+        _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps,
+        _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_shuffle_i32x4, _mm512_slli_epi32,
+        _mm512_storeu_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
     };
     use std::mem::transmute;
 
@@ -247,26 +247,54 @@ mod x86 {
         count: usize,
         depth: usize,
     ) {
-        if count < width {
-            out.fill(0);
-        }
-        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        let places = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(width as i32));
-        for line in 0..count {
+        for first in (0..width).step_by(16) {
+            let (lines, lanes) = (count.saturating_sub(first).min(16), mask(width - first));
             for at in (0..depth).step_by(32) {
                 let left = depth - at;
-                // SAFETY: loads are masked to the line; each lane stores pair `at/2 + lane` of this line,
-                // masked to the pairs that exist.
-                unsafe {
-                    let from = data.as_ptr().add(line * stride + at);
-                    let low = _mm512_maskz_loadu_ps(mask(left), from);
-                    let high = _mm512_maskz_loadu_ps(mask(left.saturating_sub(16)), from.wrapping_add(16));
-                    let both: __m512i = transmute(_mm512_cvtne2ps_pbh(high, low));
-                    let to = out.as_mut_ptr().add(at / 2 * width + line);
-                    _mm512_mask_i32scatter_epi32::<4>(to.cast(), mask(left.div_ceil(2)), places, both);
+                let mut rows = [_mm512_set1_epi32(0); 16];
+                for (line, row) in rows.iter_mut().enumerate().take(lines) {
+                    // SAFETY: the line lies inside `data`, and loads are masked to its end.
+                    unsafe {
+                        let from = data.as_ptr().add((first + line) * stride + at);
+                        let low = _mm512_maskz_loadu_ps(mask(left), from);
+                        let high = _mm512_maskz_loadu_ps(mask(left.saturating_sub(16)), from.wrapping_add(16));
+                        *row = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                    }
+                }
+                for (step, row) in transpose(&rows).into_iter().enumerate().take(left.div_ceil(2)) {
+                    // SAFETY: step `at/2 + step` exists in `out`, and the store is masked to its width.
+                    unsafe {
+                        let to = out.as_mut_ptr().add((at / 2 + step) * width + first);
+                        _mm512_mask_storeu_epi32(to.cast(), lanes, row);
+                    }
                 }
             }
         }
+    }
+
+    /// Transposes 16 × 16 values: pairs of rows, pairs of pairs, then the four 128-bit blocks.
+    #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+    fn transpose(rows: &[__m512i; 16]) -> [__m512i; 16] {
+        let (mut pairs, mut quads, mut out) = (*rows, *rows, *rows);
+        for i in (0..16).step_by(2) {
+            pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+        }
+        for i in (0..16).step_by(4) {
+            quads[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
+            quads[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
+            quads[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
+            quads[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
+        }
+        for i in 0..4 {
+            let even = |a, b| _mm512_shuffle_i32x4::<0x88>(a, b);
+            let odd = |a, b| _mm512_shuffle_i32x4::<0xdd>(a, b);
+            let (a, b) = (even(quads[i], quads[i + 4]), even(quads[i + 8], quads[i + 12]));
+            let (c, d) = (odd(quads[i], quads[i + 4]), odd(quads[i + 8], quads[i + 12]));
+            (out[i], out[i + 8]) = (even(a, b), odd(a, b));
+            (out[i + 4], out[i + 12]) = (even(c, d), odd(c, d));
+        }
+        out
     }
 
     /// # Safety

@@ -84,6 +84,14 @@ fn max_of(values: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// The gradients of gate and up.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled into each clone of a kernel")]
+fn swiglu_gradient(g: f32, u: f32, da: f32) -> (f32, f32) {
+    let sigma = 1.0 / (1.0 + exp(-g));
+    (da * u * (sigma * (1.0 + g * (1.0 - sigma))), da * (g * sigma))
+}
+
 simd_kernels! {
     /// `y = g ∘ x·i` row by row; stores `i`.
     pub fn rms_forward(x: &[f32], gain: &[f32], eps: f32, y: &mut [f32], inverse: &mut [f32]) {
@@ -160,12 +168,19 @@ simd_kernels! {
     pub fn swiglu_backward(d_act: &[f32], gate_up: &mut [f32], ffn: usize) {
         for (gate_up, d_act) in gate_up.chunks_exact_mut(2 * ffn).zip(d_act.chunks_exact(ffn)) {
             let (gate, up) = gate_up.split_at_mut(ffn);
-            for ((g, u), &da) in gate.iter_mut().zip(up).zip(d_act) {
-                let sigma = 1.0 / (1.0 + exp(-*g));
-                let silu = *g * sigma;
-                let d_gate = da * *u * (sigma * (1.0 + *g * (1.0 - sigma)));
-                *u = da * silu;
-                *g = d_gate;
+            let (gates, gate_rest) = gate.as_chunks_mut::<LANES>();
+            let (ups, up_rest) = up.as_chunks_mut::<LANES>();
+            let (das, da_rest) = d_act.as_chunks::<LANES>();
+            for ((gate, up), da) in gates.iter_mut().zip(ups).zip(das) {
+                // Copies of their own let the compiler see that nothing overlaps.
+                let (mut g, mut u) = (*gate, *up);
+                for lane in 0..LANES {
+                    (g[lane], u[lane]) = swiglu_gradient(g[lane], u[lane], da[lane]);
+                }
+                (*gate, *up) = (g, u);
+            }
+            for ((g, u), &da) in gate_rest.iter_mut().zip(up_rest).zip(da_rest) {
+                (*g, *u) = swiglu_gradient(*g, *u, da);
             }
         }
     }
