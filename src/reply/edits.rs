@@ -259,10 +259,8 @@ impl Walk<'_> {
         let past = (end + usize::from(closed)).min(self.lines.len());
         let is_diff =
             matches!(fence.info.to_lowercase().as_str(), "diff" | "patch" | "udiff") || unified_diff::looks_like(body);
-        if is_diff
-            && !head.as_ref().is_some_and(|h| h.bare && (h.path.ends_with(".diff") || h.path.ends_with(".patch")))
-        {
-            unified_diff::read(self, body_from, end, head.map(|h| h.path), closed);
+        if is_diff && !head.as_ref().is_some_and(|h| h.bare && is_diff_file(&h.path)) {
+            unified_diff::read(self, body_from, end, head.as_ref().map(|h| h.path.as_str()), closed);
         } else if !head.as_ref().is_some_and(|h| h.bare) && tool_call::looks_like(&body.join("\n")) {
             tool_call::read_json(self, &body.join("\n"), body_from);
         } else {
@@ -368,17 +366,15 @@ impl Walk<'_> {
                 self.out.notes.push(format!("{written} was taken for {path}"));
                 Some((path, None))
             }
-            Meant::Placeholder(path) => match self.known.only() {
-                Some(only) => {
+            Meant::Placeholder(path) => {
+                if let Some(only) = self.known.only() {
                     self.out.notes.push(format!("{path} was taken for {only}"));
-                    Some((only.to_owned(), None))
+                    return Some((only.to_owned(), None));
                 }
-                None => {
-                    let message = format!("{path} is a placeholder; name a real file of the project");
-                    self.refuse(RefusalKind::NoPath, Some(&path), reply_line, message);
-                    None
-                }
-            },
+                let message = format!("{path} is a placeholder; name a real file of the project");
+                self.refuse(RefusalKind::NoPath, Some(&path), reply_line, message);
+                None
+            }
         }
     }
 
@@ -388,7 +384,11 @@ impl Walk<'_> {
 }
 
 fn is_markdown(path: &str) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, e)| matches!(e.to_lowercase().as_str(), "md" | "mdx" | "markdown"))
+    matches!(paths::extension(path).as_str(), "md" | "mdx" | "markdown")
+}
+
+fn is_diff_file(path: &str) -> bool {
+    matches!(paths::extension(path).as_str(), "diff" | "patch")
 }
 
 /// Info strings of blocks that show commands or their output rather than a file.

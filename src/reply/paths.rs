@@ -110,6 +110,11 @@ fn is_placeholder(path: &str) -> bool {
         || matches!(lower.as_str(), "filename.ext" | "file.ext" | "filename" | "path" | "file" | "path/to/file")
 }
 
+/// The extension, in lower case; empty where there is none.
+pub fn extension(path: &str) -> String {
+    file_name(path).rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase())
+}
+
 /// The last component.
 pub fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
@@ -228,6 +233,20 @@ fn has_known_extension(path: &str) -> bool {
     path.rsplit_once('.').is_some_and(|(_, extension)| crate::task::Language::from_extension(extension).is_some())
 }
 
+/// Files that people name without an extension.
+const BARE_NAMES: [&str; 10] = [
+    "Makefile",
+    "Dockerfile",
+    "LICENSE",
+    "Procfile",
+    "Gemfile",
+    "Rakefile",
+    "Jenkinsfile",
+    "Vagrantfile",
+    "README",
+    "CODEOWNERS",
+];
+
 /// Whether one word could be a relative path to a file.
 pub fn is_path_like(text: &str) -> bool {
     if text.is_empty() || text.len() > 200 || text.contains(char::is_whitespace) || text.contains("://") {
@@ -237,18 +256,6 @@ pub fn is_path_like(text: &str) -> bool {
         return false;
     }
     let name = file_name(&text.replace('\\', "/")).to_owned();
-    const BARE_NAMES: [&str; 10] = [
-        "Makefile",
-        "Dockerfile",
-        "LICENSE",
-        "Procfile",
-        "Gemfile",
-        "Rakefile",
-        "Jenkinsfile",
-        "Vagrantfile",
-        "README",
-        "CODEOWNERS",
-    ];
     if BARE_NAMES.contains(&name.as_str()) {
         return true;
     }

@@ -145,7 +145,7 @@ fn strip_line_hint(mut lines: Vec<String>) -> (Vec<String>, Option<u32>) {
 /// Takes off a fence that wraps the text inside the markers.
 fn unwrap_fence(lines: Vec<String>, path: &str) -> Vec<String> {
     let wrapped = lines.len() >= 2
-        && !path.ends_with(".md")
+        && paths::extension(path) != "md"
         && lines
             .first()
             .and_then(|first| blocks::opening(first))

@@ -194,7 +194,12 @@ fn take_value(walk: &mut Walk<'_>, value: &Value, at: usize) {
                 Some(Value::String(text)) => match parse(text) {
                     Some(Value::Object(arguments)) => take(walk, name, &arguments, at),
                     _ => {
-                        walk.refuse(RefusalKind::Malformed, None, at as u32 + 1, "a tool call's arguments are not JSON")
+                        walk.refuse(
+                            RefusalKind::Malformed,
+                            None,
+                            at as u32 + 1,
+                            "a tool call's arguments are not JSON",
+                        );
                     }
                 },
                 _ => take(walk, name, inner, at),

@@ -78,10 +78,10 @@ struct Hunk {
 }
 
 /// Reads the diff in `lines[from..end]`; `head` is the path above it, for a diff without file headers.
-pub(super) fn read(walk: &mut Walk<'_>, from: usize, end: usize, head: Option<String>, closed: bool) {
+pub(super) fn read(walk: &mut Walk<'_>, from: usize, end: usize, head: Option<&str>, closed: bool) {
     let parts = split(walk.lines, from, end);
     for part in parts {
-        let named = part.new.clone().or_else(|| part.old.clone()).or_else(|| head.clone());
+        let named = part.new.clone().or_else(|| part.old.clone()).or_else(|| head.map(str::to_owned));
         let written = named.or_else(|| walk.last_path.clone()).or_else(|| walk.known.only().map(str::to_owned));
         let reply_line = part.at as u32 + 1;
         let Some(written) = written else {

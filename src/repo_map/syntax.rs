@@ -32,7 +32,7 @@ pub fn check(path: &str, text: &str) -> Option<Report> {
     let grammar = Grammar::of_path(path)?;
     let report = check_as(grammar, text)?;
     // A header may be C or C++; whichever reads it better is right.
-    if grammar == Grammar::C && report.errors > 0 && path.ends_with(".h") {
+    if grammar == Grammar::C && report.errors > 0 && path.rsplit('.').next() == Some("h") {
         let other = check_as(Grammar::Cpp, text)?;
         return Some(if other.errors < report.errors { other } else { report });
     }

@@ -5,7 +5,7 @@ use super::matching::{self, Miss, Rung};
 use super::plan::{Draft, Refused, Rules};
 use super::splice;
 use crate::reply::edits::{Hint, Origin, Proposed, Refusal, RefusalKind};
-use crate::reply::elision;
+use crate::reply::{elision, paths};
 use crate::repo_map::syntax;
 use crate::task::Edit;
 
@@ -58,13 +58,14 @@ struct Context<'a> {
     rules: Rules,
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "a refusal travels in the error of a Result, where its size counts")]
 impl Context<'_> {
     fn refuse(&self, kind: RefusalKind, message: impl Into<String>) -> Refused {
         Box::new(Refusal::new(kind, Some(self.path), self.proposed.reply_line, message))
     }
 
     fn is_python(&self) -> bool {
-        self.path.ends_with(".py") || self.path.ends_with(".pyi")
+        matches!(paths::extension(self.path).as_str(), "py" | "pyi")
     }
 
     fn next(&self, text: String) -> Draft {
@@ -134,7 +135,7 @@ impl Context<'_> {
             Err(Miss::NotFound(nearest)) => self
                 .expand_dots(text, &search_lines, &replace_lines)
                 .unwrap_or_else(|| Err(self.not_found(text, &search_lines, &replace_lines, nearest))),
-            Err(Miss::Ambiguous(starts)) => Err(self.ambiguous(starts)),
+            Err(Miss::Ambiguous(starts)) => Err(self.ambiguous(&starts)),
             Ok(None) => {
                 Err(self
                     .refuse(RefusalKind::NotFound, "the text was found, but the new lines do not fit its indentation"))
@@ -180,7 +181,7 @@ impl Context<'_> {
             1 => Some(
                 self.no_elision(&search, &replace).map(|()| (self.next(text.replacen(&search, &replace, 1)), None)),
             ),
-            _ => Some(Err(self.ambiguous(starts))),
+            _ => Some(Err(self.ambiguous(&starts))),
         }
     }
 
@@ -239,7 +240,7 @@ impl Context<'_> {
         Some(Ok((draft, Some(note))))
     }
 
-    fn ambiguous(&self, starts: Vec<usize>) -> Refused {
+    fn ambiguous(&self, starts: &[usize]) -> Refused {
         const SHOWN_MAX: usize = 8;
         let lines: Vec<u32> = starts.iter().map(|start| *start as u32 + 1).collect();
         let shown: Vec<String> = lines.iter().take(SHOWN_MAX).map(u32::to_string).collect();

@@ -76,7 +76,7 @@ fn converted(rest: &str, swaps: &[(String, String)]) -> Option<String> {
     let (from, to) = swaps.iter().find(|(from, to)| !from.is_empty() && !to.is_empty())?;
     if to.chars().all(|c| c == '\t') && from.chars().all(|c| c == ' ') {
         let unit = from.len() / to.len();
-        return (unit > 0 && rest.len() % unit == 0).then(|| "\t".repeat(rest.len() / unit));
+        return (unit > 0 && rest.len().is_multiple_of(unit)).then(|| "\t".repeat(rest.len() / unit));
     }
     if to.chars().all(|c| c == ' ') && from.chars().all(|c| c == '\t') {
         return Some(" ".repeat(to.len() / from.len() * rest.len()));

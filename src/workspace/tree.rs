@@ -141,16 +141,13 @@ impl Tree {
             Some(FileType::RegularFile) => Some(rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?),
             Some(_) => return Err(UserError::new(Exit::Refused, format!("{path} is not a regular file")).into()),
         };
-        match content {
-            Some(content) => replace_file(&parent, name, content, old.as_ref(), executable)
-                .with_context(|| format!("cannot write {path}")),
-            None => {
-                rustix::fs::unlinkat(&parent, name, AtFlags::empty())
-                    .with_context(|| format!("cannot delete {path}"))?;
-                self.prune_empty_parents(path);
-                Ok(())
-            }
+        if let Some(content) = content {
+            return replace_file(&parent, name, content, old.as_ref(), executable)
+                .with_context(|| format!("cannot write {path}"));
         }
+        rustix::fs::unlinkat(&parent, name, AtFlags::empty()).with_context(|| format!("cannot delete {path}"))?;
+        self.prune_empty_parents(path);
+        Ok(())
     }
 
     /// Whether a file may be executed (kept when it is moved or brought back).

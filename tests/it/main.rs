@@ -1,6 +1,7 @@
 //! The one integration crate. Modules in reading order.
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod edits;
 mod engine;
 mod gguf;
 #[cfg(feature = "pull")]
@@ -10,3 +11,4 @@ mod llama;
 mod sandbox;
 mod tidy;
 mod tokenize;
+mod workspace;
