@@ -117,7 +117,7 @@ def main():
         out[f"logits.{index}"] = logits(p, ids)
     metadata = {
         "z1.model": json.dumps(CONFIG),
-        "loss": repr(loss(p, sequences)),
+        "loss": repr(float(loss(p, sequences))),
         "sequences": json.dumps([{"ids": ids.tolist(), "learn": learn.tolist()} for ids, learn in sequences]),
     }
     write(sys.argv[1] if len(sys.argv) > 1 else "tests/data/sft/golden.safetensors", out, metadata)

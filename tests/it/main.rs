@@ -9,6 +9,7 @@ mod hub;
 #[cfg(feature = "llama")]
 mod llama;
 mod sandbox;
+mod sft;
 mod tidy;
 mod tokenize;
 mod workspace;

@@ -55,7 +55,8 @@ impl Args {
         let mut push = |key: &str, value: Option<String>| all.extend(value.map(|value| format!("train.{key}={value}")));
         push("init", self.init.as_ref().map(|path| path.display().to_string()));
         push("steps", self.steps.map(|value| value.to_string()));
-        push("lr", self.lr.map(|value| value.to_string()));
+        // With an exponent the value is a TOML float however large it is.
+        push("lr", self.lr.map(|value| format!("{value:e}")));
         push("seed", self.seed.map(|value| value.to_string()));
         push("threads", self.threads.map(|value| value.to_string()));
         all

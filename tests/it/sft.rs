@@ -1,0 +1,283 @@
+//! The trainer as a whole: golden gradients, runs that are killed and resumed, bad recipes, round trips
+//! through every file format.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use z1::sft::core::cpu::Plan;
+use z1::sft::core::exec::Row;
+use z1::sft::core::gemm::Precision;
+use z1::sft::core::model::Model;
+use z1::sft::core::params::{LoraConfig, Target};
+use z1::sft::core::team::Team;
+use z1::sft::export::gguf_file::{self, Storage};
+use z1::sft::export::vocabulary::Vocabulary;
+use z1::sft::export::{hf, load};
+use z1::sft::tokenizer::Tokenizer;
+use z1::sft::train::checkpoint;
+use z1::sft::{PackedRow, Sequence, tensor_file};
+
+/// Written by `scripts/golden.py`: an independent forward pass in double precision, gradients by central
+/// differences.
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sft/golden.safetensors")
+}
+
+fn relative_error(got: &[f32], want: &[f32]) -> f64 {
+    let length = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let gap = length(&mut got.iter().zip(want).map(|(g, w)| f64::from(g - w)));
+    gap / length(&mut want.iter().map(|&w| f64::from(w))).max(1e-12)
+}
+
+#[test]
+fn loss_logits_and_every_gradient_agree_with_the_reference() {
+    let tolerance = 1e-5;
+    let loaded = tensor_file::read(&golden()).unwrap();
+    let want_loss: f64 = loaded.metadata["loss"].parse().unwrap();
+    let sequences: Vec<Sequence> = serde_json::from_str(&loaded.metadata["sequences"]).unwrap();
+    let expected = loaded.tensors.clone();
+    let model = checkpoint::load_model(loaded).unwrap().unwrap();
+    let row = Row::from(&PackedRow { sequences: sequences.clone() });
+    let mut team = Team::new(&model, Plan::new(&model, Precision::F32), 1, 1);
+    let count = row.targets.len();
+    let loss = team.step(&model, std::slice::from_ref(&row), 1.0 / count as f32) / count as f64;
+    assert!((loss - want_loss).abs() / want_loss < tolerance, "loss {loss}, not {want_loss}");
+    for tensor in &model.layout.tensors {
+        let want = &expected[&format!("grad.{}", tensor.name)].1;
+        let error = relative_error(tensor.of(team.gradients()), want);
+        assert!(error < tolerance, "{}: relative error {error:.2e}", tensor.name);
+    }
+    let together = team.logits(&model, &row);
+    let want: Vec<f32> = (0..sequences.len()).flat_map(|i| expected[&format!("logits.{i}")].1.clone()).collect();
+    let error = relative_error(&together, &want);
+    assert!(error < tolerance, "logits: relative error {error:.2e}");
+}
+
+const RECIPE: &str = "
+    [model]
+    vocab_size = 300
+    hidden = 32
+    layers = 2
+    heads = 2
+    kv_heads = 1
+    ffn = 64
+    context = 64
+    [data]
+    train = ['train.jsonl']
+    held_out = ['train.jsonl']
+    row_tokens = 64
+    [train]
+    steps = 24
+    batch_rows = 4
+    lanes = 2
+    threads = 2
+    warmup_steps = 2
+    checkpoint_steps = 4
+    checkpoint_minutes = 0.0
+    eval_steps = 8
+";
+
+fn workplace() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("recipe.toml"), RECIPE).unwrap();
+    let rows = (0..60u32).map(|i| {
+        let ids: Vec<u32> = (0..10 + i % 30).map(|j| (i * 7 + j * (1 + i % 5)) % 300).collect();
+        format!("{{\"ids\":{ids:?},\"learn\":{:?}}}\n", vec![true; ids.len()])
+    });
+    fs::write(folder.path().join("train.jsonl"), rows.collect::<String>()).unwrap();
+    folder
+}
+
+fn sft(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_z1-sft"));
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+/// Runs to the end; the exit code and what was said.
+fn finish(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = sft(folder, arguments).output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_with_the_same_bytes() {
+    let folder = workplace();
+    let (code, said) = finish(folder.path(), &["train", "recipe.toml", "--out", "whole"]);
+    assert_eq!(code, 0, "{said}");
+    // Never ends by itself: killed without warning as soon as there is a checkpoint.
+    let endless = ["train", "recipe.toml", "--out", "cut", "--set", "train.keep_checkpoints=1000"];
+    let mut child = sft(folder.path(), &endless).stderr(Stdio::null()).spawn().unwrap();
+    let cut = folder.path().join("cut");
+    let begin = Instant::now();
+    while checkpoint::list(&cut).is_empty() && begin.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!checkpoint::list(&cut).is_empty(), "the run saved something before it was killed");
+    // Whatever came after the first checkpoint is thrown away, so that there is something left to do.
+    checkpoint::list(&cut).iter().skip(1).for_each(|(_, path)| fs::remove_file(path).unwrap());
+    let _ = fs::remove_file(cut.join("final.safetensors"));
+    let again = ["train", "recipe.toml", "--out", "cut", "--resume", "--threads", "1"];
+    let (code, said) = finish(folder.path(), &again);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("going on from step 4"), "{said}");
+    for name in ["final.safetensors", "step-00000024.safetensors", "best.safetensors"] {
+        let (a, b) = (fs::read(folder.path().join("whole").join(name)), fs::read(cut.join(name)));
+        assert!(a.unwrap() == b.unwrap(), "{name} differs");
+    }
+    let records = z1::sft::train::metrics::read(&cut.join("metrics.jsonl")).unwrap();
+    assert_eq!(records.len(), 24 + 3, "no step is missing or counted twice");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_termination_saves_and_leaves() {
+    let folder = workplace();
+    let long = ["train", "recipe.toml", "--out", "run", "--steps", "100000000"];
+    let mut child = sft(folder.path(), &long).stderr(Stdio::null()).spawn().unwrap();
+    let run = folder.path().join("run");
+    let begin = Instant::now();
+    while checkpoint::list(&run).is_empty() && begin.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let (step, _) = checkpoint::list(&run).pop().unwrap();
+    let (found, notes) = checkpoint::Checkpoint::newest(&run).unwrap();
+    assert_eq!((found.unwrap().state.step, notes.len()), (step, 0));
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused_and_nothing_is_touched() {
+    let folder = workplace();
+    let run = ["train", "recipe.toml", "--out", "run", "--steps", "4"];
+    assert_eq!(finish(folder.path(), &run).0, 0);
+    let before = fs::read(folder.path().join("run/step-00000004.safetensors")).unwrap();
+    let (code, said) = finish(folder.path(), &run);
+    assert!(code == 2 && said.contains("--resume"), "{code} {said}");
+    for (change, word) in [("model.ffn=96", "model"), ("train.optimiser=adamw", "optimiser"), ("train.seed=9", "seed")]
+    {
+        let (code, said) = finish(folder.path(), &[&run[..], &["--resume", "--set", change]].concat());
+        assert!(code == 2 && said.contains(word) && said.contains("hint"), "{change}: {code} {said}");
+    }
+    // A changed seed is fine where it is said to be meant; a changed model never.
+    let more = ["train", "recipe.toml", "--out", "run", "--steps", "6", "--resume-changed"];
+    assert_eq!(finish(folder.path(), &[&more[..], &["--set", "model.ffn=96"]].concat()).0, 2);
+    assert_eq!(fs::read(folder.path().join("run/step-00000004.safetensors")).unwrap(), before);
+    let (code, said) = finish(folder.path(), &[&more[..], &["--seed", "9"]].concat());
+    assert!(code == 0 && said.contains("going on with a change"), "{code} {said}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_named() {
+    let folder = workplace();
+    assert_eq!(finish(folder.path(), &["train", "recipe.toml", "--out", "run", "--steps", "8"]).0, 0);
+    let newest = folder.path().join("run/step-00000008.safetensors");
+    let whole = fs::read(&newest).unwrap();
+    fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
+    let (code, said) = finish(folder.path(), &["train", "recipe.toml", "--out", "run", "--steps", "8", "--resume"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("passed over") && said.contains("going on from step 4"), "{said}");
+    assert!(fs::read(&newest).unwrap() == whole, "the step is done again, to the same bytes");
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
+    let folder = workplace();
+    assert_eq!(finish(folder.path(), &["train", "recipe.toml", "--out", "run", "--steps", "4"]).0, 0);
+    let wild = ["train", "recipe.toml", "--out", "run", "--steps", "40", "--resume", "--lr", "1e30"];
+    let (code, said) = finish(folder.path(), &wild);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("the loss is") && said.contains("step 4 is kept"), "{said}");
+    assert_eq!(checkpoint::list(&folder.path().join("run")).len(), 1);
+}
+
+#[test]
+fn bad_data_is_named() {
+    let folder = workplace();
+    let with = |change: &str| finish(folder.path(), &["train", "recipe.toml", "--out", "run", "--set", change]);
+    let (code, said) = with("data.train=['nothing.jsonl']");
+    assert!(code == 1 && said.contains("nothing.jsonl"), "{code} {said}");
+    let (code, said) = with("model.vocab_size=100");
+    assert!(code == 1 && said.contains("vocabulary of 100"), "{code} {said}");
+    let (code, said) = with("data.row_tokens=4");
+    assert!(code == 1 && said.contains("no sequence is left"), "{code} {said}");
+    fs::write(folder.path().join("words.jsonl"), "{\"messages\":[]}\n").unwrap();
+    let (code, said) = with("data.train=['words.jsonl']");
+    assert!(code == 2 && said.contains("tokenizer"), "{code} {said}");
+}
+
+fn small_tokenizer(folder: &Path) -> (PathBuf, Tokenizer) {
+    let text = ["def f(x):\n    return x + 1\n", "the answer is 42, the end\n"];
+    let tokenizer = Tokenizer::train(text.into_iter().cycle().take(64), 272).unwrap();
+    let path = folder.join("tokenizer.json");
+    tokenizer.save(&path).unwrap();
+    (path, tokenizer)
+}
+
+fn small_model(tokenizer: &Tokenizer) -> Model {
+    let config = z1::sft::core::config::ModelConfig {
+        vocab_size: tokenizer.vocab_size(),
+        hidden: 64,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
+        ffn: 96,
+        context: 128,
+        rope_theta: 10_000.0,
+        norm_eps: 1e-6,
+        tied: true,
+    };
+    Model::init(config, 3)
+}
+
+#[test]
+fn a_model_comes_back_from_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, tokenizer) = small_tokenizer(folder.path());
+    let model = small_model(&tokenizer);
+    let vocabulary = Vocabulary::read(&json, model.config.vocab_size).unwrap();
+    let gguf = folder.path().join("m.gguf");
+    gguf_file::write_model(&gguf, &model, ("small", &vocabulary), Storage::F32).unwrap();
+    hf::write_model(&folder.path().join("hf"), &model, &vocabulary, &json).unwrap();
+    checkpoint::save_model(&folder.path().join("m.safetensors"), &model).unwrap();
+    for name in ["m.gguf", "hf", "hf/model.safetensors", "m.safetensors"] {
+        let back = load::load(&folder.path().join(name)).unwrap();
+        assert!(back.config == model.config && back.params == model.params, "{name}");
+    }
+    gguf_file::write_model(&gguf, &model, ("small", &vocabulary), Storage::Q8_0).unwrap();
+    let refused = load::load(&gguf).unwrap_err().to_string();
+    assert!(refused.contains("quantised"), "{refused}");
+    assert!(load::load(&golden()).is_ok(), "any file with the shape in it can be started from");
+}
+
+#[test]
+fn an_adapter_trains_and_leaves_its_base_alone() {
+    let folder = workplace();
+    assert_eq!(finish(folder.path(), &["train", "recipe.toml", "--out", "base", "--steps", "4"]).0, 0);
+    let recipe = RECIPE.split("[data]").nth(1).unwrap();
+    let lora = "\n[lora]\nrank = 2\nalpha = 4.0\ntargets = ['q', 'v', 'down']\n";
+    fs::write(folder.path().join("lora.toml"), format!("[data]{recipe}{lora}")).unwrap();
+    let run = ["train", "lora.toml", "--out", "lora", "--init", "base/final.safetensors"];
+    let (code, said) = finish(folder.path(), &run);
+    assert_eq!(code, 0, "{said}");
+    let base = load::load(&folder.path().join("base/final.safetensors")).unwrap();
+    let tuned = load::load(&folder.path().join("lora/final.safetensors")).unwrap();
+    assert!(base.params == tuned.params, "the base is frozen");
+    let want = LoraConfig { rank: 2, alpha: 4.0, targets: vec![Target::Q, Target::V, Target::Down] };
+    let lora = tuned.lora.as_ref().unwrap();
+    assert_eq!(lora.config, want);
+    assert!(lora.layout.tensors.iter().all(|t| t.of(&lora.params).iter().any(|&v| v != 0.0)), "all parts learnt");
+    let (code, said) = finish(folder.path(), &["export", "lora", "--out", "a.gguf", "--adapter"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        z1::gguf::Gguf::open(&folder.path().join("a.gguf")).unwrap().tensor("blk.0.attn_q.weight.lora_a").is_some()
+    );
+    let (code, said) = finish(folder.path(), &["export", "base", "--out", "a.gguf", "--adapter"]);
+    assert!(code == 2 && said.contains("no adapter"), "{code} {said}");
+}
