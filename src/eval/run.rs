@@ -1,0 +1,164 @@
+//! A model against gym problems: generate within a window, take the program, run it behind walls.
+//!
+//! Not for: the agent's loop (rounds of repair); this measures the model and the window alone.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::gym::{Record, faith, thought};
+use crate::cancel::Cancel;
+use crate::engine::{Engine, EngineError, EngineEvent, GenerateRequest, Sampling, SessionId, WindowSpec};
+use crate::gym::row::Row;
+use crate::prompt::render_chatml;
+use crate::reply::{self, Wanted};
+use crate::sandbox::Sandbox;
+use crate::task::{Candidate, Check, Language, Trajectory, Usage, Verdict};
+use crate::verify::{VerifyOptions, verify};
+
+/// Room for the answer after a shift; the longest reference has about half of it.
+const ANSWER_TOKENS: u32 = 256;
+
+/// How the model is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The thinking window in tokens.
+    pub window: u32,
+    /// Hard cut at the window, as the paper does it.
+    pub paper_exact: bool,
+    /// The words forced at the window.
+    pub hint: String,
+    /// 0 is greedy.
+    pub temperature: f32,
+    pub seed: u64,
+    /// Candidates of one prompt. With more than one, the first that passes the visible examples is taken.
+    pub samples: u32,
+}
+
+/// Asks and judges every row; records come in the order of the rows. `progress` is told of each.
+///
+/// # Errors
+/// The model failed, or walls that stood broke.
+pub async fn run(
+    engine: &Engine,
+    sandbox: &Sandbox,
+    rows: &[Row],
+    settings: &Settings,
+    mut progress: impl FnMut(&Record),
+) -> anyhow::Result<Vec<Record>> {
+    let cancel = Cancel::new();
+    let options = Arc::new(VerifyOptions::default());
+    let mut judging: JoinSet<anyhow::Result<(usize, Record)>> = JoinSet::new();
+    let mut records: Vec<Option<Record>> = vec![None; rows.len()];
+    let side_by_side = (sandbox.parallel() as usize).max(1) * 2;
+    let mut keep = |done: (usize, Record)| {
+        progress(&done.1);
+        records[done.0] = Some(done.1);
+    };
+    for (index, row) in rows.iter().enumerate() {
+        let trajectories = generate(engine, row, settings).await?;
+        let thought_tokens = trajectories.iter().map(|t| engine.count_tokens(thought(t)) as u32).collect();
+        while judging.len() >= side_by_side {
+            keep(judging.join_next().await.expect("invariant: some are being judged")??);
+        }
+        let (row, sandbox, options, cancel) = (row.clone(), sandbox.clone(), Arc::clone(&options), cancel.clone());
+        judging.spawn(async move {
+            Ok((index, judged(&row, &trajectories, thought_tokens, &sandbox, &options, &cancel).await?))
+        });
+    }
+    while let Some(done) = judging.join_next().await {
+        keep(done??);
+    }
+    Ok(records.into_iter().map(|record| record.expect("invariant: every row was judged")).collect())
+}
+
+/// The candidates' trajectories in the order of their numbers.
+async fn generate(engine: &Engine, row: &Row, settings: &Settings) -> Result<Vec<Trajectory>, EngineError> {
+    let sampling = Sampling { temperature: settings.temperature, ..Sampling::GREEDY };
+    let mut generation = engine.generate(GenerateRequest {
+        session: SessionId(0),
+        prompt: render_chatml(&row.messages, true),
+        window: WindowSpec {
+            thinking_tokens_max: settings.window,
+            answer_tokens_max: ANSWER_TOKENS,
+            hint: settings.hint.clone(),
+            paper_exact: settings.paper_exact,
+        },
+        thinking_sampling: sampling,
+        answer_sampling: sampling,
+        candidates: settings.samples,
+        seed: settings.seed,
+        grammar: None,
+    });
+    let mut found = Vec::with_capacity(settings.samples as usize);
+    while let Some(event) = generation.next().await {
+        if let EngineEvent::Finished { candidate, trajectory, .. } = event? {
+            found.push((candidate, trajectory));
+        }
+    }
+    found.sort_by_key(|(candidate, _)| *candidate);
+    Ok(found.into_iter().map(|(_, trajectory)| trajectory).collect())
+}
+
+/// Judges the candidates of one row: chosen by the visible examples, counted by the hidden tests.
+async fn judged(
+    row: &Row,
+    trajectories: &[Trajectory],
+    thought_tokens: Vec<u32>,
+    sandbox: &Sandbox,
+    options: &VerifyOptions,
+    cancel: &Cancel,
+) -> anyhow::Result<Record> {
+    let asserts = |tests: &[String], hidden| [Check::Asserts { source: tests.join("\n"), hidden }];
+    let wanted = Wanted { language: Some(Language::Python), names: vec![row.entry.clone()], stdin: false };
+    let programs: Vec<Result<Candidate, String>> =
+        trajectories.iter().map(|t| reply::program(t, &wanted).map_err(|problem| problem.to_string())).collect();
+    let mut chosen = 0;
+    if programs.len() > 1 && !row.visible.is_empty() {
+        for (index, program) in programs.iter().enumerate() {
+            let Ok(program) = program else { continue };
+            if verify(program, &asserts(&row.visible, false), sandbox, options, cancel).await.passed() {
+                chosen = index;
+                break;
+            }
+        }
+    }
+    let (passed, why) = match programs.get(chosen) {
+        None => (false, "no reply".to_owned()),
+        Some(Err(problem)) => (false, problem.clone()),
+        Some(Ok(program)) => {
+            let tests: Vec<String> = row.visible.iter().chain(&row.hidden).cloned().collect();
+            verdict(verify(program, &asserts(&tests, true), sandbox, options, cancel).await)?
+        }
+    };
+    let trajectory = trajectories.get(chosen);
+    let usage = trajectories.iter().fold(Usage::default(), |sum, t| Usage {
+        prompt_tokens: t.usage.prompt_tokens,
+        reused_tokens: sum.reused_tokens + t.usage.reused_tokens,
+        thinking_tokens: sum.thinking_tokens + t.usage.thinking_tokens,
+        forced_tokens: sum.forced_tokens + t.usage.forced_tokens,
+        answer_tokens: sum.answer_tokens + t.usage.answer_tokens,
+    });
+    Ok(Record {
+        id: row.id.clone(),
+        family: row.family.name().to_owned(),
+        level: row.level,
+        passed,
+        why,
+        usage,
+        thought_tokens: thought_tokens.iter().sum(),
+        shifted: trajectory.is_some_and(|t| t.shifted.is_some()),
+        faith: trajectory.and_then(|t| faith(row, t)),
+        text: trajectory.map(|t| t.text.clone()).unwrap_or_default(),
+    })
+}
+
+/// Whether it passed, and why not.
+fn verdict(verdict: Verdict) -> anyhow::Result<(bool, String)> {
+    match verdict {
+        Verdict::Passed(_) => Ok((true, String::new())),
+        Verdict::Failed(report) => Ok((false, report.failures.first().map_or("failed", |f| f.got.as_str()).to_owned())),
+        Verdict::NothingToCheck { why } => Ok((false, why)),
+        Verdict::SandboxFailed { step, why } => anyhow::bail!("the sandbox failed at {step}: {why}"),
+    }
+}
