@@ -24,6 +24,7 @@ mod round;
 mod run;
 mod settings;
 pub mod transcript;
+pub mod worker;
 
 pub use judge::{BoxFuture, Judge, NoJudge, Walls};
 pub use line::Line;

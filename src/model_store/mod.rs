@@ -16,4 +16,5 @@ pub mod import;
 pub mod pull;
 pub mod quantise;
 pub mod registry;
+pub mod resolve;
 pub mod store;

@@ -1,0 +1,197 @@
+//! The agent in the background: a thread that owns engine, judge and runtime, serves one task at a time, and
+//! speaks over bounded channels.
+//!
+//! Not for: what the terminal wants besides tasks; its adapter translates.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Agent, Judge, Line, Settings, Transcript};
+use crate::cancel::Cancel;
+use crate::engine::Engine;
+use crate::error::{Exit, UserError, exit_of};
+use crate::event::{COMMANDS_MAX, Command, EVENTS_MAX, Event};
+use crate::task::{Outcome, Task};
+
+/// How the engine is opened: called on the worker's thread with a progress callback and the load's cancel.
+pub type Open = Box<dyn FnOnce(Box<dyn FnMut(f32) + Send>, &Cancel) -> Result<Engine, UserError> + Send>;
+
+/// What a worker starts with.
+pub struct Setup {
+    pub open: Open,
+    pub judge: Arc<dyn Judge>,
+    /// Folder of prompt files that replace the built-in ones.
+    pub prompts: Option<PathBuf>,
+    pub settings: Settings,
+    /// Where transcripts are kept; `None` keeps none.
+    pub transcripts: Option<PathBuf>,
+}
+
+/// One task under way.
+#[derive(Debug)]
+pub struct Running {
+    commands: mpsc::Sender<Command>,
+    pub cancel: Cancel,
+    /// The outcome, after [`Event::Ended`]; the error where the task broke.
+    pub done: oneshot::Receiver<Result<Outcome, UserError>>,
+}
+
+impl Running {
+    /// Says something to the task. Cancelling needs no room in the channel.
+    pub fn command(&self, command: Command) -> bool {
+        if command == Command::Cancel {
+            self.cancel.cancel();
+            return true;
+        }
+        self.commands.try_send(command).is_ok()
+    }
+}
+
+struct Job {
+    task: Task,
+    commands: mpsc::Receiver<Command>,
+    cancel: Cancel,
+    done: oneshot::Sender<Result<Outcome, UserError>>,
+}
+
+/// A handle to the thread.
+pub struct Worker {
+    jobs: Option<mpsc::Sender<Job>>,
+    events: mpsc::Receiver<Event>,
+    load_cancel: Cancel,
+    failure: Arc<Mutex<Option<UserError>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread; loading begins at once and is told in events.
+    pub fn start(setup: Setup) -> Self {
+        let (jobs, inbox) = mpsc::channel(1);
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let load_cancel = Cancel::new();
+        let failure = Arc::new(Mutex::new(None));
+        let (cancel, told) = (load_cancel.clone(), Arc::clone(&failure));
+        let thread = std::thread::Builder::new()
+            .name("agent".to_owned())
+            .spawn(move || {
+                if let Err(error) = serve(setup, inbox, &sender, &cancel) {
+                    let (message, hint) = (error.message.clone(), error.hint.clone());
+                    *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    // Nobody listens any more: then nobody needs to know.
+                    let _ = sender.blocking_send(Event::Fatal { message, hint });
+                }
+            })
+            .expect("invariant: the system can start a thread");
+        Self { jobs: Some(jobs), events, load_cancel, failure, thread: Some(thread) }
+    }
+
+    /// Hands a task over; `None` where the worker is busy or gone.
+    pub fn submit(&self, task: Task) -> Option<Running> {
+        let (commands, for_task) = mpsc::channel(COMMANDS_MAX);
+        let (sender, done) = oneshot::channel();
+        let cancel = Cancel::new();
+        let job = Job { task, commands: for_task, cancel: cancel.clone(), done: sender };
+        self.jobs.as_ref()?.try_send(job).ok()?;
+        Some(Running { commands, cancel, done })
+    }
+
+    /// The next event; `None` when the worker is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// The next event where one waits. `Err` when the worker is gone.
+    pub fn try_next(&mut self) -> Result<Option<Event>, ()> {
+        match self.events.try_recv() {
+            Ok(event) => Ok(Some(event)),
+            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::error::TryRecvError::Disconnected) => Err(()),
+        }
+    }
+
+    /// Gives up loading the model.
+    pub fn cancel_load(&self) {
+        self.load_cancel.cancel();
+    }
+
+    /// Why the worker is gone, where it could not go on.
+    pub fn failure(&self) -> Option<UserError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Ends the thread and waits for it, but not for ever: the model is freed on the way out.
+    pub fn close(mut self, patience: Duration) {
+        const STEP: Duration = Duration::from_millis(5);
+        self.load_cancel.cancel();
+        self.jobs = None;
+        self.events.close();
+        let Some(thread) = self.thread.take() else { return };
+        let mut waited = Duration::ZERO;
+        while !thread.is_finished() && waited < patience {
+            std::thread::sleep(STEP);
+            waited += STEP;
+        }
+        if thread.is_finished() {
+            // A panic has been reported by the hook; there is nothing left to save.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(
+    setup: Setup,
+    mut inbox: mpsc::Receiver<Job>,
+    events: &mpsc::Sender<Event>,
+    load_cancel: &Cancel,
+) -> Result<(), UserError> {
+    let progress = {
+        let events = events.clone();
+        // A progress figure that finds no room is not worth waiting for.
+        move |fraction| drop(events.try_send(Event::Loading { fraction }))
+    };
+    let engine = (setup.open)(Box::new(progress), load_cancel)?;
+    let agent = Agent::new(engine, setup.judge, setup.prompts.as_deref(), setup.settings)?;
+    let info = agent.engine.info();
+    let ready = Event::Ready {
+        model: info.name.clone(),
+        context_tokens_max: info.context_tokens_max,
+        offload: info.offload.clone(),
+    };
+    let _ = events.blocking_send(ready);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("agent-work")
+        .enable_all()
+        .build()
+        .map_err(|problem| UserError::new(Exit::Error, format!("cannot start threads: {problem}")))?;
+    runtime.block_on(async {
+        while let Some(job) = inbox.recv().await {
+            let transcript = match &setup.transcripts {
+                Some(folder) => Transcript::create(folder, &job.task.id),
+                None => Transcript::none(),
+            };
+            let mut line = Line::new(events.clone(), job.commands, job.cancel, transcript);
+            let result = agent.run(&job.task, &mut line).await.map_err(into_user_error);
+            // The one who asked may have gone.
+            let _ = job.done.send(result);
+        }
+    });
+    // A trial that hangs in the kernel must not hold the exit.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    Ok(())
+}
+
+fn into_user_error(problem: anyhow::Error) -> UserError {
+    let exit = exit_of(&problem);
+    match problem.downcast::<UserError>() {
+        Ok(error) => error,
+        Err(problem) => match problem.downcast::<crate::engine::EngineError>() {
+            Ok(error) => error.into(),
+            Err(problem) => UserError::new(exit, format!("{problem:#}")),
+        },
+    }
+}

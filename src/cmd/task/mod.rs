@@ -1,0 +1,313 @@
+//! `z1`: one task, with or without the terminal interface.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use crate::agent::worker::{Setup, Worker};
+use crate::agent::{Judge, NoJudge, Settings, Walls, checks, transcript};
+use crate::config::{Config, Sources};
+use crate::dirs::Dirs;
+use crate::engine::{Adapter, KvType, LoadOptions, Offload};
+use crate::error::{Exit, UserError};
+use crate::host::{self, Json, Plain, Show, Stream, Verbosity, Wishes};
+use crate::model_store::resolve;
+use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::task::{Check, Effort, Scope, Task, Tier};
+use crate::tui::{self, Notify, ThemeChoice, TuiOptions};
+
+mod backend;
+mod input;
+
+/// The main job's arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  z1 -p 'Write a Python function rev(s). assert rev(\"ab\") == \"ba\"'
+  z1 -p --tests test_rev.py 'Write rev(s).' > rev.py
+  cat problem.md | z1 --output-format json --deep
+
+Exit codes: 0 verified, or unverified (which is said); 1 error; 2 usage; 3 verification failed; 4 no usable
+model; 5 limit reached without a candidate; 6 refused; 130 interrupted.")]
+pub struct Args {
+    /// The task; `-` or nothing reads stdin where that is no terminal
+    prompt: Option<String>,
+    /// Work without the terminal interface: the answer to stdout
+    #[arg(short, long)]
+    print: bool,
+    /// Think little
+    #[arg(long, group = "depth")]
+    fast: bool,
+    /// Let the task decide how much to think (the default)
+    #[arg(long, group = "depth")]
+    auto: bool,
+    /// Think long
+    #[arg(long, group = "depth")]
+    deep: bool,
+    /// A thinking window of exactly N tokens
+    #[arg(long, value_name = "N", group = "depth", allow_negative_numbers = true)]
+    window: Option<String>,
+    /// Candidates decoded together in the first round
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    samples: Option<String>,
+    /// Revisions after the first attempt
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    rounds: Option<String>,
+    /// A .gguf file or an installed model's name [env: Z1_MODEL]
+    #[arg(long, value_name = "NAME|PATH")]
+    model: Option<String>,
+    /// A LoRA adapter laid over the model
+    #[arg(long, value_name = "FILE")]
+    lora: Option<PathBuf>,
+    /// Context in tokens
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    context: Option<String>,
+    /// A command that must succeed in the sandbox
+    #[arg(long, value_name = "CMD")]
+    check: Option<String>,
+    /// Tests that the answer must pass (.py, .js, .rs …, or .json/.jsonl with `input` and `output`)
+    #[arg(long, value_name = "FILE")]
+    tests: Option<PathBuf>,
+    /// Do not show the tests of --tests to the model
+    #[arg(long, requires = "tests")]
+    hidden: bool,
+    /// Exactly the paper: one window, greedy, its hint, no early stop, no revision
+    #[arg(long)]
+    paper_exact: bool,
+    /// Seed of every draw
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// Temperature of the first round; 0 is greedy
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<String>,
+    /// How the answer is written to stdout
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output_format: Format,
+    /// Say why the budget was chosen
+    #[arg(long)]
+    explain: bool,
+    /// Unverified ends with exit code 3
+    #[arg(long)]
+    require_verified: bool,
+    /// Never ask anything
+    #[arg(long)]
+    no_input: bool,
+    /// Say nothing but errors on stderr
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Show every step and the thinking on stderr
+    #[arg(short, long)]
+    verbose: bool,
+    /// Append-only lines instead of a drawn interface
+    #[arg(long)]
+    plain: bool,
+    /// Use the alternate screen
+    #[arg(long)]
+    fullscreen: bool,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    StreamJson,
+}
+
+/// Runs the task, or opens the terminal interface.
+///
+/// # Errors
+/// Bad input, no usable model, an engine that broke.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let dirs = Dirs::find();
+    let config = load_config(args, &dirs)?;
+    let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !args.no_input;
+    let in_terminal = !args.print && interactive && args.output_format == Format::Text;
+    if in_terminal {
+        return terminal(args, &dirs, &config);
+    }
+    let prompt = input::prompt(args.prompt.as_deref())?;
+    let task = task(args, &config, prompt)?;
+    let mut show = show(args, &task.id);
+    for warning in &config.warnings {
+        show.event(&crate::event::Event::Warning { text: warning.clone() })?;
+    }
+    let worker = Worker::start(setup(&dirs, &config, args.paper_exact)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let wishes = Wishes { require_verified: args.require_verified || config.switch("require_verified") };
+    runtime.block_on(host::serve(worker, task, show.as_mut(), wishes))
+}
+
+fn show(args: &Args, task_id: &str) -> Box<dyn Show> {
+    let verbosity = match (args.quiet, args.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    match args.output_format {
+        Format::Text => Box::new(Plain::new(verbosity, args.explain)),
+        Format::Json => Box::new(Json::new(task_id.to_owned())),
+        Format::StreamJson => Box::new(Stream { task_id: task_id.to_owned() }),
+    }
+}
+
+fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
+    let worker = Worker::start(setup(dirs, config, args.paper_exact)?);
+    let theme = match config.text("tui.theme") {
+        Some("light") => ThemeChoice::Light,
+        Some("dark") => ThemeChoice::Dark,
+        _ => ThemeChoice::Auto,
+    };
+    let notify = match config.text("tui.notify") {
+        Some("off") => Notify::Off,
+        Some("desktop") => Notify::Desktop,
+        _ => Notify::Bell,
+    };
+    let options = TuiOptions {
+        first_task: args.prompt.clone(),
+        effort: effort(config),
+        fullscreen: args.fullscreen || config.switch("tui.fullscreen"),
+        plain: args.plain,
+        mouse: config.switch("tui.mouse"),
+        theme,
+        no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        keys: config.table("tui.keys"),
+        notify,
+        history_file: Some(dirs.state.join("history")),
+        log_file: Some(dirs.state.join("z1.log")),
+        warnings: config.warnings.clone(),
+        ..TuiOptions::default()
+    };
+    let extra = extra_checks(args, config)?;
+    tui::run(&options, Box::new(backend::WorkerBackend::new(worker, dirs.clone(), extra)))
+}
+
+/// The settings in force for this command line.
+fn load_config(args: &Args, dirs: &Dirs) -> Result<Config, UserError> {
+    let mut flags: Vec<(&'static str, String)> = Vec::new();
+    let typed = [
+        ("window", &args.window),
+        ("samples", &args.samples),
+        ("rounds", &args.rounds),
+        ("model", &args.model),
+        ("context", &args.context),
+        ("check", &args.check),
+        ("seed", &args.seed),
+        ("temperature", &args.temperature),
+    ];
+    flags.extend(typed.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+    flags.extend(args.lora.as_ref().map(|path| ("lora", path.display().to_string())));
+    let effort = [(args.fast, "fast"), (args.auto, "auto"), (args.deep, "deep")];
+    flags.extend(effort.into_iter().filter(|(on, _)| *on).map(|(_, name)| ("effort", name.to_owned())));
+    config(dirs, flags)
+}
+
+/// The settings in force with these flags.
+pub(super) fn config(dirs: &Dirs, flags: Vec<(&'static str, String)>) -> Result<Config, UserError> {
+    let project =
+        std::env::current_dir().ok().map(|folder| (folder.join(".z1").join("config.toml"), trusted(dirs, &folder)));
+    Config::load(Sources {
+        user_file: Some(dirs.config.join("config.toml")),
+        project_file: project,
+        environment: std::env::vars().filter(|(name, _)| name.starts_with("Z1_")).collect(),
+        flags,
+    })
+}
+
+/// Where the folders are listed whose settings the user trusts, one a line.
+pub(super) fn trust_file(dirs: &Dirs) -> PathBuf {
+    dirs.config.join("trusted")
+}
+
+fn trusted(dirs: &Dirs, folder: &Path) -> bool {
+    let list = std::fs::read_to_string(trust_file(dirs)).unwrap_or_default();
+    folder.canonicalize().is_ok_and(|folder| list.lines().any(|line| Path::new(line) == folder))
+}
+
+fn effort(config: &Config) -> Effort {
+    // A window is the most exact word; where both are set, whichever the command line says wins.
+    match (config.number("window"), config.text("effort")) {
+        (Some(tokens), None | Some("auto")) => Effort::Window(tokens as u32),
+        (_, Some("fast")) => Effort::Fast,
+        (_, Some("deep")) => Effort::Deep,
+        _ => Effort::Auto,
+    }
+}
+
+fn task(args: &Args, config: &Config, prompt: String) -> anyhow::Result<Task> {
+    let stated = checks::stated(&prompt);
+    let mut checks = stated.checks;
+    checks.extend(extra_checks(args, config)?);
+    let language = stated.language.or_else(|| checks::wanted(&checks, None).language);
+    Ok(Task { id: transcript::new_id(), prompt, scope: Scope::Standalone, checks, language, effort: effort(config) })
+}
+
+/// The checks that the command line adds to those of the task's words.
+fn extra_checks(args: &Args, config: &Config) -> anyhow::Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    if let Some(path) = &args.tests {
+        checks.push(input::tests(path, args.hidden)?);
+    }
+    checks.extend(config.text("check").map(|command| Check::Command { command: command.to_owned() }));
+    Ok(checks)
+}
+
+/// Everything a worker needs. The sandbox's helper is started here, before any model is loaded.
+fn setup(dirs: &Dirs, config: &Config, paper_exact: bool) -> anyhow::Result<Setup> {
+    let found = resolve::resolve(config.text("model"), dirs)?;
+    let options = load_options(config);
+    let prompts = Some(dirs.config.join("prompts"));
+    let settings = Settings {
+        samples: config.number("samples").map(|n| n as u32),
+        rounds: config.number("rounds").map(|n| n as u32),
+        seed: config.number("seed").unwrap_or(0),
+        temperature: config.fraction("temperature").map(|t| t as f32),
+        paper_exact,
+        probe: config.switch("probe"),
+        min_tier: min_tier(config),
+    };
+    Ok(Setup {
+        judge: judge(),
+        open: Box::new(move |progress, cancel| resolve::open(&found, options, progress, cancel)),
+        prompts,
+        settings,
+        transcripts: config.switch("transcripts").then(|| dirs.state.join("transcripts")),
+    })
+}
+
+fn judge() -> Arc<dyn Judge> {
+    let started = std::env::current_exe().map_err(|problem| problem.to_string()).and_then(|helper_exe| {
+        Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe })
+            .map_err(|unavailable| unavailable.to_string())
+    });
+    match started {
+        Ok(sandbox) => Arc::new(Walls { sandbox }),
+        Err(why) => Arc::new(NoJudge { why }),
+    }
+}
+
+fn load_options(config: &Config) -> LoadOptions {
+    LoadOptions {
+        context_tokens_max: config.number("context").map(|n| n as u32),
+        threads: config.number("threads").map(|n| n as u32),
+        offload: config.number("gpu_layers").map_or(Offload::Auto, |n| Offload::Layers(n as u32)),
+        kv: match config.text("kv") {
+            Some("f16") => KvType::F16,
+            Some("q8_0") => KvType::Q8_0,
+            _ => KvType::Auto,
+        },
+        adapter: config.text("lora").map(|path| Adapter { path: path.into(), scale: 1.0 }),
+        ..LoadOptions::from_path("")
+    }
+}
+
+fn min_tier(config: &Config) -> Tier {
+    match config.text("min_tier") {
+        Some("F") => Tier::F,
+        Some("B") => Tier::B,
+        Some("S") => Tier::S,
+        _ => Tier::L,
+    }
+}
