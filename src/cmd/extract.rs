@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if args.edits {
         let reading = edits::read(&text, &Known::new(Vec::new()));
         let found = reading.plain();
-        let refused: Vec<String> = reading.refusals.iter().map(|refusal| refusal.message.clone()).collect();
+        let refused: Vec<String> = reading.refused.iter().map(|refusal| refusal.message.clone()).collect();
         println!("{}", json!({ "edits": found, "refused": refused }));
         return Ok(if found.is_empty() || !refused.is_empty() { Exit::VerificationFailed } else { Exit::Success });
     }
