@@ -16,7 +16,7 @@ use super::seccomp::{Filters, Sockets};
 use super::step::{Built, Named};
 use super::target::Plugs;
 use super::tree::{self, Snapshot};
-use super::view;
+use super::{overlay, view};
 use crate::sandbox::wire::Order;
 use crate::sandbox::{Change, Net, Policy, Stdin};
 use crate::task::Tier;
@@ -102,18 +102,22 @@ fn input(bytes: &[u8]) -> std::io::Result<OwnedFd> {
 pub(super) enum Work {
     /// Compare the directory with a listing from before.
     Listed { dir: OwnedFd, before: Snapshot },
+    /// Read the overlay's upper layer, without what z1 itself had put there before.
+    Overlaid { upper: OwnedFd, lower: OwnedFd, before: Snapshot },
 }
 
 impl Work {
     pub(super) fn changes(&self) -> Vec<Change> {
         match self {
             Self::Listed { dir, before } => tree::diff(before, &tree::scan(dir)),
+            Self::Overlaid { upper, lower, before } => overlay::changes(upper, lower, before),
         }
     }
 
     pub(super) fn read(&self, path: &Path) -> Option<Vec<u8>> {
         match self {
             Self::Listed { dir, .. } => tree::read_regular(dir, path),
+            Self::Overlaid { upper, lower, .. } => overlay::read(upper, lower, path),
         }
     }
 }
@@ -134,8 +138,7 @@ impl Drop for Ground {
 pub(super) struct Enclosure {
     pub(super) tier: Tier,
     pub(super) live: Live,
-    /// Absent until the keeper has sent it, where only the keeper can make it.
-    pub(super) work: Option<Work>,
+    pub(super) work: Work,
     pub(super) work_dir: PathBuf,
     pub(super) features: Vec<String>,
     /// Removed when the enclosure is dropped.

@@ -47,7 +47,9 @@ fn run(socket: &OwnedFd, reach: Reach, launch: impl FnOnce(&OwnedFd) -> Built<In
         }
         Fork::Parent(pid) => pid,
     };
-    // The program's ends of its pipes must not stay open here.
+    // The program's ends of its pipes must not stay open here: first those that `launch` owns, then those
+    // that it borrows.
+    drop(launch);
     sys::close_all_but(&[socket.as_fd(), signals.as_fd()]).step("close descriptors")?;
     let mut status = None;
     while status.is_none() && !told_to_kill(socket, &signals)? {

@@ -63,7 +63,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
         Fork::Parent(pid) => pid,
     };
     let live = Live { keeper, keeper_is_init: false, socket, outputs, watch_disk: Some(ground.0.clone()) };
-    Ok(Enclosure { tier: Tier::L, live, work: Some(work), work_dir, features: Vec::new(), ground: Some(ground) })
+    Ok(Enclosure { tier: Tier::L, live, work, work_dir, features: Vec::new(), ground: Some(ground) })
 }
 
 /// The keeper's process.
@@ -84,7 +84,11 @@ fn enclose(socket: OwnedFd, launch: &Launch, plugs: &Plugs, site: &Site<'_>) -> 
     features.extend(site.ids.dropped.then(|| "own-uid".to_owned()));
     let _ = note::send(&socket, &Note::Ready { features }, &[]);
     let reach = if scoped { Reach::Trial } else { Reach::Everybody };
-    keeper::keep(socket, reach, |_| target::launch(launch, plugs, site.filters))
+    keeper::keep(socket, reach, |_| {
+        // Where memory runs out the kernel takes the program first. A courtesy; it may not be possible.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+        target::launch(launch, plugs, site.filters)
+    })
 }
 
 /// A fresh folder with what the program needs: its work directory, a home and a temporary directory.

@@ -12,13 +12,17 @@ mod landlock;
 mod limits;
 mod loose;
 mod meter;
+mod mounts;
+mod namespaces;
 mod note;
+mod overlay;
 mod seccomp;
 mod step;
 mod supervisor;
 mod sys;
 mod target;
 mod tree;
+mod userns;
 mod view;
 mod watch;
 

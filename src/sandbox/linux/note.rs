@@ -22,7 +22,10 @@ pub(crate) const FDS_MAX: usize = 4;
 /// One note.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Note {
-    /// The walls stand; the work directory's descriptor travels with it where the supervisor has none yet.
+    /// The file system stands; the descriptor of the work directory, or of the overlay's upper layer,
+    /// travels with it. The program starts when the supervisor has listed that.
+    Built { features: Vec<String>, overlaid: bool },
+    /// The walls stand; the program starts now.
     Ready { features: Vec<String> },
     /// A step failed; the program was not started.
     Broken { step: String, message: String },

@@ -7,7 +7,7 @@ use super::enclosure::{Enclosure, Lines, Site, Work};
 use super::seccomp::Filters;
 use super::step::{Broken, Built, Named};
 use super::watch::{Seen, Watch};
-use super::{loose, sys, tree};
+use super::{loose, namespaces, sys};
 use crate::sandbox::wire::{self, Order};
 use crate::sandbox::{Capture, End, Isolation, Outcome};
 use crate::task::Tier;
@@ -49,6 +49,7 @@ fn run(order: &Order, lines: &mut Lines, filters: &Filters) -> Outcome {
 fn build(site: &Site<'_>, lines: &mut Lines) -> Built<Enclosure> {
     let channel = lines.channel.take();
     match site.order.tier {
+        Tier::F => namespaces::build(site, channel),
         Tier::L => loose::build(site, channel),
         tier => Err(Broken::new("tier", format!("{tier:?} cannot be built here"))),
     }
@@ -56,9 +57,8 @@ fn build(site: &Site<'_>, lines: &mut Lines) -> Built<Enclosure> {
 
 fn attend(enclosure: Enclosure, order: &Order, lines: &Lines) -> Outcome {
     let Enclosure { tier, live, work, work_dir, features: mut built, ground } = enclosure;
-    let (seen, mut features, handed) = Watch::new(live, lines, &order.policy.limits).run();
+    let (seen, mut features) = Watch::new(live, lines, &order.policy.limits).run();
     features.append(&mut built);
-    let work = work.or_else(|| handed.map(|dir| Work::Listed { before: tree::Snapshot::new(), dir }));
     let Seen { end, stdout, stderr, wall, cpu, peak_memory_bytes, leftovers_killed } = seen;
     let outcome = Outcome {
         end,
@@ -67,8 +67,8 @@ fn attend(enclosure: Enclosure, order: &Order, lines: &Lines) -> Outcome {
         wall,
         cpu,
         peak_memory_bytes,
-        changed: work.as_ref().map(Work::changes).unwrap_or_default(),
-        files: collect(work.as_ref(), order),
+        changed: work.changes(),
+        files: collect(&work, order),
         leftovers_killed,
         isolation: Isolation { tier, features },
         work_dir,
@@ -78,8 +78,7 @@ fn attend(enclosure: Enclosure, order: &Order, lines: &Lines) -> Outcome {
     outcome
 }
 
-fn collect(work: Option<&Work>, order: &Order) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let Some(work) = work else { return Vec::new() };
+fn collect(work: &Work, order: &Order) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     order.request.collect.iter().filter_map(|path| Some((path.clone(), work.read(path)?))).collect()
 }
 

@@ -70,11 +70,6 @@ pub(super) fn no_new_privileges() -> io::Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
 }
 
-/// This process is killed when the thread that forked it ends.
-pub(super) fn die_with_parent() -> io::Result<()> {
-    prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)
-}
-
 pub(super) fn set_name(name: &std::ffi::CStr) {
     // SAFETY: a C string that outlives the call. A name is decoration: a failure is of no consequence.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
@@ -291,4 +286,19 @@ pub(super) fn landlock_abi() -> u32 {
 pub(super) fn ticks_per_second() -> u64 {
     // SAFETY: always.
     u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1)
+}
+
+/// Brings up `lo` in this network namespace.
+pub(super) fn loopback_up() -> io::Result<()> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: a zeroed request is valid; the name fits; the descriptor is fresh and owned.
+    unsafe {
+        let socket = check(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0).into())? as RawFd;
+        let socket = OwnedFd::from_raw_fd(socket);
+        let mut request = std::mem::zeroed::<libc::ifreq>();
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request).into()).map(drop)
+    }
 }

@@ -81,6 +81,12 @@ fn mark(stat: &Stat) -> Mark {
     }
 }
 
+/// The mark of one entry beneath `root`, links not followed.
+pub(super) fn mark_of(root: impl AsFd, path: &Path) -> Option<Mark> {
+    let entry = open_beneath(root, path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).ok()?;
+    Some(mark(&rustix::fs::fstat(entry).ok()?))
+}
+
 /// Lists a tree, directories included. What is too deep to be named by one path is left out; its topmost
 /// directories are there.
 pub(super) fn scan(root: impl AsFd) -> Snapshot {

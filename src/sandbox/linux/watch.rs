@@ -58,7 +58,6 @@ pub(super) struct Watch<'a> {
     next_disk: Instant,
     disk: Option<PathBuf>,
     features: Vec<String>,
-    handed: Option<OwnedFd>,
     cpu: Duration,
     peak: u64,
     /// The keeper's last word: wait status and leftovers.
@@ -82,16 +81,15 @@ impl<'a> Watch<'a> {
             next_disk: now + DISK_PERIOD,
             disk: live.watch_disk,
             features: Vec::new(),
-            handed: None,
             cpu: Duration::ZERO,
             peak: 0,
             ended: None,
         }
     }
 
-    /// Watches until the trial is over and everything in it is dead. Also returns what the keeper reported:
-    /// the walls' features, and the work directory where it had to send it.
-    pub(super) fn run(mut self) -> (Seen, Vec<String>, Option<OwnedFd>) {
+    /// Watches until the trial is over and everything in it is dead. Also returns the walls' features, as the
+    /// keeper reported them.
+    pub(super) fn run(mut self) -> (Seen, Vec<String>) {
         let end = loop {
             if let Some(end) = self.turn() {
                 break end;
@@ -114,7 +112,7 @@ impl<'a> Watch<'a> {
             peak_memory_bytes: self.peak,
             leftovers_killed: self.ended.map_or(0, |(_, leftovers)| leftovers),
         };
-        (seen, self.features, self.handed)
+        (seen, self.features)
     }
 
     /// Sleeps until something happens and deals with it; returns how the trial ends, once it does.
@@ -162,7 +160,7 @@ impl<'a> Watch<'a> {
     fn hear(&mut self) -> Option<End> {
         let socket = self.socket.as_ref()?;
         match note::receive(socket) {
-            Ok(Some((note, fds))) => self.note(note, fds),
+            Ok(Some((note, _))) => self.note(note),
             Ok(None) => {
                 self.socket = None;
                 Some(broken("keeper", "it died"))
@@ -171,14 +169,14 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn note(&mut self, note: Note, fds: Vec<OwnedFd>) -> Option<End> {
+    fn note(&mut self, note: Note) -> Option<End> {
         match note {
             Note::Ready { features } => {
                 self.started = Some(Instant::now());
                 self.features = features;
-                self.handed = fds.into_iter().next();
                 None
             }
+            Note::Built { .. } => None,
             Note::Broken { step, message } => Some(End::SandboxError { step, message }),
             Note::Ended { status, leftovers, cpu_micros, largest_resident_bytes } => {
                 self.ended = Some((status, leftovers));
