@@ -10,6 +10,8 @@ mod hub;
 mod llama;
 mod sandbox;
 mod sft;
+#[cfg(feature = "llama")]
+mod sft_llama;
 mod tidy;
 mod tokenize;
 mod workspace;
