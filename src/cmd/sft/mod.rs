@@ -5,6 +5,7 @@
 use crate::error::Exit;
 
 pub mod data;
+pub mod eval_loss;
 pub mod export;
 pub mod gym;
 pub mod plot;
@@ -23,6 +24,8 @@ pub struct Args {
 pub enum Command {
     /// Turn published reasoning data into samples to train on: filter, choose, look
     Data(data::Args),
+    /// Print the mean loss of a model on data
+    EvalLoss(eval_loss::Args),
     /// Write a trained model as GGUF, as a Hugging Face folder, or as an adapter
     Export(export::Args),
     /// Write generated problems with their trajectories and tests
@@ -42,6 +45,7 @@ pub enum Command {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Data(args) => data::run(args),
+        Command::EvalLoss(args) => eval_loss::run(args),
         Command::Export(args) => export::run(args),
         Command::Gym(args) => gym::run(args),
         Command::Plot(args) => plot::run(args),

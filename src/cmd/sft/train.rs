@@ -123,7 +123,8 @@ fn start_model(recipe: &Recipe) -> anyhow::Result<Model> {
     })
 }
 
-fn read_data(paths: &[PathBuf], tokenizer: Option<&Path>, cache: &Path) -> anyhow::Result<Dataset> {
+/// Reads every file, through the tokenizer where it holds words; says what was left out.
+pub(super) fn read_data(paths: &[PathBuf], tokenizer: Option<&Path>, cache: &Path) -> anyhow::Result<Dataset> {
     let mut all = Dataset::default();
     for path in paths {
         let (set, notes) = match tokenizer {
@@ -134,7 +135,9 @@ fn read_data(paths: &[PathBuf], tokenizer: Option<&Path>, cache: &Path) -> anyho
                 return Err(UserError::usage(what).hint("set data.tokenizer=tokenizer.json").into());
             }
         };
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        for note in notes {
+            eprintln!("note: {note}");
+        }
         all.extend(&set);
     }
     Ok(all)

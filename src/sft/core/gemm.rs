@@ -183,6 +183,7 @@ fn shape_of(dst: &MatMut<'_>, lhs: (Mat<'_>, Take), rhs: (Mat<'_>, Take)) -> (us
 }
 
 /// `dst (+)= scale·lhs·rhs` in f32.
+#[expect(clippy::needless_pass_by_value, reason = "a destination is used once; callers make it in place")]
 pub fn product_f32(dst: MatMut<'_>, into: Store, scale: f32, lhs: (Mat<'_>, Take), rhs: (Mat<'_>, Take)) {
     let (m, n, k) = shape_of(&dst, lhs, rhs);
     if m == 0 || n == 0 {

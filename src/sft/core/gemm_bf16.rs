@@ -189,10 +189,11 @@ unsafe fn tile(_: usize, _: *const u32, _: *const u32, _: *mut f32, _: usize, _:
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh,
-        _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps,
-        _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_shuffle_i32x4, _mm512_slli_epi32,
-        _mm512_storeu_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+        __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
+        _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_epi32,
+        _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_shuffle_i32x4,
+        _mm512_slli_epi32, _mm512_storeu_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+        _mm512_unpacklo_epi64,
     };
     use std::mem::transmute;
 
@@ -219,8 +220,16 @@ mod x86 {
                 let b1: __m512i = _mm512_loadu_si512(right.add(step * COLS + 16).cast());
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let a = _mm512_set1_epi32((*left.add(step * ROWS + row)).cast_signed());
-                    sums[0] = _mm512_dpbf16_ps(sums[0], transmute(a), transmute(b0));
-                    sums[1] = _mm512_dpbf16_ps(sums[1], transmute(a), transmute(b1));
+                    sums[0] = _mm512_dpbf16_ps(
+                        sums[0],
+                        transmute::<__m512i, __m512bh>(a),
+                        transmute::<__m512i, __m512bh>(b0),
+                    );
+                    sums[1] = _mm512_dpbf16_ps(
+                        sums[1],
+                        transmute::<__m512i, __m512bh>(a),
+                        transmute::<__m512i, __m512bh>(b1),
+                    );
                 }
             }
         }
@@ -317,7 +326,7 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
     fn round(values: __m512) -> __m512i {
         // SAFETY: both types are 256 bits of the same 16 halves.
-        _mm512_cvtepu16_epi32(unsafe { transmute(_mm512_cvtneps_pbh(values)) })
+        _mm512_cvtepu16_epi32(unsafe { transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(values)) })
     }
 
     /// The lowest `count` of 16 lanes.
@@ -371,7 +380,10 @@ mod tests {
                         let got = f64::from(c[i * stride + j]);
                         assert!((got - want).abs() < 1e-4, "{m}×{n}×{k} {left_side:?} at {i},{j}: {got} {want}");
                     }
-                    assert!(c[i * stride + n..(i + 1) * stride].iter().all(|&v| v == 1.0), "wrote past the row");
+                    assert!(
+                        c[i * stride + n..(i + 1) * stride].iter().all(|&v| v.to_bits() == 1.0f32.to_bits()),
+                        "wrote past the row"
+                    );
                 }
             }
         }

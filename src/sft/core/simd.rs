@@ -34,11 +34,8 @@ pub(super) fn level() -> Level {
 macro_rules! simd_kernels {
     ($($(#[$meta:meta])* pub fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {$(
         $(#[$meta])*
-        #[expect(clippy::too_many_arguments, clippy::allow_attributes, reason = "kernels take flat slices and their sizes")]
-        #[allow(unfulfilled_lint_expectations, reason = "not every kernel has many arguments")]
         pub fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            #[expect(clippy::inline_always, reason = "the body must be compiled inside each clone to use its instructions")]
             fn body($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]

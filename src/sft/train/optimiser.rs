@@ -104,9 +104,17 @@ impl Optimiser {
         team.share(jobs.len(), |i| match &mut *jobs[i].lock().expect("invariant: a job has one thread") {
             Job::AdamW { p, g, m, v, decay } => {
                 let correct = |beta: f32| (1.0 - f64::from(beta).powf(rates.step as f64 + 1.0)) as f32;
-                let (beta1, beta2) = (settings.beta1, settings.beta2);
-                let (c1, c2) = (correct(beta1), correct(beta2));
-                kernels::adamw(p, g, m, v, shorten, rates.lr, *decay, beta1, beta2, settings.eps, c1, c2);
+                let by = kernels::AdamW {
+                    g_scale: shorten,
+                    lr: rates.lr,
+                    decay: *decay,
+                    beta1: settings.beta1,
+                    beta2: settings.beta2,
+                    eps: settings.eps,
+                    correct1: correct(settings.beta1),
+                    correct2: correct(settings.beta2),
+                };
+                kernels::adamw(p, g, m, v, &by);
             }
             Job::Muon { p, g, m, rows, cols } => {
                 muon(&settings, rates.lr_matrices, shorten, (p, g, m), (*rows, *cols));
@@ -137,6 +145,7 @@ impl Optimiser {
     }
 }
 
+#[expect(clippy::mut_mut, reason = "cutting the front off moves the caller's slice on")]
 fn take<'a>(slice: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
     slice.split_off_mut(..n).expect("invariant: the optimiser's memory is as long as the layout")
 }
@@ -170,7 +179,9 @@ fn orthogonalise(precision: Precision, matrix: Vec<f32>, rows: usize, cols: usiz
     let (n, k) = if wide { (rows, cols) } else { (cols, rows) };
     let mut x = if wide { matrix } else { transposed(&matrix, rows, cols) };
     let length = kernels::sum_of_squares(&x).sqrt() as f32 + 1e-12;
-    x.iter_mut().for_each(|value| *value /= length);
+    for value in &mut x {
+        *value /= length;
+    }
     let mut multiplier = Multiplier::new(precision);
     let (mut square, mut fourth, mut next) = (vec![0.0; n * n], vec![0.0; n * n], vec![0.0; n * k]);
     for _ in 0..STEPS {
@@ -223,7 +234,17 @@ mod tests {
     fn adamw_takes_the_step_of_the_paper() {
         let (mut p, mut m, mut v) = (vec![1.0f32; 3], vec![0.0; 3], vec![0.0; 3]);
         let g = [0.5, -0.25, 0.0];
-        kernels::adamw(&mut p, &g, &mut m, &mut v, 1.0, 0.1, 0.01, 0.9, 0.99, 1e-8, 0.1, 0.01);
+        let by = kernels::AdamW {
+            g_scale: 1.0,
+            lr: 0.1,
+            decay: 0.01,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            correct1: 0.1,
+            correct2: 0.01,
+        };
+        kernels::adamw(&mut p, &g, &mut m, &mut v, &by);
         // In the first step the corrected moments are g and g², so the step is lr·sign(g).
         let want = [0.999 - 0.1, 0.999 + 0.1, 0.999];
         assert!(p.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-5), "{p:?}");

@@ -258,6 +258,9 @@ impl Recipe {
     }
 }
 
+/// The three lengths of a run exclude one another: giving one takes the others back.
+const LENGTHS: [&str; 3] = ["steps", "epochs", "tokens"];
+
 /// Sets one dotted key.
 fn set(table: &mut toml::Table, assignment: &str) -> Result<(), String> {
     let (key, value) = assignment.split_once('=').ok_or_else(|| format!("`{assignment}` is not KEY=VALUE"))?;
@@ -268,8 +271,6 @@ fn set(table: &mut toml::Table, assignment: &str) -> Result<(), String> {
     let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let section_value = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
     let inner = section_value.as_table_mut().ok_or_else(|| format!("`{section}` is not a section"))?;
-    // The three lengths of a run exclude one another: giving one takes the others back.
-    const LENGTHS: [&str; 3] = ["steps", "epochs", "tokens"];
     if section == "train" && LENGTHS.contains(&name) {
         for other in LENGTHS {
             inner.remove(other);

@@ -230,7 +230,9 @@ impl<'a> Trainer<'a> {
     /// Takes up the newest checkpoint of the folder; whether there was one.
     fn resume(&mut self, resume: Resume, observe: &mut dyn FnMut(&Progress)) -> anyhow::Result<bool> {
         let (found, notes) = Checkpoint::newest(self.folder)?;
-        notes.into_iter().for_each(|note| observe(&Progress::Warning(note)));
+        for note in notes {
+            observe(&Progress::Warning(note));
+        }
         let Some(found) = found else { return Ok(false) };
         if resume == Resume::No {
             let what = format!("{} already holds a run at step {}", self.folder.display(), found.state.step);
@@ -295,12 +297,11 @@ impl<'a> Trainer<'a> {
         let mut taken = Vec::with_capacity(self.recipe.rows_per_step());
         while taken.len() < self.recipe.rows_per_step() {
             self.load_epoch(self.state.epoch);
-            match self.rows.get(self.state.row as usize) {
-                Some(indices) => {
-                    taken.push(Row::from(&self.data.row(indices)));
-                    self.state.row += 1;
-                }
-                None => (self.state.epoch, self.state.row) = (self.state.epoch + 1, 0),
+            if let Some(indices) = self.rows.get(self.state.row as usize) {
+                taken.push(Row::from(&self.data.row(indices)));
+                self.state.row += 1;
+            } else {
+                (self.state.epoch, self.state.row) = (self.state.epoch + 1, 0);
             }
         }
         taken
