@@ -1,6 +1,9 @@
 //! A Hugging Face folder of a Qwen2 model in, a GGUF out, with bounded memory.
 //!
-//! `hf` reads what the folder says, `safetensors` streams the weights.
+//! `hf` reads what the folder says, `safetensors` streams the weights, `convert` writes.
 
+pub mod convert;
 pub mod hf;
 pub mod safetensors;
+
+pub use convert::{Storage, convert};

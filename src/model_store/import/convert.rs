@@ -1,0 +1,191 @@
+//! Writes the GGUF: metadata and token tables as llama.cpp's own converter writes them, tensors streamed from the
+//! shards with a buffer of a few megabytes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use super::hf::{self, Config, Vocabulary};
+use super::safetensors::{Dtype, Shard};
+use crate::error::{Exit, UserError};
+use crate::gguf::{TensorType, Value, Writer};
+use crate::model_store::disk::check_space;
+
+/// Values converted at once.
+const CHUNK_VALUES: usize = 1 << 20;
+
+/// How matrices are stored; vectors are always f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Storage {
+    const fn tensor_type(self) -> TensorType {
+        match self {
+            Self::F32 => TensorType::F32,
+            Self::F16 => TensorType::F16,
+            Self::Bf16 => TensorType::BF16,
+        }
+    }
+
+    /// `general.file_type`, as llama.cpp counts.
+    const fn file_type(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Bf16 => 32,
+        }
+    }
+}
+
+/// Converts a Hugging Face folder; `progress` hears (bytes read, bytes in all). Returns how matrices are stored.
+///
+/// # Errors
+/// Everything that is wrong with the folder (see [`hf`] and [`super::safetensors`]), a tensor that is missing, unknown
+/// or of another shape, a full disk. The output is whole or absent.
+pub fn convert(
+    folder: &Path,
+    output: &Path,
+    name: &str,
+    storage: Option<Storage>,
+    mut progress: impl FnMut(u64, u64),
+) -> anyhow::Result<Storage> {
+    let config = hf::read_config(folder)?;
+    let vocabulary = hf::read_vocabulary(folder, &config)?;
+    let mut shards = Vec::new();
+    for file in hf::weight_files(folder)? {
+        shards.push(Shard::open(&folder.join(file))?);
+    }
+    let sources = locate(folder, &config, &shards)?;
+    let stored = storage.unwrap_or_else(|| own_storage(&shards));
+    let mut writer = Writer::new();
+    describe(&mut writer, &config, name, stored);
+    describe_vocabulary(&mut writer, &vocabulary);
+    let mut total = 0;
+    for (gguf_name, &(shard, index)) in &sources {
+        let tensor = &shards[shard].tensors[index];
+        total += tensor.bytes;
+        let dimensions: Vec<u64> = tensor.shape.iter().rev().copied().collect();
+        writer.tensor(gguf_name.clone(), kind(&dimensions, stored), &dimensions);
+    }
+    check_space(output, total)?;
+    let mut done = 0;
+    writer
+        .write(output, |tensor, out| {
+            let &(shard, index) = sources.get(&tensor.name).expect("invariant: every announced tensor has a source");
+            let bytes = shards[shard].tensors[index].bytes;
+            shards[shard]
+                .for_each_chunk(index, CHUNK_VALUES, |values| Ok(encode(out, values, tensor.kind)?))
+                .map_err(std::io::Error::other)?;
+            done += bytes;
+            progress(done, total);
+            Ok(())
+        })
+        .map_err(|problem| UserError::new(Exit::Error, problem.to_string()).hint(problem.hint()))?;
+    Ok(stored)
+}
+
+/// Where each tensor of the model lies: (shard, index), in llama.cpp's order of writing (by name within layers).
+fn locate(folder: &Path, config: &Config, shards: &[Shard]) -> anyhow::Result<BTreeMap<String, (usize, usize)>> {
+    let wrong = |why: String| UserError::new(Exit::Error, format!("{}: {why}", folder.display()));
+    let expected = hf::expected_tensors(config);
+    let mut found = BTreeMap::new();
+    for (shard_index, shard) in shards.iter().enumerate() {
+        for (index, tensor) in shard.tensors.iter().enumerate() {
+            let Some(name) = hf::gguf_name(&tensor.name, config.tie_word_embeddings).map_err(wrong)? else { continue };
+            match expected.get(&name) {
+                None => {
+                    return Err(wrong(format!("tensor {:?} is beyond what config.json announces", tensor.name)).into());
+                }
+                Some(shape) if *shape != tensor.shape => {
+                    return Err(wrong(format!(
+                        "tensor {:?} has shape {:?}, config.json means {shape:?}",
+                        tensor.name, tensor.shape
+                    ))
+                    .into());
+                }
+                Some(_) => {}
+            }
+            if found.insert(name, (shard_index, index)).is_some() {
+                return Err(wrong(format!("tensor {:?} is there twice", tensor.name)).into());
+            }
+        }
+    }
+    if let Some(missing) = expected.keys().find(|name| !found.contains_key(*name)) {
+        return Err(wrong(format!("{missing} is missing in the weights"))
+            .hint("download the rest of the model; every shard is needed")
+            .into());
+    }
+    Ok(found)
+}
+
+/// The type that the checkpoint's own matrices have.
+fn own_storage(shards: &[Shard]) -> Storage {
+    let matrix = shards.iter().flat_map(|shard| &shard.tensors).find(|tensor| tensor.shape.len() > 1);
+    match matrix.map(|tensor| tensor.dtype) {
+        Some(Dtype::Bf16) => Storage::Bf16,
+        Some(Dtype::F16) => Storage::F16,
+        Some(Dtype::F32) | None => Storage::F32,
+    }
+}
+
+fn kind(dimensions: &[u64], stored: Storage) -> TensorType {
+    if dimensions.len() > 1 { stored.tensor_type() } else { TensorType::F32 }
+}
+
+fn encode(out: &mut dyn Write, values: &[f32], kind: TensorType) -> std::io::Result<()> {
+    let bytes: Vec<u8> = match kind {
+        TensorType::F16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+        TensorType::BF16 => values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    };
+    out.write_all(&bytes)
+}
+
+fn describe(writer: &mut Writer, config: &Config, name: &str, stored: Storage) {
+    writer.set("general.architecture", "qwen2");
+    writer.set("general.type", "model");
+    writer.set("general.name", name);
+    writer.set("qwen2.block_count", Value::U32(config.num_hidden_layers));
+    writer.set("qwen2.context_length", Value::U32(config.max_position_embeddings));
+    writer.set("qwen2.embedding_length", Value::U32(config.hidden_size as u32));
+    writer.set("qwen2.feed_forward_length", Value::U32(config.intermediate_size as u32));
+    writer.set("qwen2.attention.head_count", Value::U32(config.num_attention_heads));
+    writer.set("qwen2.attention.head_count_kv", Value::U32(config.heads_kv()));
+    let scaling = config.rope_scaling.as_ref().filter(|scaling| !scaling.is_null());
+    writer.set("qwen2.rope.freq_base", Value::F32(config.rope_theta as f32));
+    writer.set("qwen2.attention.layer_norm_rms_epsilon", Value::F32(config.rms_norm_eps as f32));
+    writer.set("general.file_type", Value::U32(stored.file_type()));
+    if let Some(factor) =
+        scaling.filter(|s| s["type"] == "yarn" || s["rope_type"] == "yarn").and_then(|s| s["factor"].as_f64())
+    {
+        writer.set("qwen2.rope.scaling.type", "yarn");
+        writer.set("qwen2.rope.scaling.factor", Value::F32(factor as f32));
+        if let Some(original) = scaling.and_then(|s| s["original_max_position_embeddings"].as_u64()) {
+            writer.set("qwen2.rope.scaling.original_context_length", Value::U32(original as u32));
+        }
+    }
+    writer.set("general.quantization_version", Value::U32(2));
+}
+
+fn describe_vocabulary(writer: &mut Writer, vocabulary: &Vocabulary) {
+    writer.set("tokenizer.ggml.model", "gpt2");
+    writer.set("tokenizer.ggml.pre", "qwen2");
+    writer.set("tokenizer.ggml.tokens", Value::Strings(vocabulary.tokens.clone()));
+    writer.set("tokenizer.ggml.token_type", Value::I32s(vocabulary.kinds.iter().map(|kind| *kind as i32).collect()));
+    writer.set("tokenizer.ggml.merges", Value::Strings(vocabulary.merges.clone()));
+    for (key, id) in [("eos", vocabulary.eos), ("padding", vocabulary.pad), ("bos", vocabulary.bos)] {
+        if let Some(id) = id {
+            writer.set(format!("tokenizer.ggml.{key}_token_id"), Value::U32(id));
+        }
+    }
+    if let Some(add) = vocabulary.add_bos {
+        writer.set("tokenizer.ggml.add_bos_token", Value::Bool(add));
+    }
+    if let Some(template) = &vocabulary.chat_template {
+        writer.set("tokenizer.chat_template", template.as_str());
+    }
+}
