@@ -118,3 +118,29 @@ pub fn physical_threads() -> u32 {
     let physical = if siblings.is_empty() { allowed } else { siblings.len() };
     allowed.min(physical) as u32
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn stderr_goes_to_the_file_while_the_guard_lives_and_not_after() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let log = file.reopen().expect("the file opens twice");
+        let guard = StderrGuard::redirect(&log).expect("redirected");
+        std::io::stderr().write_all(b"into the log\n").expect("written");
+        drop(guard);
+        std::io::stderr().write_all(b"(this line on stderr is meant to be seen)\n").expect("written");
+        let text = std::fs::read_to_string(file.path()).expect("readable");
+        assert!(text.contains("into the log") && !text.contains("meant to be seen"), "{text}");
+    }
+
+    #[test]
+    fn the_machine_has_memory_and_at_least_one_core() {
+        assert!(memory_available_bytes() > 1 << 20);
+        let allowed = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+        assert!((1..=allowed).contains(&physical_threads()));
+    }
+}
