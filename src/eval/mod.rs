@@ -5,6 +5,7 @@
 //!
 //! Not for: deciding what a model should think or for how long (`complexity`, `thinking`).
 
+pub mod curve;
 pub mod gym;
 pub mod run;
 pub mod stats;

@@ -24,7 +24,8 @@ pub mod value;
 pub mod wording;
 pub mod write;
 
-use clap::ValueEnum;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use self::attempt::Attempt;
@@ -39,7 +40,7 @@ const DRAWS_MAX: u32 = 20_000;
 const SPLIT_PARTS: u64 = 8;
 
 /// What kind of work a problem asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// Write a function of one to five steps.
@@ -72,13 +73,34 @@ impl Family {
     }
 }
 
+/// Reads a value by the name that data files give it, for command lines.
+fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    T::deserialize(serde_json::Value::from(text)).map_err(|problem| problem.to_string())
+}
+
+impl FromStr for Family {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        by_name(text)
+    }
+}
+
 /// Which part of the data a problem belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     Train,
     Valid,
     Test,
+}
+
+impl FromStr for Split {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        by_name(text)
+    }
 }
 
 impl Split {

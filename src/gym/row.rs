@@ -3,30 +3,40 @@
 //!
 //! Not for: tokens; cutting a trajectory at a token is left to `sft::sample`, which has the tokenizer.
 
-use clap::ValueEnum;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, Failed};
 use super::dice::Dice;
 use super::trace::{self, Line};
-use super::{Family, Problem, Split, drill};
+use super::{Family, Problem, Split, by_name, drill};
 use crate::prompt::conversation::{self, ReviseContext, Revision, TaskContext};
 use crate::prompt::{Message, PromptError, Prompts};
+use crate::task::{Failure, FailureKind, Report, Tier, Verdict};
+use crate::verify;
 
-/// From this level on the mixed style thinks.
-pub const THINKING_LEVEL_MIN: u8 = 2;
 const PYTHON: &str = "python";
 
 /// How much a trajectory thinks: the three ways to teach the same problems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Style {
     /// Code at once, always.
     Short,
     /// Restating, working out and drafting, always.
     Long,
-    /// Code at once where the problem is easy, the working out where it is not.
+    /// Code at once where the words say it all, and exactly the working out where they do not: the harder the
+    /// problem, the longer the trace.
     Mixed,
+}
+
+impl FromStr for Style {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        by_name(text)
+    }
 }
 
 /// What a row teaches.
@@ -102,7 +112,7 @@ impl Row {
         let mut kind = wanted.kind;
         let (messages, reply) = match (kind, &problem.attempt) {
             (Kind::Revised, Some(attempt)) => {
-                let (why, feedback) = feedback(attempt, &problem.entry);
+                let (why, feedback) = feedback(attempt, &problem.visible);
                 // A crash is mended where it is; a wrong answer is thought about again.
                 let reply = if why == Revision::Crash { fenced(&problem.reference) } else { whole };
                 let revise = ReviseContext { feedback: &feedback, code: &attempt.code, language: Some(PYTHON) };
@@ -152,7 +162,6 @@ struct HintContext {
 fn thinking(problem: &Problem, style: Style) -> Vec<Line> {
     match style {
         Style::Short => Vec::new(),
-        Style::Mixed if problem.level < THINKING_LEVEL_MIN && problem.family != Family::Drill => Vec::new(),
         Style::Mixed => problem.work.clone(),
         Style::Long => {
             // The function is restated first, then what must be known is worked out, then the code is drafted.
@@ -174,13 +183,39 @@ fn fenced(code: &str) -> String {
     conversation::fenced(code, Some(PYTHON))
 }
 
-/// What the agent would tell the model about a failed attempt.
-fn feedback(attempt: &Attempt, entry: &str) -> (Revision, String) {
-    match &attempt.failure {
-        Failed::Crash { error, message, line } => (Revision::Crash, format!("{error}: {message} (line {line})")),
-        Failed::Wrong { case, got } => (
-            Revision::Wrong,
-            format!("{entry}({}): got {got}, expected {}", case.input.literal(true), case.output.literal(true)),
-        ),
-    }
+/// What the agent would tell the model about a failed attempt: the judge's own words for it.
+fn feedback(attempt: &Attempt, visible: &[String]) -> (Revision, String) {
+    let (why, failure) = match &attempt.failure {
+        Failed::Crash { error, message, line } => {
+            let source = attempt.code.lines().nth(line.saturating_sub(1)).unwrap_or("").trim();
+            let failure = Failure {
+                kind: FailureKind::Syntax,
+                name: String::new(),
+                got: format!("{error}: {message}"),
+                expected: None,
+                frame: Some(format!("candidate.py:{line}  {source}")),
+            };
+            (Revision::Crash, failure)
+        }
+        Failed::Wrong { case, got } => {
+            let failure = Failure {
+                kind: FailureKind::WrongAnswer,
+                name: visible.first().cloned().unwrap_or_default(),
+                got: got.clone(),
+                expected: Some(case.output.literal(true)),
+                frame: None,
+            };
+            (Revision::Wrong, failure)
+        }
+    };
+    let report = Report {
+        command: String::new(),
+        passed: 0,
+        failed: 1,
+        failures: vec![failure],
+        tier: Tier::F,
+        wall_ms: 0,
+        flags: Vec::new(),
+    };
+    (why, verify::feedback(&Verdict::Failed(report)))
 }

@@ -19,14 +19,11 @@ use crate::prompt::{Profile, Prompts};
 use crate::sandbox::{Sandbox, SandboxOptions};
 
 /// A window that no gym problem reaches.
-const UNLIMITED: u32 = 640;
+pub(super) const UNLIMITED: u32 = 640;
 
-/// The subcommand's arguments.
+/// Which problems are asked.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// A GGUF file
-    #[arg(long, short)]
-    model: PathBuf,
+pub struct Problems {
     /// How many problems
     #[arg(long, default_value_t = 240)]
     count: u64,
@@ -36,12 +33,22 @@ pub struct Args {
     /// Rows written by `z1 sft gym` instead of drawn ones
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
-    /// Only these families
-    #[arg(long, value_enum, value_delimiter = ',')]
+    /// Only these families: write, calc, plan, infer, fix
+    #[arg(long, value_delimiter = ',')]
     family: Vec<Family>,
     /// Only these levels
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(..=i64::from(LEVEL_MAX)))]
     level: Vec<u8>,
+}
+
+/// The subcommand's arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A GGUF file
+    #[arg(long, short)]
+    model: PathBuf,
+    #[command(flatten)]
+    problems: Problems,
     /// The thinking window, in tokens; without it the model thinks as long as it likes
     #[arg(long)]
     window: Option<u32>,
@@ -74,7 +81,7 @@ pub struct Args {
 /// No usable model, no walls, or a file that cannot be read or written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let prompts = Prompts::load(Profile::Nano, None)?;
-    let rows = rows(args, &prompts)?;
+    let rows = rows(&args.problems, &prompts)?;
     let helper_exe = std::env::current_exe().context("cannot find this program's own file")?;
     // Before the model: the sandbox's helper must never hold it.
     let sandbox =
@@ -84,7 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let settings = Settings {
         window: args.window.unwrap_or(UNLIMITED),
         paper_exact: args.paper_exact,
-        hint: prompts.render("hint_code", HintContext { language: "python" })?,
+        hint: hint(&prompts)?,
         temperature: args.temperature,
         seed: args.seed,
         samples: args.samples,
@@ -108,12 +115,30 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     report(args, &records)
 }
 
+/// The sandbox that judges; refuses where there are no walls.
+pub(super) fn walls() -> anyhow::Result<Sandbox> {
+    let helper_exe = std::env::current_exe().context("cannot find this program's own file")?;
+    let options = SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe };
+    Ok(Sandbox::start(options).map_err(UserError::from)?)
+}
+
+/// The engine, with a model in it.
+pub(super) fn load(model: &Path, threads: u32) -> anyhow::Result<Engine> {
+    let options = LoadOptions { threads: Some(threads), ..LoadOptions::from_path(model) };
+    Ok(Engine::start_llama(options, |_| {}, &Cancel::new()).map_err(UserError::from)?)
+}
+
+/// The words forced at the window.
+pub(super) fn hint(prompts: &Prompts) -> anyhow::Result<String> {
+    Ok(prompts.render("hint_code", HintContext { language: "python" })?)
+}
+
 #[derive(Serialize)]
 struct HintContext {
     language: &'static str,
 }
 
-fn rows(args: &Args, prompts: &Prompts) -> anyhow::Result<Vec<Row>> {
+pub(super) fn rows(args: &Problems, prompts: &Prompts) -> anyhow::Result<Vec<Row>> {
     let rows: Vec<Row> = match &args.rows {
         Some(path) => read_lines(path)?,
         None => {
@@ -139,7 +164,7 @@ fn rows(args: &Args, prompts: &Prompts) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
+pub(super) fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
     let shown = path.display();
     let file = std::fs::File::open(path)
         .map_err(|problem| UserError::new(Exit::Error, format!("cannot read {shown}: {problem}")))?;
@@ -153,7 +178,7 @@ fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Vec
     Ok(items)
 }
 
-fn write_records(path: &Path, records: &[Record]) -> anyhow::Result<()> {
+pub(super) fn write_records(path: &Path, records: &[Record]) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut file =
         tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write into {}", folder.display()))?;

@@ -2,6 +2,7 @@
 
 use crate::error::Exit;
 
+pub mod curve;
 pub mod gym;
 
 /// The subcommand's arguments.
@@ -14,6 +15,8 @@ pub struct Args {
 /// What can be measured.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Accuracy against thinking tokens for several models and windows, with exact tests and a plot
+    Curve(curve::Args),
     /// Pass@1 on held-out gym problems, by family and level, and how far the thinking is right
     Gym(gym::Args),
 }
@@ -24,6 +27,7 @@ pub enum Command {
 /// Whatever the subcommand could not do.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
+        Command::Curve(args) => curve::run(args),
         Command::Gym(args) => gym::run(args),
     }
 }

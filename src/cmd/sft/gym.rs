@@ -24,11 +24,11 @@ pub struct Args {
     /// The same seed gives the same rows
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Problems of different splits share neither composition nor wording
-    #[arg(long, value_enum, default_value = "train")]
+    /// train, valid or test: splits share neither composition nor wording
+    #[arg(long, default_value = "train")]
     split: Split,
-    /// How much the trajectories think
-    #[arg(long, value_enum, default_value = "mixed")]
+    /// short, long or mixed: how much the trajectories think
+    #[arg(long, default_value = "mixed")]
     style: Style,
     /// Families with optional shares: write=3,plan=1 [default: z1-nano's mix for train, equal shares of the judged ones otherwise]
     #[arg(long, value_delimiter = ',', value_parser = share)]
@@ -50,7 +50,7 @@ pub struct Args {
 /// `family` or `family=share`.
 fn share(text: &str) -> Result<(Family, u32), String> {
     let (name, share) = text.split_once('=').unwrap_or((text, "1"));
-    let family = <Family as clap::ValueEnum>::from_str(name, true)?;
+    let family = name.parse()?;
     let share = share.parse().ok().filter(|&share| share > 0);
     Ok((family, share.ok_or_else(|| format!("`{text}`: a share is a whole number above 0"))?))
 }
