@@ -4,5 +4,12 @@
 //! The only room that knows tree-sitter. Not for: file contents as context (`agent::project`) and for
 //! changing anything (`workspace`).
 
+mod build;
 pub mod grammar;
+mod rank;
 pub mod syntax;
+mod tags;
+
+pub use build::{Bounds, RepoMap, build, estimate};
+pub use rank::Focus;
+pub use tags::{Definition, Tags, tags};
