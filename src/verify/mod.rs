@@ -13,6 +13,7 @@ mod behaviour;
 mod combine;
 mod feedback;
 mod j1;
+mod j2;
 mod options;
 mod rust_tests;
 mod setting;
@@ -21,10 +22,11 @@ pub mod suites;
 
 use crate::cancel::Cancel;
 use crate::sandbox::Sandbox;
-use crate::task::{Candidate, Check, Language, Verdict};
+use crate::task::{Candidate, Check, Edit, Language, Verdict};
 
 pub use behaviour::{Input, Observation, behaviour, generate_inputs};
 pub use feedback::{CHARS_MAX as FEEDBACK_CHARS_MAX, feedback};
+pub use j2::{project, test_command};
 pub use options::VerifyOptions;
 
 /// Judges a candidate by every check, stopping at the first that fails.
@@ -43,7 +45,7 @@ pub async fn verify(
             Candidate::Program { language, source } => {
                 program((*language, source), check, sandbox, options, cancel).await
             }
-            Candidate::Edits { edits: _ } => nothing("a change to a project is checked by its test command"),
+            Candidate::Edits { edits } => change(edits, check, sandbox, options, cancel).await,
         };
         let go_on = matches!(verdict, Verdict::Passed(_) | Verdict::NothingToCheck { .. });
         verdicts.push(verdict);
@@ -52,6 +54,15 @@ pub async fn verify(
         }
     }
     combine::combine(verdicts)
+}
+
+/// A change to a project is judged by commands that run in the project.
+async fn change(edits: &[Edit], check: &Check, sandbox: &Sandbox, options: &VerifyOptions, cancel: &Cancel) -> Verdict {
+    match (check, &options.root) {
+        (Check::Command { command }, Some(root)) => project(root, edits, Some(command), sandbox, options, cancel).await,
+        (Check::Command { .. }, None) => nothing("it is not known which project the change is for"),
+        _ => nothing("a change to a project is checked by a command"),
+    }
 }
 
 async fn program(

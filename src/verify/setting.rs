@@ -77,7 +77,7 @@ fn rustup_tool(name: &str) -> Option<PathBuf> {
 }
 
 /// What a tool outside the system's folders needs to read: the folder above its `bin`.
-fn tool_root(program: &Path) -> Option<PathBuf> {
+pub(crate) fn tool_root(program: &Path) -> Option<PathBuf> {
     let root = program.parent()?.parent()?;
     let of_system = ["/usr", "/", "/bin"].iter().any(|folder| root == Path::new(folder));
     (!of_system).then(|| root.to_owned())

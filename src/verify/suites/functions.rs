@@ -130,7 +130,8 @@ pub(super) fn before_last_declaration(language: Language, prompt: &str) -> Strin
 /// Whether this code declares the name itself.
 pub(super) fn declares(language: Language, code: &str, name: &str) -> bool {
     code.lines().any(|line| {
-        let line = line.trim_start().trim_start_matches("export ").trim_start_matches("pub ");
+        // Only at the outermost level: a helper inside may have the same name.
+        let line = line.trim_start_matches("export ").trim_start_matches("pub ");
         openings(language).iter().any(|opening| {
             line.strip_prefix(opening).is_some_and(|rest| {
                 rest.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))

@@ -1,0 +1,397 @@
+//! What a runner reported, test by test. Pure: reads lines and files, runs nothing.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::runner::Kind;
+use crate::verify::feedback;
+
+/// How one test ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Passed,
+    /// With what was said and the innermost frame in the project.
+    Failed {
+        text: String,
+        frame: Option<String>,
+    },
+    Skipped,
+}
+
+/// Everything a run told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    pub(crate) tests: BTreeMap<String, Ended>,
+    /// The runner itself said that it came to its end.
+    pub(crate) complete: bool,
+    /// What went wrong before any test (a file that cannot be imported or compiled).
+    pub(crate) broken: Vec<String>,
+    /// Reports that no honest run makes.
+    pub(crate) forged: Vec<String>,
+}
+
+impl Evidence {
+    fn put(&mut self, id: String, ended: Ended) {
+        if self.tests.len() >= TESTS_MAX {
+            return;
+        }
+        match self.tests.get(&id) {
+            // A test that is reported twice counts by its worse report.
+            Some(Ended::Failed { .. }) => {}
+            Some(Ended::Skipped) if ended == Ended::Passed => {}
+            _ => {
+                self.tests.insert(id, ended);
+            }
+        }
+    }
+
+    pub(crate) fn count(&self, wanted: impl Fn(&Ended) -> bool) -> u32 {
+        self.tests.values().filter(|ended| wanted(ended)).count() as u32
+    }
+}
+
+/// Most tests kept of one run.
+const TESTS_MAX: usize = 100_000;
+
+/// What the run left for us to read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Left<'a> {
+    pub(crate) channel: &'a [u8],
+    pub(crate) nonce: &'a str,
+    pub(crate) stdout: &'a str,
+    pub(crate) stderr: &'a str,
+    /// The report file, for runners that write one.
+    pub(crate) file: Option<&'a [u8]>,
+    pub(crate) exit_ok: bool,
+}
+
+/// Reads the evidence of this kind of runner.
+pub(crate) fn read(kind: Kind, left: &Left<'_>) -> Evidence {
+    match kind {
+        Kind::Pytest | Kind::Unittest => channel(left),
+        Kind::Cargo => cargo(left),
+        Kind::Go => go(left.stdout),
+        Kind::Node => tap(left.stdout),
+        Kind::Jest | Kind::Vitest => jest(left.file),
+        Kind::Ctest => junit(left),
+        Kind::Shell => shell(left),
+    }
+}
+
+fn failed(text: &str) -> Ended {
+    Ended::Failed { text: text.to_owned(), frame: None }
+}
+
+/// Our own reporters' lines. A line without the nonce was written by somebody else.
+fn channel(left: &Left<'_>) -> Evidence {
+    let mut evidence = Evidence::default();
+    for line in left.channel.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let event: Value = serde_json::from_slice(line).unwrap_or(Value::Null);
+        if event["nonce"].as_str() != Some(left.nonce) {
+            evidence.forged.push("something other than the reporter wrote to its channel".to_owned());
+            continue;
+        }
+        let text = event["text"].as_str().unwrap_or("");
+        if let Some(id) = event["id"].as_str() {
+            let ended = match event["outcome"].as_str() {
+                Some("passed") => Ended::Passed,
+                Some("skipped" | "xfailed") => Ended::Skipped,
+                _ => Ended::Failed { text: text.to_owned(), frame: event["frame"].as_str().map(str::to_owned) },
+            };
+            if id.starts_with("unittest.loader._FailedTest.") {
+                evidence.broken.push(text.to_owned());
+            }
+            evidence.put(id.to_owned(), ended);
+        } else if let Some(node) = event["collect"].as_str() {
+            evidence.broken.push(format!("{node}: {}", last_lines(text, 4)));
+        } else if event.get("end").is_some() {
+            evidence.complete = true;
+        }
+    }
+    evidence
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let text = feedback::clean(text);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// libtest's text: one line a test, one summary a binary; the counts must agree.
+fn cargo(left: &Left<'_>) -> Evidence {
+    let mut evidence = Evidence::default();
+    let (mut announced, mut summed, mut ended, mut binary) = (0, 0, 0, 0);
+    for line in left.stdout.lines() {
+        let line = line.trim_end();
+        if let Some(count) = line.strip_prefix("running ").and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok())
+        {
+            announced += count;
+            binary += 1;
+        } else if let Some((name, word)) = line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... ")) {
+            let ended = match word.split([',', ' ']).next() {
+                Some("ok") => Ended::Passed,
+                Some("ignored") => Ended::Skipped,
+                _ => failed(&panic_of(left.stdout, name)),
+            };
+            evidence.put(format!("{binary}:{name}"), ended);
+        } else if line.starts_with("test result: ") {
+            ended += 1;
+            let counted =
+                ["passed", "failed", "ignored", "measured"].iter().filter_map(|word| number_before(line, word));
+            summed += counted.sum::<u32>();
+        }
+    }
+    evidence.complete = ended == binary && ended > 0;
+    if evidence.complete && (summed != announced || evidence.tests.len() as u32 != announced) {
+        evidence.forged.push("the summaries of the tests do not agree with their lines".to_owned());
+    }
+    if evidence.tests.is_empty() && left.stderr.contains("error") {
+        evidence.broken.push(compile_errors(left.stderr));
+    }
+    evidence
+}
+
+fn number_before(line: &str, word: &str) -> Option<u32> {
+    line[..line.find(&format!(" {word}"))?].rsplit([' ', ';']).next()?.parse().ok()
+}
+
+fn panic_of(stdout: &str, name: &str) -> String {
+    let mark = format!("---- {name} stdout ----");
+    let Some(start) = stdout.find(&mark) else { return "failed".to_owned() };
+    let lines = stdout[start + mark.len()..].lines().map(str::trim).filter(|line| !line.is_empty());
+    let told: Vec<&str> =
+        lines.take_while(|line| !line.starts_with("----") && !line.starts_with("note:")).take(6).collect();
+    told.join("\n")
+}
+
+fn compile_errors(stderr: &str) -> String {
+    let text = feedback::clean(stderr);
+    let errors = text.lines().skip_while(|line| !line.starts_with("error")).take(10);
+    errors.collect::<Vec<_>>().join("\n")
+}
+
+/// `go test -json`: a test counts by its own event and its own `--- PASS` line, never by its package's.
+fn go(stdout: &str) -> Evidence {
+    let mut evidence = Evidence::default();
+    let mut printed: BTreeMap<String, String> = BTreeMap::new();
+    let (mut started, mut ended) = (0, 0);
+    for line in stdout.lines() {
+        let Ok(event) = serde_json::from_str::<Value>(line) else {
+            if line.contains(".go:") || line.starts_with('#') {
+                evidence.broken.push(line.to_owned());
+            }
+            continue;
+        };
+        let package = event["Package"].as_str().unwrap_or("");
+        let Some(test) = event["Test"].as_str() else {
+            match event["Action"].as_str() {
+                Some("start") => started += 1,
+                Some("pass" | "fail" | "skip") => ended += 1,
+                _ => {}
+            }
+            continue;
+        };
+        let id = format!("{package}.{test}");
+        let output = printed.entry(id.clone()).or_default();
+        match event["Action"].as_str() {
+            Some("output") => output.push_str(event["Output"].as_str().unwrap_or("")),
+            Some("pass") if output.contains(&format!("--- PASS: {test} ")) => evidence.put(id, Ended::Passed),
+            Some("pass" | "fail") => {
+                let text = last_lines(output, 4);
+                evidence.put(id, failed(&text));
+            }
+            Some("skip") => evidence.put(id, Ended::Skipped),
+            _ => {}
+        }
+    }
+    evidence.broken.truncate(10);
+    evidence.complete = ended > 0 && ended >= started;
+    evidence
+}
+
+/// TAP of `node --test`: leaves of the tree by their path; a file alone is no test.
+fn tap(stdout: &str) -> Evidence {
+    let mut evidence = Evidence::default();
+    let mut parents: Vec<String> = Vec::new();
+    let mut pending: Option<(String, bool)> = None;
+    let mut detail = String::new();
+    for line in stdout.lines() {
+        let depth = (line.len() - line.trim_start().len()) / 4;
+        let text = line.trim();
+        if let Some(name) = text.strip_prefix("# Subtest: ") {
+            parents.truncate(depth);
+            parents.push(name.to_owned());
+        } else if let Some((held, rest)) = text
+            .strip_prefix("ok ")
+            .map(|rest| (true, rest))
+            .or_else(|| text.strip_prefix("not ok ").map(|rest| (false, rest)))
+        {
+            let name = rest.split_once(" - ").map_or(rest, |(_, name)| name);
+            let skipped = name.contains(" # SKIP") || name.contains(" # TODO");
+            let name = name.split(" # ").next().unwrap_or(name);
+            parents.truncate(depth);
+            let id = parents.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(" > ");
+            let ended = if skipped {
+                Ended::Skipped
+            } else if held {
+                Ended::Passed
+            } else {
+                failed("failed")
+            };
+            evidence.put(id.clone(), ended);
+            pending = (!held && !skipped).then_some((id, true));
+            detail.clear();
+        } else if let Some((id, _)) = &pending {
+            if let Some(message) = text.strip_prefix("error: ") {
+                message.trim_matches(['\'', '"', '|', '-', ' ']).clone_into(&mut detail);
+            } else if let Some(value) = text.strip_prefix("expected: ").or_else(|| text.strip_prefix("actual: ")) {
+                let word = if text.starts_with("expected") { "expected" } else { "actual" };
+                detail.push_str(&format!(" {word}: {value}"));
+            } else if text == "..." {
+                if !detail.is_empty() {
+                    evidence.tests.insert(id.clone(), failed(detail.trim()));
+                }
+                pending = None;
+            }
+        } else if text.starts_with("# pass ") {
+            evidence.complete = true;
+        }
+    }
+    forget_parents(&mut evidence);
+    evidence
+}
+
+/// Files and suites say nothing beside their own tests.
+fn forget_parents(evidence: &mut Evidence) {
+    let ids: Vec<String> = evidence.tests.keys().cloned().collect();
+    evidence.tests.retain(|id, _| {
+        let is_parent = ids.iter().any(|other| other.len() > id.len() && other.starts_with(&format!("{id} > ")));
+        let is_file = !id.contains(" > ") && [".js", ".mjs", ".cjs", ".ts"].iter().any(|end| id.ends_with(end));
+        !is_parent && !is_file
+    });
+}
+
+/// The JSON report of jest, which vitest writes as well.
+fn jest(file: Option<&[u8]>) -> Evidence {
+    let mut evidence = Evidence::default();
+    let Some(report) = file.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok()) else { return evidence };
+    for suite in report["testResults"].as_array().into_iter().flatten() {
+        let tests = suite["assertionResults"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if tests.is_empty() && suite["status"] == "failed" {
+            evidence.broken.push(last_lines(suite["message"].as_str().unwrap_or("a test file failed"), 6));
+        }
+        for test in tests {
+            let file = suite["name"].as_str().and_then(|name| name.rsplit('/').next()).unwrap_or("");
+            let id = format!("{file} > {}", test["fullName"].as_str().unwrap_or(""));
+            let ended = match test["status"].as_str() {
+                Some("passed") => Ended::Passed,
+                Some("failed") => failed(&feedback::clean(test["failureMessages"][0].as_str().unwrap_or("failed"))),
+                _ => Ended::Skipped,
+            };
+            evidence.put(id, ended);
+        }
+    }
+    let passed = evidence.count(|ended| *ended == Ended::Passed);
+    evidence.complete = report["numPassedTests"].as_u64() == Some(passed.into());
+    evidence
+}
+
+/// The JUnit file of ctest.
+fn junit(left: &Left<'_>) -> Evidence {
+    let mut evidence = Evidence::default();
+    let Some(text) = left.file.map(String::from_utf8_lossy) else {
+        evidence.broken.push(last_lines(left.stderr, 8));
+        return evidence;
+    };
+    for case in text.split("<testcase ").skip(1) {
+        let attribute = |name: &str| {
+            let start = case.find(&format!("{name}=\""))? + name.len() + 2;
+            case[start..].find('"').map(|end| case[start..start + end].to_owned())
+        };
+        let ended = match attribute("status").as_deref() {
+            Some("run") if !case.contains("<failure") => Ended::Passed,
+            Some("disabled" | "notrun") => Ended::Skipped,
+            _ => failed("failed"),
+        };
+        evidence.put(attribute("name").unwrap_or_default(), ended);
+    }
+    evidence.complete = text.contains("</testsuite>");
+    evidence
+}
+
+/// A command that only has an exit code is one test.
+fn shell(left: &Left<'_>) -> Evidence {
+    let told = if left.stderr.trim().is_empty() { left.stdout } else { left.stderr };
+    let ended = if left.exit_ok { Ended::Passed } else { failed(&last_lines(told, 8)) };
+    Evidence { tests: BTreeMap::from([("the command".to_owned(), ended)]), complete: true, ..Evidence::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(evidence: &Evidence) -> Vec<(&str, &str)> {
+        let word = |ended: &Ended| match ended {
+            Ended::Passed => "passed",
+            Ended::Failed { .. } => "failed",
+            Ended::Skipped => "skipped",
+        };
+        evidence.tests.iter().map(|(id, ended)| (id.as_str(), word(ended))).collect()
+    }
+
+    fn of(kind: Kind, stdout: &str) -> Evidence {
+        read(kind, &Left { stdout, ..Left::default() })
+    }
+
+    #[test]
+    fn lines_without_the_nonce_are_forgeries() {
+        let channel = b"{\"nonce\":\"n\",\"id\":\"a\",\"outcome\":\"failed\",\"text\":\"x\"}\n{\"id\":\"a\",\"outcome\":\"passed\"}\n{\"nonce\":\"n\",\"end\":1}\n";
+        let evidence = read(Kind::Pytest, &Left { channel, nonce: "n", ..Left::default() });
+        assert_eq!(words(&evidence), [("a", "failed")]);
+        assert!(evidence.complete);
+        assert_eq!(evidence.forged.len(), 1);
+    }
+
+    #[test]
+    fn cargo_counts_must_agree() {
+        let honest = "running 2 tests\ntest a::b ... ok\ntest c ... ignored\n\ntest result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n";
+        let evidence = of(Kind::Cargo, honest);
+        assert_eq!(words(&evidence), [("1:a::b", "passed"), ("1:c", "skipped")]);
+        assert!(evidence.complete && evidence.forged.is_empty());
+        assert!(!of(Kind::Cargo, "running 2 tests\ntest a::b ... ok\n").complete);
+        assert_eq!(of(Kind::Cargo, &honest.replace("ok\n", "ok\ntest forged ... ok\n")).forged.len(), 1);
+    }
+
+    #[test]
+    fn go_tests_count_by_their_own_lines() {
+        let stdout = r#"{"Action":"start","Package":"p"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"--- PASS: TestA (0.00s)\n"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestB"}
+{"Action":"pass","Package":"p","Test":"TestB"}
+{"Action":"pass","Package":"p"}"#;
+        let evidence = of(Kind::Go, stdout);
+        assert_eq!(words(&evidence), [("p.TestA", "passed"), ("p.TestB", "failed")]);
+        assert!(evidence.complete);
+    }
+
+    #[test]
+    fn tap_gives_leaves_and_no_files() {
+        let stdout = "TAP version 13\n# Subtest: suite\n    # Subtest: one\n    ok 1 - one\n    # Subtest: two\n    not ok 2 - two\n      ---\n      error: 'boom'\n      ...\n    1..2\nnot ok 1 - suite\n# Subtest: a.test.js\nok 2 - a.test.js\nok 3 - later # SKIP\n# pass 1\n";
+        let evidence = of(Kind::Node, stdout);
+        assert_eq!(words(&evidence), [("later", "skipped"), ("suite > one", "passed"), ("suite > two", "failed")]);
+        assert!(evidence.complete);
+    }
+
+    #[test]
+    fn jest_and_junit_reports_are_read() {
+        let report = br#"{"numPassedTests":1,"testResults":[{"name":"/box/a.test.js","status":"failed","assertionResults":[
+            {"fullName":"s one","status":"passed"},{"fullName":"s two","status":"failed","failureMessages":["no"]}]}]}"#;
+        let evidence = read(Kind::Jest, &Left { file: Some(report), ..Left::default() });
+        assert_eq!(words(&evidence), [("a.test.js > s one", "passed"), ("a.test.js > s two", "failed")]);
+        let xml = b"<testsuite><testcase name=\"t1\" status=\"run\"></testcase><testcase name=\"t2\" status=\"fail\"><failure/></testcase></testsuite>";
+        let evidence = read(Kind::Ctest, &Left { file: Some(xml), ..Left::default() });
+        assert_eq!(words(&evidence), [("t1", "passed"), ("t2", "failed")]);
+    }
+}
