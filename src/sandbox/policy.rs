@@ -27,6 +27,7 @@ pub struct Policy {
     pub net: Net,
     /// The whole environment besides PATH, HOME, TMPDIR, LC_ALL, TZ, NO_COLOR, CI and SOURCE_DATE_EPOCH, which
     /// the sandbox sets. What is named here wins over those.
+    #[serde(with = "pairs")]
     pub env: BTreeMap<OsString, OsString>,
     pub limits: Limits,
     /// Refuse to run behind weaker walls than these.
@@ -295,5 +296,23 @@ mod path_or_bytes {
             Name::Text(text) => PathBuf::from(text),
             Name::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),
         })
+    }
+}
+
+/// A map as a list of pairs: names that are not text cannot be the keys of a JSON object.
+mod pairs {
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Env = BTreeMap<OsString, OsString>;
+
+    pub(super) fn serialize<S: Serializer>(env: &Env, serializer: S) -> Result<S::Ok, S::Error> {
+        env.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Env, D::Error> {
+        Ok(Vec::<(OsString, OsString)>::deserialize(deserializer)?.into_iter().collect())
     }
 }

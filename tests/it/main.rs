@@ -8,10 +8,12 @@ mod gguf;
 mod hub;
 #[cfg(feature = "llama")]
 mod llama;
+mod redteam;
 mod sandbox;
 mod sft;
 #[cfg(feature = "llama")]
 mod sft_llama;
 mod tidy;
 mod tokenize;
+mod verify;
 mod workspace;

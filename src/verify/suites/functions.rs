@@ -60,6 +60,7 @@ pub(super) fn mbpp(row: &Row) -> Result<Problem, String> {
         names: canonical.as_deref().map(top_level_names).unwrap_or_default(),
         checks: vec![Check::Asserts { source: tests.join("\n").replace('\r', ""), hidden: true }],
         canonical,
+        buggy: row.text(&["buggy_solution"]).map(str::to_owned),
         ..blank(row, Language::Python)
     })
 }

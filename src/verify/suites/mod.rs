@@ -156,7 +156,7 @@ fn problem(row: &rows::Row, suite: Suite) -> Result<Problem, String> {
 fn guess(row: &rows::Row) -> Suite {
     if row.has("test_list") {
         Suite::Mbpp
-    } else if row.has("buggy_solution") || (row.has("declaration") && row.has("test")) {
+    } else if row.has("declaration") && row.has("test") {
         Suite::HumanEvalPack
     } else if row.has("test") && row.has("entry_point") {
         Suite::HumanEval

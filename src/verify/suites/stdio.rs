@@ -74,6 +74,7 @@ pub(super) fn problem(row: &Row) -> Result<Problem, String> {
         names: found.function.iter().cloned().collect(),
         checks: vec![check],
         canonical: canonical(row),
+        buggy: row.text(&["buggy_solution"]).map(str::to_owned),
         assembly: Assembly::Whole,
         seconds: seconds(row),
         float_tolerance: Some(TOLERANCE),

@@ -1,0 +1,3 @@
+//! The attack list as tests, named by what each attacks.
+
+mod judge;

@@ -1,0 +1,48 @@
+//! The judges through their public interface.
+
+mod functions;
+mod projects;
+mod suites;
+
+use z1::cancel::Cancel;
+use z1::sandbox::Sandbox;
+use z1::task::{Candidate, Check, Failure, Language, Tier, Verdict};
+use z1::verify::VerifyOptions;
+
+use crate::sandbox::{run_async, sandbox};
+
+/// The strongest walls that this machine can build; `None`, said aloud, where it can build none.
+pub(crate) fn walls() -> Option<Sandbox> {
+    [Tier::F, Tier::L].into_iter().find_map(sandbox)
+}
+
+/// Short limits: what these tests let run for ever need not run for long.
+pub(crate) fn options() -> VerifyOptions {
+    let mut options = VerifyOptions::default();
+    options.call_wall = std::time::Duration::from_secs(3);
+    options.limits.wall = std::time::Duration::from_secs(6);
+    options
+}
+
+pub(crate) fn judge(sandbox: &Sandbox, language: Language, source: &str, check: Check) -> Verdict {
+    judge_with(sandbox, language, source, check, &options())
+}
+
+pub(crate) fn judge_with(
+    sandbox: &Sandbox,
+    language: Language,
+    source: &str,
+    check: Check,
+    options: &VerifyOptions,
+) -> Verdict {
+    let candidate = Candidate::Program { language, source: source.to_owned() };
+    run_async(z1::verify::verify(&candidate, &[check], sandbox, options, &Cancel::new()))
+}
+
+pub(crate) fn asserts(source: &str) -> Check {
+    Check::Asserts { source: source.to_owned(), hidden: false }
+}
+
+pub(crate) fn failures(verdict: &Verdict) -> &[Failure] {
+    verdict.report().map(|report| report.failures.as_slice()).unwrap_or_default()
+}
