@@ -51,8 +51,8 @@ const PYTHON: Workers = Workers {
     worker: concat!(include_str!("workers/wire.py"), "\n\n", include_str!("workers/worker.py")),
     main_file: "z1_main.py",
     candidate_file: "candidate.py",
-    // Isolated from the environment and the user's own packages, no byte code written.
-    flags: &["-I", "-B"],
+    // Isolated from the environment and the user's own packages, without `.pth` files, no byte code written.
+    flags: &["-I", "-S", "-B"],
 };
 
 const JAVASCRIPT: Workers = Workers {

@@ -7,13 +7,8 @@ Towards the parent each line begins with `>` (for the worker) or `=` (a report);
 """
 
 import ast
-import doctest
-import importlib.util
 import io
-import linecache
 import symtable
-import traceback
-import unittest
 
 FAILURES_MAX = 20
 
@@ -80,6 +75,7 @@ class Judge:
 
     def __init__(self, link, line, rewriter):
         self.link, self.line, self.texts = link, line, rewriter.texts
+        self.lines = rewriter.source.splitlines()
         self.passed, self.failures, self.candidate_on_right = 0, 0, set()
 
     def report(self, **event):
@@ -150,9 +146,11 @@ class Judge:
 
     def text_of(self, error):
         """The test's own line that an exception came out of."""
+        import traceback
+
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            if frame.filename == "tests.py":
-                return frame.line
+            if frame.filename == "tests.py" and frame.lineno <= len(self.lines):
+                return self.lines[frame.lineno - 1].strip()
         return None
 
 
@@ -209,6 +207,8 @@ def is_module(name):
     if name in getattr(sys, "stdlib_module_names", sys.builtin_module_names):
         return True
     try:
+        import importlib.util
+
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
         return False
@@ -318,6 +318,8 @@ SHIMS = {"pytest": pytest_shim}
 
 
 def run_doctest(judge, space, source):
+    import doctest
+
     examples = doctest.DocTestParser().get_examples(source)
     checker, flags = doctest.OutputChecker(), doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     for example in examples:
@@ -349,29 +351,35 @@ def says(error, wanted):
     return f"{name}: {error}".strip() == wanted.strip() or name == wanted.strip().rstrip(":")
 
 
-class Result(unittest.TestResult):
-    def __init__(self, judge):
-        super().__init__()
-        self.judge = judge
+def case_result(judge):
+    """What a suite of unittest reports to. Only called where the tests have loaded unittest themselves."""
+    import unittest
 
-    def addSuccess(self, test):
-        self.judge.passed += 1
+    class Result(unittest.TestResult):
+        def __init__(self, judge):
+            super().__init__()
+            self.judge = judge
 
-    def _failed(self, test, error):
-        name = f"{test.id().split('.', 1)[-1]}: {self.judge.text_of(error) or ''}".strip(": ")
-        self.judge.fail(*self.judge.describe(error, name))
+        def addSuccess(self, test):
+            self.judge.passed += 1
 
-    def addFailure(self, test, err):
-        self._failed(test, err[1])
+        def _failed(self, test, error):
+            name = f"{test.id().split('.', 1)[-1]}: {self.judge.text_of(error) or ''}".strip(": ")
+            self.judge.fail(*self.judge.describe(error, name))
 
-    addError = addFailure
+        def addFailure(self, test, err):
+            self._failed(test, err[1])
 
-    def addSubTest(self, test, subtest, err):
-        if err is not None:
-            self._failed(subtest, err[1])
+        addError = addFailure
 
-    def addUnexpectedSuccess(self, test):
-        self.judge.fail("wrong", test.id(), "passed where a failure is expected")
+        def addSubTest(self, test, subtest, err):
+            if err is not None:
+                self._failed(subtest, err[1])
+
+        def addUnexpectedSuccess(self, test):
+            self.judge.fail("wrong", test.id(), "passed where a failure is expected")
+
+    return Result(judge)
 
 
 def run_units(judge, space, spec):
@@ -380,10 +388,12 @@ def run_units(judge, space, spec):
     check, entry = space.get("check"), spec.get("entry")
     if isinstance(check, types.FunctionType) and entry and "check" not in called:
         judge.unit("check", lambda: check(space[entry]))
+    unittest = sys.modules.get("unittest")
+    case = unittest.TestCase if unittest else ()
     for name, value in list(space.items()):
-        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value.__module__ == "tests":
+        if isinstance(value, type) and issubclass(value, case) and value.__module__ == "tests":
             suite = unittest.defaultTestLoader.loadTestsFromTestCase(value)
-            suite.run(Result(judge))
+            suite.run(case_result(judge))
         elif isinstance(value, type) and name.startswith("Test") and value.__module__ == "tests":
             for method in [m for m in vars(value) if m.startswith("test")]:
                 judge.unit(f"{name}.{method}", lambda m=method, v=value: getattr(v(), m)())
@@ -422,9 +432,10 @@ def prepare(spec, link, line):
     tests = types.ModuleType("tests")
     sys.modules["tests"] = tests
     space = tests.__dict__
-    linecache.cache["tests.py"] = (len(source), None, source.splitlines(True), "tests.py")
     is_doctest = spec["kind"] == "doctest"
     if is_doctest:
+        import doctest
+
         source = "\n".join(e.source for e in doctest.DocTestParser().get_examples(source))
         spec["tests"], original = source, spec["tests"]
     try:
@@ -460,7 +471,7 @@ def furnish(spec, space, link, wanted):
         if name in found and not (is_module(name) and name != spec.get("entry") and name not in spec.get("names", [])):
             space[name] = found[name]
         elif is_module(name):
-            space[name] = importlib.import_module(name)
+            space[name] = __import__(name)
         elif name == spec.get("entry"):
             return f"the program does not define `{name}`"
     return None

@@ -1,8 +1,6 @@
 """The candidate as the judge sees it: stand-ins for what it defines, and the requests behind them. Follows
 `wire.py` in the judge's process, which never runs a line of the candidate."""
 
-import random
-
 SHOWN_CHARS_MAX = 400
 
 
@@ -84,7 +82,7 @@ class Remote:
         return compare(self, "ge", other)
 
     def __contains__(self, item):
-        if operate(trusted(self), "contains", random.getrandbits(60)) is not False:
+        if operate(trusted(self), "contains", surprise()) is not False:
             raise Unsupported("an object that contains everything")
         return bool(operate(self, "contains", item))
 
@@ -108,6 +106,11 @@ def trusted(remote):
     return remote
 
 
+def surprise():
+    """A number that nobody can expect."""
+    return int.from_bytes(os.urandom(8), "big") >> 3
+
+
 def compare(left, name, right):
     if left is right:
         return name in ("eq", "le", "ge")
@@ -115,7 +118,7 @@ def compare(left, name, right):
         if name == "eq":
             return False
         raise Unsupported("an object where a plain value is needed")
-    if name == "eq" and operate(trusted(left), "eq", random.getrandbits(60)) is not False:
+    if name == "eq" and operate(trusted(left), "eq", surprise()) is not False:
         return False
     return operate(trusted(left), name, trusted(right)) is True
 

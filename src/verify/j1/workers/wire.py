@@ -15,18 +15,21 @@ Subclasses of these types are sent as their base type: what an object does in `_
 
 import builtins
 import collections
-import datetime
-import decimal
-import fractions
 import json
 import math
 import os
+import site
 import sys
 import types
 
 DEPTH_MAX = 150
 LINE_BYTES_MAX = 32 << 20
 SAFE_INT = 1 << 53
+
+# The interpreter is started without `site`, whose `.pth` files may import anything before us. Packages can be
+# imported all the same, and `exit()` exists as it does for every script.
+site.setquit()
+sys.path.extend(path for path in site.getsitepackages() if os.path.isdir(path))
 
 if hasattr(sys, "set_int_max_str_digits"):
     sys.set_int_max_str_digits(0)
@@ -115,6 +118,10 @@ class Codec:
         for base, encode in self._ENCODERS:
             if kind is base or issubclass(kind, base):
                 return encode(self, value, depth + 1)
+        for base in kind.__mro__:
+            encode = self._LATER.get((base.__module__, base.__name__))
+            if encode is not None and base is getattr(sys.modules.get(base.__module__), base.__name__, None):
+                return encode(self, value, depth + 1)
         shared = _SHARED_NAMES.get(id(value))
         if shared is not None:
             return {"B": shared}
@@ -144,6 +151,8 @@ class Codec:
         return {"d": pairs, "k": name} if name in _DICTS and name != "dict" else {"d": pairs}
 
     def _date(self, value, _depth):
+        import datetime
+
         kind = type(value)
         if kind is datetime.timedelta:
             return {"T": ["timedelta", [value.days, value.seconds, value.microseconds]]}
@@ -199,10 +208,15 @@ class Codec:
         (complex, _complex),
         (range, lambda self, v, _d: {"r": [hex(v.start), hex(v.stop), hex(v.step)]}),
         (collections.deque, lambda self, v, d: {"q": self._items(collections.deque.__iter__(v), d), "m": v.maxlen}),
-        (decimal.Decimal, lambda self, v, _d: {"D": decimal.Decimal.__str__(v)}),
-        (fractions.Fraction, lambda self, v, _d: {"Q": [hex(v.numerator), hex(v.denominator)]}),
-        ((datetime.date, datetime.time, datetime.timedelta), _date),
     )
+    # Types of modules that need not be loaded where nobody uses them.
+    _LATER = {
+        ("decimal", "Decimal"): lambda self, v, _d: {"D": str(v)},
+        ("fractions", "Fraction"): lambda self, v, _d: {"Q": [hex(v.numerator), hex(v.denominator)]},
+        ("datetime", "date"): _date,
+        ("datetime", "time"): _date,
+        ("datetime", "timedelta"): _date,
+    }
 
     # -- decoding ---------------------------------------------------------------------------------
 
@@ -230,8 +244,20 @@ class Codec:
         return dict(enumerate(items)).values()
 
     def _decode_date(self, parts, _data):
+        import datetime
+
         kinds = ("date", "time", "datetime", "timedelta")
         return getattr(datetime, kinds[kinds.index(parts[0])])(*parts[1])
+
+    def _decode_decimal(self, text, _data):
+        import decimal
+
+        return decimal.Decimal(text)
+
+    def _decode_fraction(self, parts, _data):
+        import fractions
+
+        return fractions.Fraction(int(parts[0], 16), int(parts[1], 16))
 
     def _decode_array(self, items, _data):
         items = self.decode(items)
@@ -254,8 +280,8 @@ class Codec:
         "v": _decode_view,
         "q": lambda self, v, data: collections.deque(self.decode(v), data["m"]),
         "r": lambda self, v, _: range(*(int(n, 16) for n in v)),
-        "D": lambda self, v, _: decimal.Decimal(v),
-        "Q": lambda self, v, _: fractions.Fraction(int(v[0], 16), int(v[1], 16)),
+        "D": _decode_decimal,
+        "Q": _decode_fraction,
         "T": _decode_date,
         "n": _decode_array,
         "B": lambda self, v, _: _SHARED[v],

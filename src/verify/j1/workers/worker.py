@@ -1,11 +1,7 @@
 """The worker: holds the candidate's code and answers calls. It knows no test and no expected value, so
 nothing in this process needs to be protected from the candidate. Follows `wire.py`."""
 
-import contextlib
-import functools
 import io
-import linecache
-import traceback
 
 PRINTED_CHARS_MAX = 64 << 10
 FRAMES_MAX = 4
@@ -57,9 +53,7 @@ class Worker:
         module = types.ModuleType("candidate")
         sys.modules["candidate"] = module
         self.space = module.__dict__
-        name = "candidate.py"
-        linecache.cache[name] = (len(self.source), None, self.source.splitlines(True), name)
-        exec(compile(self.source, name, "exec"), self.space)
+        exec(compile(self.source, "candidate.py", "exec"), self.space)
 
     def names(self, wanted):
         """Which of the wanted names exist; what can be called stays here."""
@@ -119,10 +113,12 @@ class Worker:
         return ["ok", self.codec.encode(result), changed]
 
     def failure(self, error, changed):
-        frames = []
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.filename == "candidate.py":
-                frames.append([frame.lineno, frame.name, frame.line or ""])
+        frames, lines, step = [], self.source.splitlines(), error.__traceback__
+        while step is not None:
+            code, number = step.tb_frame.f_code, step.tb_lineno or 0
+            if code.co_filename == "candidate.py":
+                frames.append([number, code.co_name, lines[number - 1].strip() if 0 < number <= len(lines) else ""])
+            step = step.tb_next
         if isinstance(error, SyntaxError) and error.filename == "candidate.py":
             frames.append([error.lineno or 0, "", (error.text or "").strip()])
         try:
@@ -140,8 +136,11 @@ class Worker:
     def answer(self, message):
         printed = io.StringIO()
         try:
-            with contextlib.redirect_stdout(printed):
+            kept, sys.stdout = sys.stdout, printed
+            try:
                 reply = self.run(message)
+            finally:
+                sys.stdout = kept
             return to_text([*reply, printed.getvalue()[:PRINTED_CHARS_MAX]])
         except BaseException as error:
             return to_text([*self.failure(error, {}), printed.getvalue()[:PRINTED_CHARS_MAX]])
@@ -165,9 +164,10 @@ class Worker:
             self.line.send(self.answer(json.loads(self.line.receive())))
 
 
-@functools.lru_cache(1)
-def operator_functions():
-    """`operator` and the built-in functions, under one roof."""
+def operator_functions(known=[]):
+    """`operator` and the built-in functions, under one roof (made once)."""
+    if known:
+        return known[0]
     import operator
 
     space = types.SimpleNamespace(**vars(operator))
@@ -176,6 +176,7 @@ def operator_functions():
     space.reversed = lambda value: list(reversed(value))
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
         setattr(space, "r" + name, lambda a, b, f=getattr(operator, name): f(b, a))
+    known.append(space)
     return space
 
 
