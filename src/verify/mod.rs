@@ -11,6 +11,7 @@
 
 mod behaviour;
 mod combine;
+mod command;
 mod feedback;
 mod j1;
 mod j2;
@@ -25,6 +26,7 @@ use crate::sandbox::Sandbox;
 use crate::task::{Candidate, Check, Edit, Language, Verdict};
 
 pub use behaviour::{Input, Observation, behaviour, generate_inputs};
+pub use command::program_file;
 pub use feedback::{CHARS_MAX as FEEDBACK_CHARS_MAX, feedback};
 pub use j2::{project, test_command};
 pub use options::VerifyOptions;
@@ -92,7 +94,7 @@ async fn program(
         Check::TestSource { .. } => {
             nothing(&format!("test programs in {} are not run; give input and output", language.fence_tag()))
         }
-        Check::Command { .. } => nothing("a command checks a project"),
+        Check::Command { command } => command::judge(candidate, command, sandbox, options, cancel).await,
     }
 }
 

@@ -20,6 +20,11 @@ const FAILURES_MAX: usize = 3;
 /// Longest output compared.
 const OUTPUT_BYTES_MAX: usize = 16 << 20;
 
+/// The usual name of a program's file.
+pub(crate) fn file_name(language: Language, source: &str) -> String {
+    recipe::program(language, source).file
+}
+
 /// Runs a program on every case.
 pub(crate) async fn judge(
     (language, source): (Language, &str),

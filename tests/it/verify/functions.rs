@@ -172,6 +172,19 @@ fn a_program_is_judged_by_what_it_prints() {
 }
 
 #[test]
+fn a_command_finds_the_program_under_its_usual_name() {
+    let Some(sandbox) = walls() else { return };
+    let check = |command: &str| Check::Command { command: command.to_owned() };
+    let judge = |command: &str| judge(&sandbox, Language::Python, "print(6 * 7)", check(command));
+    assert!(judge("grep -q '6 . 7' main.py").passed());
+    let failed = judge("echo no luck >&2; exit 4");
+    assert!(
+        failures(&failed)[0].got.contains("exit code 4") && failures(&failed)[0].got.contains("no luck"),
+        "{failed:?}"
+    );
+}
+
+#[test]
 fn javascript_functions_are_judged_alike() {
     let Some(sandbox) = walls() else { return };
     if matches!(judge_js(&sandbox, "const f = 1", "console.assert(true)"), Verdict::NothingToCheck { why } if why.contains("no node"))
