@@ -4,14 +4,17 @@
 
 pub mod app;
 pub mod backend;
+pub mod bench;
 pub mod cell;
 pub mod composer;
 pub mod edge;
 pub mod host;
 pub mod options;
+pub mod picture;
 pub mod plain;
 mod run;
 pub mod script;
+pub mod states;
 pub mod term;
 pub mod text;
 pub mod theme;
