@@ -70,8 +70,12 @@ fn styles_share_problems_and_differ_in_thinking() {
     for ((s, m), l) in short.iter().zip(&mixed).zip(&long) {
         assert_eq!((&s.task, &s.reference), (&l.task, &l.reference));
         assert!(s.trace.is_empty() && l.trace.len() > m.trace.len());
-        let thinks =
-            m.level >= row::THINKING_LEVEL_MIN && m.family != Family::Write && (m.family != Family::Fix || m.level > 2);
+        let thinks = match m.family {
+            Family::Write | Family::Drill => false,
+            Family::Calc | Family::Plan => m.level > 0,
+            Family::Infer => true,
+            Family::Fix => m.level > 2,
+        };
         assert_eq!(!m.trace.is_empty(), thinks, "{}", m.id);
     }
 }

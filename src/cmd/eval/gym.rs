@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         paper_exact: args.paper_exact,
         hint: hint(&prompts)?,
         temperature: args.temperature,
-        seed: args.seed,
+        seed: args.problems.seed,
         samples: args.samples,
     };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
