@@ -82,12 +82,9 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let prompts = Prompts::load(Profile::Nano, None)?;
     let rows = rows(&args.problems, &prompts)?;
-    let helper_exe = std::env::current_exe().context("cannot find this program's own file")?;
     // Before the model: the sandbox's helper must never hold it.
-    let sandbox =
-        Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe }).map_err(UserError::from)?;
-    let options = LoadOptions { threads: Some(args.threads), ..LoadOptions::from_path(&args.model) };
-    let engine = Engine::start_llama(options, |_| {}, &Cancel::new()).map_err(UserError::from)?;
+    let sandbox = walls()?;
+    let engine = load(&args.model, args.threads)?;
     let settings = Settings {
         window: args.window.unwrap_or(UNLIMITED),
         paper_exact: args.paper_exact,
