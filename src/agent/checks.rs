@@ -136,7 +136,8 @@ fn python_checks(prompt: &str) -> Vec<String> {
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at].trim_start();
-        if line.starts_with("assert ") || line.starts_with("assert(") {
+        let several = line.matches("assert").count() > 1;
+        if !several && (line.starts_with("assert ") || line.starts_with("assert(")) {
             let (statement, used) = statement(&lines[at..]);
             found.extend(statement);
             at += used;
@@ -145,10 +146,29 @@ fn python_checks(prompt: &str) -> Vec<String> {
             found.extend(example);
             at += used;
         } else {
+            found.extend(asserts_within(line));
             at += 1;
         }
     }
     found
+}
+
+/// Asserts in the middle of a line of prose: "Write f. assert f(1) == 2; assert f(2) == 3".
+fn asserts_within(line: &str) -> Vec<String> {
+    static SPOT: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"(?:^|[\s`;(])(assert\s*\(?\s*(?:not\s+)?[A-Za-z_][\w.]*\()"));
+    let plain = examples::without_strings_in_place(line);
+    let starts: Vec<usize> = SPOT.captures_iter(&plain).filter_map(|found| Some(found.get(1)?.start())).collect();
+    let ends = starts.iter().skip(1).copied().chain([line.len()]);
+    let cut = |(from, to): (&usize, usize)| {
+        let text = line.get(*from..to)?;
+        // A statement ends at the mark that closes the code, or where the sentence goes on.
+        let end = examples::without_strings_in_place(text).find(['`', ';']).unwrap_or(text.len());
+        let text = text[..end].trim_end().trim_end_matches(['.', ',']).trim_end();
+        let text = text.strip_suffix(" and").unwrap_or(text).trim_end_matches([' ', ',']);
+        examples::balanced(text).then(|| text.to_owned())
+    };
+    starts.iter().zip(ends).filter_map(cut).collect()
 }
 
 /// One statement that may go on over several lines while a bracket is open.
@@ -283,6 +303,14 @@ mod tests {
                 .replace("\n  ", "\n    ")
                 .replace("\\\n3", "\\\n  3")
         );
+    }
+
+    #[test]
+    fn asserts_in_the_middle_of_a_sentence() {
+        let prompt = "Write rev(s). assert rev(\"a. b\") == \"b .a\" and assert rev('') == ''; assert not rev(None).";
+        assert_eq!(asserts(prompt), "assert rev(\"a. b\") == \"b .a\"\nassert rev('') == ''\nassert not rev(None)\n");
+        assert_eq!(asserts("Make `assert f(1) == 2` hold."), "assert f(1) == 2\n");
+        assert_eq!(stated("We assert things. It should assert (loudly) so.").checks, []);
     }
 
     #[test]

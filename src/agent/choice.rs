@@ -1,14 +1,14 @@
 //! From every attempt to the outcome: the best candidate, its verdict, what it all cost. Pure.
 
 use super::Plan;
-use super::plan::level_name;
+use super::agreement::Agreement;
 use super::round::Attempt;
 use crate::task::{Candidate, Finish, Outcome, Status, Trajectory, Usage, Verdict};
 
 /// The outcome of a task from all its rounds.
-pub(super) fn outcome(rounds: &[Vec<Attempt>], plan: &Plan) -> Outcome {
+pub(super) fn outcome(rounds: &[Vec<Attempt>], plan: &Plan, agreement: Option<&Agreement>) -> Outcome {
     let mut notes = Vec::new();
-    let best = best(rounds, &mut notes);
+    let best = best(rounds, agreement, &mut notes);
     let last = rounds.last().map_or(&[][..], Vec::as_slice);
     let cancelled = last.iter().any(|attempt| attempt.trajectory.finish == Finish::Cancelled);
     let verdict = best.and_then(|attempt| attempt.verdict.clone());
@@ -42,7 +42,7 @@ pub(super) fn no_room(rounds: &[Vec<Attempt>], plan: &Plan, prompt_tokens: u32, 
         "the prompt has {prompt_tokens} tokens and the model's context {context_tokens_max}: there is no room for an answer; \
          shorten the prompt or use a model with a larger context"
     );
-    let mut outcome = outcome(rounds, plan);
+    let mut outcome = outcome(rounds, plan, None);
     if rounds.is_empty() {
         outcome.status = Status::LimitReached;
     }
@@ -52,7 +52,7 @@ pub(super) fn no_room(rounds: &[Vec<Attempt>], plan: &Plan, prompt_tokens: u32, 
 
 /// Passed before failed, more tests passed before fewer, earlier before later; among unchecked candidates
 /// the one that most others agree with.
-fn best<'a>(rounds: &'a [Vec<Attempt>], notes: &mut Vec<String>) -> Option<&'a Attempt> {
+fn best<'a>(rounds: &'a [Vec<Attempt>], agreement: Option<&Agreement>, notes: &mut Vec<String>) -> Option<&'a Attempt> {
     let rank = |attempt: &Attempt| match &attempt.verdict {
         Some(Verdict::Passed(_)) => (3, 0),
         Some(Verdict::Failed(report)) => (2, report.passed),
@@ -62,6 +62,13 @@ fn best<'a>(rounds: &'a [Vec<Attempt>], notes: &mut Vec<String>) -> Option<&'a A
     let usable: Vec<&Attempt> = rounds.iter().flatten().filter(|attempt| attempt.proposal.is_ok()).collect();
     let top = usable.iter().map(|attempt| rank(attempt)).max()?;
     let tied: Vec<&Attempt> = usable.into_iter().filter(|attempt| rank(attempt) == top).collect();
+    if let (1, Some(agreement)) = (top.0, agreement) {
+        notes.push(format!(
+            "nothing could be checked; of {} candidates {} behave alike on {} generated inputs, one of them was chosen",
+            agreement.of, agreement.votes, agreement.inputs
+        ));
+        return tied.into_iter().find(|attempt| attempt.proposal.as_ref() == Ok(&agreement.chosen));
+    }
     if top.0 == 1 && tied.len() > 1 {
         let (chosen, votes) = most_agreed(&tied);
         notes.push(format!(
@@ -140,16 +147,6 @@ fn usage(rounds: &[Vec<Attempt>]) -> Usage {
     sum
 }
 
-/// One line that explains the budget.
-pub fn explain(plan: &Plan) -> String {
-    let [simple, moderate, complex] = plan.complexity.probabilities;
-    format!(
-        "{} (simple {simple:.2}, moderate {moderate:.2}, complex {complex:.2}): {}",
-        level_name(plan.complexity.level),
-        plan.complexity.reasons.join("; ")
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::round::tests::{attempt, failed, plan};
@@ -167,7 +164,7 @@ mod tests {
             vec![attempt("two", Some(failed(FailureKind::WrongAnswer, 2)))],
             vec![attempt("one", Some(failed(FailureKind::WrongAnswer, 1)))],
         ];
-        let outcome = outcome(&rounds, &plan());
+        let outcome = outcome(&rounds, &plan(), None);
         assert_eq!((outcome.status, outcome.answer.as_str(), outcome.rounds), (Status::Failed, "two", 2));
         assert_eq!(outcome.usage.thinking_tokens, 10);
     }
@@ -179,7 +176,7 @@ mod tests {
             attempt("b = 2  # why", Some(nothing())),
             attempt("# c\nb = 2\n", Some(nothing())),
         ]];
-        let outcome = outcome(&rounds, &plan());
+        let outcome = outcome(&rounds, &plan(), None);
         assert_eq!((outcome.status, outcome.answer.as_str()), (Status::Unverified, "b = 2  # why"));
         assert!(outcome.notes[0].contains("2 are the same"), "{:?}", outcome.notes);
         assert_eq!(outcome.usage.prompt_tokens, 10, "one prefill for three candidates");
@@ -190,20 +187,27 @@ mod tests {
         let mut prose = attempt("Because.", None);
         prose.proposal = Err(FormatProblem::NoCode);
         let words = Plan { code: false, ..plan() };
-        let said = outcome(&[vec![prose.clone()]], &words);
+        let said = outcome(&[vec![prose.clone()]], &words, None);
         assert_eq!((said.status, said.answer.as_str()), (Status::Unverified, "Because."));
-        assert_eq!(outcome(&[vec![prose.clone()]], &plan()).status, Status::Failed);
+        assert_eq!(outcome(&[vec![prose.clone()]], &plan(), None).status, Status::Failed);
         prose.trajectory.finish = Finish::AnswerLimit;
         prose.proposal = Err(FormatProblem::Truncated);
-        assert_eq!(outcome(&[vec![prose.clone()]], &plan()).status, Status::LimitReached);
+        assert_eq!(outcome(&[vec![prose.clone()]], &plan(), None).status, Status::LimitReached);
         prose.trajectory.finish = Finish::Cancelled;
-        assert_eq!(outcome(&[vec![prose]], &plan()).status, Status::Cancelled);
+        assert_eq!(outcome(&[vec![prose]], &plan(), None).status, Status::Cancelled);
     }
 
     #[test]
-    fn a_pass_outlives_a_cancel() {
-        let mut late = attempt("x", Some(failed(FailureKind::Crash, 0)));
-        late.trajectory.finish = Finish::Cancelled;
-        assert_eq!(outcome(&[vec![late]], &plan()).status, Status::Cancelled);
+    fn a_pass_outlives_a_cancel_and_a_failure_does_not() {
+        let passed = Verdict::Passed(crate::task::Report {
+            failed: 0,
+            failures: vec![],
+            ..failed(FailureKind::Crash, 1).report().unwrap().clone()
+        });
+        for (verdict, status) in [(passed, Status::Verified), (failed(FailureKind::Crash, 0), Status::Cancelled)] {
+            let mut late = attempt("x", Some(verdict));
+            late.trajectory.finish = Finish::Cancelled;
+            assert_eq!(outcome(&[vec![late]], &plan(), None).status, status);
+        }
     }
 }

@@ -265,12 +265,21 @@ pub(super) fn balanced(text: &str) -> bool {
     open <= close && !text.trim_end().ends_with('\\') && text.matches("\"\"\"").count() % 2 == 0
 }
 
-/// The text with the contents of quotes blanked out.
+/// The text with the contents of quotes taken out.
 pub(super) fn without_strings(text: &str) -> String {
+    strings().replace_all(text, "\"\"").into_owned()
+}
+
+/// The text with what is quoted replaced by as many bytes of `_`, so that places stay what they are.
+pub(super) fn without_strings_in_place(text: &str) -> String {
+    strings().replace_all(text, |found: &regex::Captures<'_>| "_".repeat(found[0].len())).into_owned()
+}
+
+fn strings() -> &'static Regex {
     static STRING: LazyLock<Regex> = LazyLock::new(|| {
         compile(r#"(?s)"""(?:\\.|[^\\])*?"""|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"#)
     });
-    STRING.replace_all(text, "\"\"").into_owned()
+    &STRING
 }
 
 /// The length of the Python literal that a text begins with.

@@ -13,6 +13,7 @@ use crate::error::UserError;
 use crate::prompt::{ChatTemplate, Message, Profile, Prompts, Rendered, render_chatml};
 use crate::task::{Outcome, Task};
 
+mod agreement;
 pub mod checks;
 mod choice;
 mod examples;

@@ -10,7 +10,7 @@ use crate::complexity::{self, Facts};
 use crate::event::Event;
 use crate::prompt::conversation::TaskContext;
 use crate::reply::Wanted;
-use crate::task::{Budget, Complexity, Effort, Language, Level, Scope, Task};
+use crate::task::{Budget, Complexity, Effort, Language, Scope, Task};
 use crate::thinking::PAPER_HINT;
 use crate::verify::VerifyOptions;
 
@@ -150,9 +150,4 @@ fn asks_for_code(prompt: &str) -> bool {
         "return",
     ];
     verbs.iter().any(|verb| lower.contains(verb))
-}
-
-/// The level's name, for notes.
-pub(super) const fn level_name(level: Level) -> &'static str {
-    complexity::name(level)
 }

@@ -1,6 +1,7 @@
 //! The loop for stand-alone problems, to be read aloud: plan; then each round plays a turn and its attempts
 //! decide the next turn, until it is enough.
 
+use super::agreement::agreement;
 use super::plan::{Plan, plan};
 use super::revise::{Next, next};
 use super::round::{Attempt, Turn, play};
@@ -28,7 +29,8 @@ pub(super) async fn standalone(agent: &Agent, task: &Task, line: &mut Line) -> a
         rounds.push(play(agent, task, &plan, &turn, line).await?);
         let decision = next(&rounds, &plan);
         if decision == Next::Enough || rounds.len() as u32 > plan.budget.rounds_max || line.cancel.is_cancelled() {
-            break choice::outcome(&rounds, &plan);
+            let agreement = agreement(agent, &plan, &rounds, &line.cancel).await;
+            break choice::outcome(&rounds, &plan, agreement.as_ref());
         }
         wish = wish.after(agent, task, &plan, decision)?;
     };

@@ -59,7 +59,7 @@ const WEIGHTS: &[Weight] = &[
     Weight { feature: "files_named", weight: 0.3, units_max: 4.0, reason: "it concerns several files" },
     Weight { feature: "question", weight: -0.5, units_max: 1.0, reason: "it only asks a question" },
 ];
-const BIAS: f32 = -0.7;
+const BIAS: f32 = 0.2;
 const COMPLEX_AT: f32 = 2.2;
 /// How sharply a score turns into a probability.
 const SLOPE: f32 = 1.6;
@@ -127,8 +127,8 @@ fn features(facts: Facts<'_>) -> Vec<(String, f32)> {
     let named = |name: &str, value: f32| (name.to_owned(), value);
     vec![
         named("log_words", ((words + 1.0) / WORDS_USUAL).ln()),
-        named("hard_terms", HARD.matches(&lower).len() as f32),
-        named("easy_terms", EASY.matches(&lower).len() as f32),
+        named("hard_terms", HARD.matches(&lower).iter().count() as f32),
+        named("easy_terms", EASY.matches(&lower).iter().count() as f32),
         named("requirements", REQUIREMENT.find_iter(&prose).count() as f32),
         named("big_bounds", f32::from(u8::from(BOUNDS.is_match(facts.prompt)))),
         named("code_lines", code_lines as f32),
@@ -204,6 +204,13 @@ mod tests {
         let alone = signals(Facts { prompt, ..Facts::default() });
         let project = signals(Facts { prompt, project: true, files_named: 2 });
         assert!(project.probabilities[0] < alone.probabilities[0]);
+    }
+
+    #[test]
+    fn only_terms_that_occur_count() {
+        let found = signals(Facts { prompt: "Reverse the list.", ..Facts::default() });
+        let value = |name: &str| found.features.iter().find(|(known, _)| known == name).unwrap().1;
+        assert_eq!((value("hard_terms"), value("easy_terms")), (0.0, 1.0));
     }
 
     #[test]
