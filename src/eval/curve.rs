@@ -199,11 +199,11 @@ mod tests {
         let mixed: Vec<Record> = (0..20).map(|id| record(id, (id % 6) as u8, true, 40)).collect();
         let short: Vec<Record> = (0..20).rev().map(|id| record(id, (id % 6) as u8, id % 6 < 3, 20)).collect();
         let point = Point::of("mixed", None, &mixed);
-        assert_eq!((point.all.of, point.hard.of), (20, 8));
+        assert_eq!((point.all.of, point.hard.of), (20, 9));
         assert!((point.att - 40.0).abs() < 1e-9);
         let (all, hard) = compare(&mixed, &short);
-        assert_eq!((all.first_only, all.second_only), (8, 0));
-        assert_eq!(hard.first_only, 8);
+        assert_eq!((all.first_only, all.second_only), (9, 0));
+        assert_eq!(hard.first_only, 9);
         assert!(all.p < 0.01);
         let points = [point, Point::of("a<b", Some(16), &short)];
         assert!(table(&points).contains("100.0%"));

@@ -18,6 +18,7 @@ static SAID: LazyLock<Regex> = LazyLock::new(|| {
           (?:the\s+)?(?:rest|remainder)\s+of\s+(?:the|your|this)\s+(?:\w+\s+){0,3}?(?:code|file|function|class|method|implementation|script|module|program|content|contents|methods|functions|tests|logic)\b.*
         | (?:(?:all|the|your|other|previous|keep)\s+)*(?:existing|previous|remaining|unchanged|original)\s+(?:\w+\s+)?(?:code|methods|functions|implementation|content|imports|tests|logic|lines)(?:\s+(?:here|goes\s+here|unchanged|as\s+before|remains?.*|stays?.*|above|below))?
         | .{0,60}\b(?:remains?|stays?|is|are|left)\s+(?:unchanged|the\s+same|as\s+(?:before|is))
+        | (?:the\s+)?(?:rest|remainder)\s+unchanged
         | (?:unchanged|same\s+as\s+(?:before|above)|no\s+changes?(?:\s+(?:here|needed))?|omitted\s+for\s+brevity|code\s+omitted.*|snip)
         )[\s).\]]*$",
     )

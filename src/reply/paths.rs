@@ -145,10 +145,15 @@ static COMMENT_HEAD: LazyLock<Regex> = LazyLock::new(|| {
     .expect("invariant: the comment pattern is valid")
 });
 
+/// A single word before a path that makes the line a heading all the same: "Updated `src/app.py`:".
+const HEADING_VERBS: &[&str] =
+    &["updated", "update", "modified", "modify", "new", "create", "created", "edit", "edited", "changed", "in"];
+
 /// Reads the path off a line that stands above a block.
 pub fn head_path(line: &str, known: &Known) -> Option<Head> {
     let text = BULLET.replace(line, "").into_owned();
-    let text = text.trim().trim_start_matches('#').trim();
+    let text = BULLET.replace(text.trim().trim_start_matches('#'), "").into_owned();
+    let text = text.trim();
     let plain = text.replace(['*', '`'], "");
     let plain = plain.trim();
     if let Some(path) = bare_path(plain, known) {
@@ -159,6 +164,12 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
         if let Some(path) = bare_path(rest, known) {
             return Some(Head { path, bare: true });
         }
+    }
+    if let Some((verb, rest)) = plain.split_once(' ')
+        && HEADING_VERBS.contains(&verb.to_ascii_lowercase().as_str())
+        && let Some(path) = bare_path(rest.trim_end_matches(':'), known)
+    {
+        return Some(Head { path, bare: true });
     }
     if let Some((label, rest)) = plain.split_once(": ")
         && label.len() <= 24

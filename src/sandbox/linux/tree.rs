@@ -400,7 +400,7 @@ mod tests {
             here = open_dir(&here, Path::new("d")).unwrap();
         }
         std::fs::create_dir_all(root.join("locked/in")).unwrap();
-        std::fs::set_permissions(root.join("locked"), std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(root.join("locked"), std::fs::Permissions::from_mode(0o0)).unwrap();
         assert!(remove(&root));
         assert!(!root.exists());
     }
