@@ -1,15 +1,14 @@
 //! One trial from order to outcome, in a process of its own: builds the enclosure, watches it, inspects
 //! what is left, reports, cleans up.
 
-use std::time::Duration;
-
 use super::enclosure::{Enclosure, Lines, Site, Work};
 use super::seccomp::Filters;
 use super::step::{Broken, Built, Named};
 use super::watch::{Seen, Watch};
 use super::{loose, namespaces, sys};
+use crate::sandbox::client::without_run;
 use crate::sandbox::wire::{self, Order};
-use crate::sandbox::{Capture, End, Isolation, Outcome};
+use crate::sandbox::{End, Isolation, Outcome};
 use crate::task::Tier;
 
 /// Carries out the order that the client sends; the outcome goes back the same way.
@@ -84,17 +83,5 @@ fn collect(work: &Work, order: &Order) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 
 /// The outcome of a trial whose walls could not be built.
 fn failed(tier: Tier, broken: Broken) -> Outcome {
-    Outcome {
-        end: End::SandboxError { step: broken.step, message: broken.message },
-        stdout: Capture::default(),
-        stderr: Capture::default(),
-        wall: Duration::ZERO,
-        cpu: Duration::ZERO,
-        peak_memory_bytes: 0,
-        changed: Vec::new(),
-        files: Vec::new(),
-        leftovers_killed: 0,
-        isolation: Isolation { tier, features: Vec::new() },
-        work_dir: std::path::PathBuf::new(),
-    }
+    without_run(tier, End::SandboxError { step: broken.step, message: broken.message })
 }
