@@ -20,6 +20,41 @@ pub struct TaskContext<'a> {
     pub stdio: bool,
 }
 
+/// What `project.md` may name: a task and what was gathered for it. The order of the parts is the file's: what
+/// lasts over a session (the map, the house rules) stands first, so that its decoded prefix can be used again.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct ProjectContext<'a> {
+    /// The request in the user's words.
+    pub prompt: &'a str,
+    /// The repository's map, already fitted.
+    pub map: Option<&'a str>,
+    /// What AGENTS.md asks, already capped.
+    pub instructions: Option<&'a str>,
+    /// Files shown in full or in part.
+    pub files: &'a [ProjectFile<'a>],
+    /// Places elsewhere that mention the task's words, `path:line: text` lines.
+    pub mentions: Option<&'a str>,
+    /// What running the project's check showed before any change.
+    pub failure: Option<&'a str>,
+    /// The command that the change has to make succeed.
+    pub check: Option<&'a str>,
+}
+
+/// One file of a project as the model sees it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ProjectFile<'a> {
+    /// Relative to the project's root, with `/`.
+    pub path: &'a str,
+    /// Fence tag; empty where the language is unknown.
+    pub language: &'a str,
+    /// Without its last line end.
+    pub content: &'a str,
+    /// At least three backticks, longer than any in `content`.
+    pub fence: &'a str,
+    /// Which lines of the file these are, where it is not all of it: `lines 10-80 of 900`.
+    pub part: Option<&'a str>,
+}
+
 /// What `revise_crash.md` and `revise_wrong.md` may name.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ReviseContext<'a> {
@@ -59,6 +94,20 @@ pub fn opening(prompts: &Prompts, task: TaskContext<'_>) -> Result<Vec<Message>,
         messages.push(Message::new(Role::System, system));
     }
     messages.push(Message::new(Role::User, prompts.render("task", task)?));
+    Ok(messages)
+}
+
+/// The turns that open a task in a project.
+///
+/// # Errors
+/// A prompt file that names an unknown variable.
+pub fn project(prompts: &Prompts, context: ProjectContext<'_>) -> Result<Vec<Message>, PromptError> {
+    let mut messages = Vec::with_capacity(4);
+    let system = prompts.render("project_system", ())?;
+    if !system.is_empty() {
+        messages.push(Message::new(Role::System, system));
+    }
+    messages.push(Message::new(Role::User, prompts.render("project", context)?));
     Ok(messages)
 }
 
@@ -153,6 +202,34 @@ mod tests {
         let task = TaskContext { prompt: "P", language: None, checks: Some("assert f(1) == 2"), stdio: true };
         let text = prompts.render("task", task).unwrap();
         assert!(text.contains("assert f(1) == 2") && text.contains("standard input"), "{text}");
+    }
+
+    #[test]
+    fn a_project_shows_its_files_and_ends_with_the_failure_or_the_task() {
+        let file = ProjectFile {
+            path: "calc.py",
+            language: "python",
+            content: "def add(a, b):\n    return a - b",
+            fence: "```",
+            part: None,
+        };
+        let files = [file];
+        let context = ProjectContext {
+            prompt: "Fix add.",
+            files: &files,
+            failure: Some("assert add(1, 2) == 3"),
+            check: Some("pytest"),
+            ..ProjectContext::default()
+        };
+        let nano = project(&Prompts::load(Profile::Nano, None).unwrap(), context).unwrap();
+        assert_eq!(nano.len(), 1);
+        let words =
+            "Fix add.\ncalc.py\n```python\ndef add(a, b):\n    return a - b\n```\nError:\nassert add(1, 2) == 3";
+        assert_eq!(nano[0].content, words);
+        let full = project(&Prompts::load(Profile::Z1, None).unwrap(), context).unwrap();
+        assert_eq!(roles(&full), [Role::System, Role::User]);
+        assert!(full[1].content.contains("\ncalc.py\n```python\ndef add"), "{}", full[1].content);
+        assert!(full[1].content.trim_end().ends_with("Fix add."), "{}", full[1].content);
     }
 
     #[test]

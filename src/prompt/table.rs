@@ -11,6 +11,8 @@ pub(super) const DEFAULT: &[Row] = &[
     ("format_reminder", include_str!("../../prompts/format_reminder.md")),
     ("hint", include_str!("../../prompts/hint.md")),
     ("hint_code", include_str!("../../prompts/hint_code.md")),
+    ("project", include_str!("../../prompts/project.md")),
+    ("project_system", include_str!("../../prompts/project_system.md")),
     ("revise_crash", include_str!("../../prompts/revise_crash.md")),
     ("revise_wrong", include_str!("../../prompts/revise_wrong.md")),
     ("system", include_str!("../../prompts/system.md")),
@@ -22,6 +24,8 @@ pub(super) const DEFAULT: &[Row] = &[
 pub(super) const NANO: &[Row] = &[
     ("hint", include_str!("../../prompts/nano/hint.md")),
     ("hint_code", include_str!("../../prompts/nano/hint_code.md")),
+    ("project", include_str!("../../prompts/nano/project.md")),
+    ("project_system", include_str!("../../prompts/nano/project_system.md")),
     ("revise_crash", include_str!("../../prompts/nano/revise_crash.md")),
     ("revise_wrong", include_str!("../../prompts/nano/revise_wrong.md")),
     ("system", include_str!("../../prompts/nano/system.md")),
