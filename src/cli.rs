@@ -52,6 +52,8 @@ pub enum Command {
     Run(cmd::run::Args),
     /// List and show transcripts
     Log(cmd::log::Args),
+    /// List, show and export sessions
+    Sessions(cmd::sessions::Args),
     /// Draw every named state of the terminal interface
     #[command(hide = true)]
     DebugRender(cmd::debug_render::Args),
@@ -82,6 +84,7 @@ impl Cli {
             Some(Command::Map(args)) => cmd::map::run(&args),
             Some(Command::Run(args)) => cmd::run::run(&args),
             Some(Command::Log(args)) => cmd::log::run(&args),
+            Some(Command::Sessions(args)) => cmd::sessions::run(&args),
             Some(Command::DebugRender(args)) => cmd::debug_render::run(&args),
         }
     }

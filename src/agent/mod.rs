@@ -12,10 +12,12 @@ use crate::engine::Engine;
 use crate::error::UserError;
 use crate::prompt::{ChatTemplate, Message, Profile, Prompts, Rendered, render_chatml};
 use crate::task::{Outcome, Task};
+use sessions::Session;
 
 mod agreement;
 pub mod checks;
 mod choice;
+pub mod conversation;
 mod examples;
 mod judge;
 mod line;
@@ -23,6 +25,7 @@ mod plan;
 mod revise;
 mod round;
 mod run;
+pub mod sessions;
 mod settings;
 pub mod transcript;
 pub mod worker;
@@ -83,8 +86,19 @@ impl Agent {
     /// # Errors
     /// What is nobody's expectation: the engine broke, a prompt file is wrong.
     pub async fn run(&self, task: &Task, line: &mut Line) -> anyhow::Result<Outcome> {
+        self.run_in(task, &mut Session::new(None), line).await
+    }
+
+    /// Works on one task as the next turn of a session, which has it afterwards.
+    ///
+    /// # Errors
+    /// What is nobody's expectation: the engine broke, a prompt file is wrong.
+    pub async fn run_in(&self, task: &Task, session: &mut Session, line: &mut Line) -> anyhow::Result<Outcome> {
         line.transcript.begin(task, self);
         let result = run::standalone(self, task, line).await;
+        if let Ok(outcome) = &result {
+            session.record(task, outcome);
+        }
         if let Err(problem) = &result {
             line.transcript.failed(&format!("{problem:#}"));
         }

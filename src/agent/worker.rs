@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::sessions::{Session, Sessions};
 use super::{Agent, Judge, Line, Settings, Transcript};
 use crate::cancel::Cancel;
 use crate::engine::Engine;
@@ -29,6 +30,10 @@ pub struct Setup {
     pub settings: Settings,
     /// Where transcripts are kept; `None` keeps none.
     pub transcripts: Option<PathBuf>,
+    /// Where sessions are kept; `None` keeps none.
+    pub sessions: Option<Sessions>,
+    /// The session to go on with; a new one where there is none.
+    pub session: Option<Session>,
 }
 
 /// One task under way.
@@ -65,11 +70,18 @@ pub struct Worker {
     load_cancel: Cancel,
     failure: Arc<Mutex<Option<UserError>>>,
     thread: Option<JoinHandle<()>>,
+    sessions: Option<Sessions>,
+    session: Desk,
 }
+
+/// The session that the next task belongs to; empty while a task has it.
+type Desk = Arc<Mutex<Option<Session>>>;
 
 impl Worker {
     /// Starts the thread; loading begins at once and is told in events.
-    pub fn start(setup: Setup) -> Self {
+    pub fn start(mut setup: Setup) -> Self {
+        let session: Desk = Arc::new(Mutex::new(Some(setup.session.take().unwrap_or_else(|| Session::new(None)))));
+        let (sessions, desk) = (setup.sessions.clone(), Arc::clone(&session));
         let (jobs, inbox) = mpsc::channel(1);
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let load_cancel = Cancel::new();
@@ -78,7 +90,7 @@ impl Worker {
         let thread = std::thread::Builder::new()
             .name("agent".to_owned())
             .spawn(move || {
-                if let Err(error) = serve(setup, inbox, &sender, &cancel) {
+                if let Err(error) = serve(setup, &desk, inbox, &sender, &cancel) {
                     let (message, hint) = (error.message.clone(), error.hint.clone());
                     *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     // Nobody listens any more: then nobody needs to know.
@@ -86,7 +98,7 @@ impl Worker {
                 }
             })
             .expect("invariant: the system can start a thread");
-        Self { jobs: Some(jobs), events, load_cancel, failure, thread: Some(thread) }
+        Self { jobs: Some(jobs), events, load_cancel, failure, thread: Some(thread), sessions, session }
     }
 
     /// Hands a task over; `None` where the worker is busy or gone.
@@ -111,6 +123,36 @@ impl Worker {
             Err(mpsc::error::TryRecvError::Empty) => Ok(None),
             Err(mpsc::error::TryRecvError::Disconnected) => Err(()),
         }
+    }
+
+    /// The session as it stands; `None` while a task runs.
+    pub fn session(&self) -> Option<Session> {
+        lock(&self.session).clone()
+    }
+
+    /// Forgets the conversation: the next task begins a new session. `false` while a task runs.
+    pub fn begin_session(&self) -> bool {
+        let mut desk = lock(&self.session);
+        let free = desk.is_some();
+        if free {
+            *desk = Some(Session::new(None));
+        }
+        free
+    }
+
+    /// Goes on with an earlier session (`last`, its id or the beginning of it) and returns it.
+    ///
+    /// # Errors
+    /// No such session, a damaged file, or a task is running.
+    pub fn resume(&self, id: &str) -> Result<Session, UserError> {
+        let sessions = self.sessions.as_ref().ok_or_else(|| UserError::new(Exit::Error, "no sessions are kept"))?;
+        let found = sessions.load(id)?;
+        let mut desk = lock(&self.session);
+        if desk.is_none() {
+            return Err(UserError::new(Exit::Error, "a task is running").hint("wait for its end, or cancel it"));
+        }
+        *desk = Some(found.clone());
+        Ok(found)
     }
 
     /// Gives up loading the model.
@@ -142,8 +184,13 @@ impl Worker {
     }
 }
 
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn serve(
     setup: Setup,
+    desk: &Desk,
     mut inbox: mpsc::Receiver<Job>,
     events: &mpsc::Sender<Event>,
     load_cancel: &Cancel,
@@ -175,7 +222,12 @@ fn serve(
                 None => Transcript::none(),
             };
             let mut line = Line::new(events.clone(), job.commands, job.cancel, transcript);
-            let result = agent.run(&job.task, &mut line).await.map_err(into_user_error);
+            let mut session = lock(desk).take().unwrap_or_else(|| Session::new(None));
+            let result = agent.run_in(&job.task, &mut session, &mut line).await.map_err(into_user_error);
+            if let Some(Err(problem)) = setup.sessions.as_ref().map(|sessions| sessions.save(&session)) {
+                line.emit(Event::Warning { text: problem.message }).await;
+            }
+            *lock(desk) = Some(session);
             // The one who asked may have gone.
             let _ = job.done.send(result);
         }

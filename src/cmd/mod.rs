@@ -16,6 +16,7 @@ pub mod map;
 pub mod models;
 pub mod render;
 pub mod run;
+pub mod sessions;
 pub mod sft;
 pub mod task;
 pub mod tokenize;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::ValueEnum;
 
+use crate::agent::sessions::Sessions;
 use crate::agent::worker::{Setup, Worker};
 use crate::agent::{Judge, NoJudge, Settings, Walls, checks, transcript};
 use crate::config::{Config, Sources};
@@ -274,6 +275,8 @@ fn setup(dirs: &Dirs, config: &Config, paper_exact: bool) -> anyhow::Result<Setu
         prompts,
         settings,
         transcripts: config.switch("transcripts").then(|| dirs.state.join("transcripts")),
+        sessions: config.switch("transcripts").then(|| Sessions::new(&dirs.state)),
+        session: None,
     })
 }
 
