@@ -87,9 +87,8 @@ pub fn wanted(checks: &[Check], language: Option<Language>) -> Wanted {
 pub fn unshown(checks: &[Check], prompt: &str) -> Option<String> {
     let mut text = String::new();
     for check in checks {
-        let source = match check {
-            Check::Asserts { source, hidden: false } | Check::TestSource { source, hidden: false, .. } => source,
-            _ => continue,
+        let (Check::Asserts { source, hidden: false } | Check::TestSource { source, hidden: false, .. }) = check else {
+            continue;
         };
         let new = source.lines().any(|line| !line.trim().is_empty() && !prompt.contains(line.trim()));
         if new && !stated(prompt).checks.contains(check) {

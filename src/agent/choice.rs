@@ -116,7 +116,7 @@ fn note(notes: &mut Vec<String>, status: Status, verdict: Option<&Verdict>, last
     match verdict {
         Some(Verdict::NothingToCheck { why }) => notes.push(format!("not verified: {why}")),
         Some(Verdict::SandboxFailed { step, why }) => {
-            notes.push(format!("not verified: the sandbox failed at {step}: {why}"))
+            notes.push(format!("not verified: the sandbox failed at {step}: {why}"));
         }
         Some(Verdict::Passed(report) | Verdict::Failed(report)) => {
             notes.extend(report.flags.iter().map(|flag| format!("look at this: {flag}")));

@@ -262,7 +262,7 @@ pub(super) fn balanced(text: &str) -> bool {
     let plain = without_strings(text);
     let open = plain.matches(['(', '[', '{']).count();
     let close = plain.matches([')', ']', '}']).count();
-    open <= close && !text.trim_end().ends_with('\\') && text.matches("\"\"\"").count() % 2 == 0
+    open <= close && !text.trim_end().ends_with('\\') && text.matches("\"\"\"").count().is_multiple_of(2)
 }
 
 /// The text with the contents of quotes taken out.

@@ -288,9 +288,11 @@ impl Round<'_> {
         let attempt = |stream: Stream| {
             let proposal = stream.proposal(self.plan)?;
             let trajectory = stream.trajectory.clone()?;
-            let verdict = |program: &Candidate| match self.checks.is_empty() {
-                true => Some(nothing.clone()),
-                false => verdicts.iter().find(|(judged, _)| judged == program).map(|(_, verdict)| verdict.clone()),
+            let verdict = |program: &Candidate| {
+                if self.checks.is_empty() {
+                    return Some(nothing.clone());
+                }
+                verdicts.iter().find(|(judged, _)| judged == program).map(|(_, verdict)| verdict.clone())
             };
             // A fence that passed is the answer, whatever was written after it.
             let passed =

@@ -63,6 +63,10 @@ struct Job {
     done: oneshot::Sender<Result<Outcome, UserError>>,
 }
 
+/// The thread has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
 /// A handle to the thread.
 pub struct Worker {
     jobs: Option<mpsc::Sender<Job>>,
@@ -117,11 +121,11 @@ impl Worker {
     }
 
     /// The next event where one waits. `Err` when the worker is gone.
-    pub fn try_next(&mut self) -> Result<Option<Event>, ()> {
+    pub fn try_next(&mut self) -> Result<Option<Event>, Gone> {
         match self.events.try_recv() {
             Ok(event) => Ok(Some(event)),
             Err(mpsc::error::TryRecvError::Empty) => Ok(None),
-            Err(mpsc::error::TryRecvError::Disconnected) => Err(()),
+            Err(mpsc::error::TryRecvError::Disconnected) => Err(Gone),
         }
     }
 

@@ -16,7 +16,6 @@ pub struct Args {
 ///
 /// # Errors
 /// Never; writing to stdout is the shell's business.
-#[expect(clippy::unnecessary_wraps, reason = "every subcommand has this signature")]
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "z1", &mut std::io::stdout());
     Ok(Exit::Success)

@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
                 interrupt.cancel();
             }
         });
-        judge_all(items, &sandbox, &options, jobs, &cancel, |record| output.put(record)).await
+        judge_all(items, &sandbox, &options, jobs, &cancel, |record| output.put(&record)).await
     });
     written.context("cannot write the verdicts")?;
     eprintln!("{}", output.tally.sentence(sandbox.tier(), start.elapsed()));
@@ -185,9 +185,9 @@ impl Output {
         Ok(output)
     }
 
-    fn put(&mut self, record: Record) -> std::io::Result<()> {
-        self.tally.count(&record);
-        let line = serde_json::to_string(&record)?;
+    fn put(&mut self, record: &Record) -> std::io::Result<()> {
+        self.tally.count(record);
+        let line = serde_json::to_string(record)?;
         if let Some(file) = &mut self.file {
             // At once, so that an interrupted run keeps all it has done.
             writeln!(file, "{line}")?;

@@ -23,9 +23,6 @@ pub const SURE: f32 = 0.80;
 /// strength better than a list of words does, but a small model's word is noisy.
 const PROBE_WEIGHT: f32 = 0.5;
 
-/// A probe's likeliest level below this share is not quoted as a reason.
-const OPINION_MIN: f32 = 0.45;
-
 /// Joins signals and probe.
 pub fn combine(signals: &Signals, probe: Option<[f32; 3]>) -> Complexity {
     let mut probabilities = signals.probabilities;

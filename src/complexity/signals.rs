@@ -35,6 +35,7 @@ impl Signals {
 }
 
 /// One row of the table: a feature, what a unit of it weighs, up to how many units count, and its words.
+#[expect(clippy::struct_field_names, reason = "`weight` is the field's name for what a unit counts")]
 struct Weight {
     feature: &'static str,
     weight: f32,

@@ -2,10 +2,10 @@
 
 /// Wilson's score interval for a share, at 95 %. Without trials it is the whole range.
 pub fn wilson(passed: u32, of: u32) -> (f64, f64) {
+    const Z: f64 = 1.959_963_984_540_054;
     if of == 0 {
         return (0.0, 1.0);
     }
-    const Z: f64 = 1.959_963_984_540_054;
     let (n, p) = (f64::from(of), f64::from(passed) / f64::from(of));
     let middle = p + Z * Z / (2.0 * n);
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();

@@ -107,7 +107,7 @@ impl Show for Plain {
             Event::Piece { part, text, tokens, .. } => {
                 self.since.get_or_insert_with(Instant::now);
                 self.tokens += tokens;
-                self.doing = if *part == Part::Answer { "answering" } else { "thinking" }.to_owned();
+                if *part == Part::Answer { "answering" } else { "thinking" }.clone_into(&mut self.doing);
                 if self.verbosity == Verbosity::Verbose {
                     let _ = write!(io::stderr(), "{}", crate::sandbox::text::clean(text));
                 }

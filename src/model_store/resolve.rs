@@ -58,7 +58,8 @@ pub fn resolve(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Found> {
     if path.is_file() {
         return Ok(Found::File(path.to_owned()));
     }
-    let looks_like_path = wish.contains(std::path::MAIN_SEPARATOR) || wish.ends_with(".gguf");
+    let looks_like_path = wish.contains(std::path::MAIN_SEPARATOR)
+        || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
     if path.is_dir() || looks_like_path {
         let what = if path.is_dir() { "is a folder, not a GGUF file" } else { "does not exist" };
         return Err(UserError::new(Exit::NoModel, format!("the model {wish} {what}"))

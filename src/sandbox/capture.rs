@@ -61,7 +61,9 @@ mod tests {
             tail in 0usize..30,
         ) {
             let mut recorder = Recorder::new(head, tail);
-            pieces.iter().for_each(|piece| recorder.push(piece));
+            for piece in &pieces {
+                recorder.push(piece);
+            }
             let whole = pieces.concat();
             let capture = recorder.finish();
             prop_assert_eq!(capture.total_bytes, whole.len() as u64);

@@ -123,6 +123,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// Where no tier works (or not the one asked for) and running without walls was not allowed.
+    #[expect(clippy::needless_pass_by_value, clippy::result_large_err, reason = "said once, when the program starts")]
     pub fn start(options: SandboxOptions) -> Result<Self, SandboxUnavailable> {
         let link = Link::new(options.helper_exe.clone());
         let report = probe::probe_with(&link, options.tier);

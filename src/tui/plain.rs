@@ -130,7 +130,8 @@ impl Lines {
         for effect in effects {
             match effect {
                 Effect::Send(request) => {
-                    if backend.send(request) == Err(SendFailed::Gone) {
+                    let sent = backend.send(request);
+                    if sent == Err(SendFailed::Gone) {
                         self.app.update(Msg::Gone);
                     }
                 }

@@ -27,7 +27,7 @@ pub struct NamedState {
 /// Every named state, in the order of a session.
 pub const STATES: &[NamedState] = &[
     state("loading", "the model is being loaded", |p| p.event(Event::Loading { fraction: 0.42 })),
-    state("empty", "ready, nothing asked yet", |p| p.ready()),
+    state("empty", "ready, nothing asked yet", Player::ready),
     state("commands", "completing a command", |p| {
         p.ready();
         p.typed("/mo");
@@ -45,7 +45,7 @@ pub const STATES: &[NamedState] = &[
         p.asked("sum the even numbers");
         p.event(Event::Prefill { done: 900, total: 2100, reused: 512 });
     }),
-    state("thinking", "thinking against the window, folded", |p| p.thinking()),
+    state("thinking", "thinking against the window, folded", Player::thinking),
     state("thinking_open", "thinking, opened", |p| {
         p.thinking();
         p.key("ctrl+o");
@@ -54,7 +54,7 @@ pub const STATES: &[NamedState] = &[
         p.thinking();
         p.key("ctrl+t");
     }),
-    state("shifted", "the window shifted: budget used up", |p| p.shifted()),
+    state("shifted", "the window shifted: budget used up", Player::shifted),
     state("answering", "the answer streams, a fence is open", |p| {
         p.shifted();
         p.piece(
@@ -68,13 +68,13 @@ pub const STATES: &[NamedState] = &[
         p.key("enter");
         p.typed("half typed");
     }),
-    state("verifying", "the code runs behind walls", |p| p.verifying()),
+    state("verifying", "the code runs behind walls", Player::verifying),
     state("failed", "the check failed", |p| {
         p.verifying();
         p.event(Event::Verified { candidate: 0, verdict: Verdict::Failed(evidence(3, 2)) });
         p.ended(Status::Failed);
     }),
-    state("verified", "the check passed", |p| p.verified()),
+    state("verified", "the check passed", Player::verified),
     state("stopped", "stopped by Esc, what was said stays", |p| {
         p.shifted();
         p.piece(Part::Answer, "Every even number is\n");
@@ -82,7 +82,7 @@ pub const STATES: &[NamedState] = &[
         p.ended(Status::Cancelled);
     }),
     state("candidates", "four candidates side by side", Player::candidates),
-    state("review", "a change waits for the user", |p| p.review()),
+    state("review", "a change waits for the user", Player::review),
     state("review_partial", "a hunk is left out", |p| {
         p.review();
         p.key("down");

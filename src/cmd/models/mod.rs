@@ -153,7 +153,7 @@ fn info(dirs: &Dirs, model: &str, ctx: Option<u32>, as_json: bool) -> anyhow::Re
     let kv_type = |kv: KvType| (kv.name(), u64::from(shape.layers) * shape.kv_bytes_of_token_and_layer(kv));
     let context = ctx.unwrap_or(fit::CONTEXT_TOKENS_WANTED).min(shape.context_tokens_max);
     let plan = fit::plan(&shape, &[], u64::MAX, Wish { context_tokens: Some(context), ..Wish::default() });
-    let quant = file.main_type().map_or_else(|| "?".to_owned(), |kind| kind.name());
+    let quant = file.main_type().map_or_else(|| "?".to_owned(), crate::gguf::TensorType::name);
     if as_json {
         println!(
             "{}",
@@ -282,7 +282,7 @@ fn install(
     profile: &str,
     sha256: Option<String>,
 ) -> anyhow::Result<()> {
-    let quant = gguf.main_type().map_or_else(|| "?".to_owned(), |kind| kind.name());
+    let quant = gguf.main_type().map_or_else(|| "?".to_owned(), crate::gguf::TensorType::name);
     let sha256 = match sha256 {
         Some(sum) => sum,
         None => sha256_of(&gguf.path)?,

@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let (records, bad) = sift(args, tokenizer.as_ref(), &rules, &mut sieve)?;
     let records = spend(args, records);
-    report(args, &records, &sieve, &bad, tokenizer.is_some())?;
+    report(args, &records, &sieve, &bad, tokenizer.is_some());
     if let Some(count) = args.preview {
         let tokenizer = tokenizer
             .as_ref()
@@ -184,7 +184,7 @@ fn spend(args: &Args, records: Vec<Record>) -> Vec<Record> {
         .collect()
 }
 
-fn report(args: &Args, records: &[Record], sieve: &Sieve, bad: &[(PathBuf, Bad)], exact: bool) -> anyhow::Result<()> {
+fn report(args: &Args, records: &[Record], sieve: &Sieve, bad: &[(PathBuf, Bad)], exact: bool) {
     let tokens: Vec<u32> = records.iter().map(|record| record.tokens.unwrap_or(0)).collect();
     let stats = stats::stats(&tokens);
     if args.json {
@@ -193,7 +193,7 @@ fn report(args: &Args, records: &[Record], sieve: &Sieve, bad: &[(PathBuf, Bad)]
             "taken": stats, "passed_filters": sieve.kept, "dropped": sieve.dropped, "bad_rows": bad, "tokens_exact": exact,
         });
         println!("{value}");
-        return Ok(());
+        return;
     }
     for (file, bad) in bad.iter().filter(|(_, bad)| bad.rows > 0) {
         eprintln!("{}: {} bad rows left out", file.display(), bad.rows);
@@ -211,7 +211,6 @@ fn report(args: &Args, records: &[Record], sieve: &Sieve, bad: &[(PathBuf, Bad)]
     if !exact {
         println!("tokens are estimated from bytes; give --tokenizer to count them");
     }
-    Ok(())
 }
 
 fn show(records: &[Record], count: usize, tokenizer: &Tokenizer) -> anyhow::Result<()> {

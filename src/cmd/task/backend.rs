@@ -127,7 +127,7 @@ impl Backend for WorkerBackend {
             }
             Request::NewSession => {}
             other => {
-                self.refuse(name_of(&other), "it needs a project session", Some("see `z1 --help` for the commands"))
+                self.refuse(name_of(&other), "it needs a project session", Some("see `z1 --help` for the commands"));
             }
         }
         Ok(())
@@ -138,10 +138,7 @@ impl Backend for WorkerBackend {
             return Ok(Some(incoming));
         }
         let Some(worker) = &mut self.worker else { return Err(Gone) };
-        let event = match worker.try_next() {
-            Ok(event) => event,
-            Err(()) => return Err(Gone),
-        };
+        let Ok(event) = worker.try_next() else { return Err(Gone) };
         if let Some(Event::Ready { model, .. }) = &event {
             self.ready = true;
             self.model.clone_from(model);

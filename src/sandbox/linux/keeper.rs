@@ -27,6 +27,10 @@ pub(super) enum Reach {
 /// Starts the program (`launch` returns only where it could not) and stays until all of it is dead. Ends
 /// with this process; the supervisor hears of it through `socket`, and closing the other end of it is the
 /// order to kill.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the socket must live as long as this process, and nobody else may close it"
+)]
 pub(super) fn keep(socket: OwnedFd, reach: Reach, launch: impl FnOnce(&OwnedFd) -> Built<Infallible>) -> ! {
     let note = match run(&socket, reach, launch) {
         Ok(note) => note,
@@ -124,12 +128,16 @@ pub(super) fn kill_descendants(root: libc::pid_t) {
     let mut stopped = 0;
     for _ in 0..PASSES_MAX {
         let found = meter::descendants(root);
-        found.iter().for_each(|pid| sys::kill(*pid, libc::SIGSTOP));
+        for &pid in &found {
+            sys::kill(pid, libc::SIGSTOP);
+        }
         if found.len() == stopped {
             break;
         }
         stopped = found.len();
         std::thread::sleep(Duration::from_micros(200));
     }
-    meter::descendants(root).into_iter().for_each(|pid| sys::kill(pid, libc::SIGKILL));
+    for pid in meter::descendants(root) {
+        sys::kill(pid, libc::SIGKILL);
+    }
 }

@@ -188,6 +188,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Reads one chunk; returns whether there may be more.
+    #[expect(clippy::large_stack_arrays, reason = "the supervisor is a process of its own with a whole stack")]
     fn read_stream(&mut self, index: usize) -> bool {
         let stream = &mut self.streams[index];
         let Some(fd) = &stream.fd else { return false };

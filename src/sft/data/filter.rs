@@ -126,7 +126,9 @@ pub fn repeats(text: &str) -> bool {
     let lines: Vec<&str> =
         text.lines().map(str::trim).filter(|line| line.chars().count() >= PERIOD_CHARS_MIN).collect();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    lines.iter().for_each(|line| *counts.entry(line).or_insert(0) += 1);
+    for line in &lines {
+        *counts.entry(line).or_insert(0) += 1;
+    }
     lines.len() >= LINES_MIN && counts.values().any(|&count| count as f64 > lines.len() as f64 * LINE_SHARE)
 }
 

@@ -175,7 +175,9 @@ impl App {
             cells.insert(0, Cell::note(Tone::Faint, &tally(&turn.lanes)));
         }
         self.transcript.close();
-        cells.into_iter().for_each(|cell| self.transcript.push(cell));
+        for cell in cells {
+            self.transcript.push(cell);
+        }
     }
 
     fn on_proposal(&mut self, patch_id: u64, diff: &str, files: &[FileChange]) -> Vec<Effect> {

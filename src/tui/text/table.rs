@@ -81,12 +81,12 @@ impl Table {
             let text = cell.get(at).map(|row| row.line.spans.clone()).unwrap_or_default();
             let blank = width.saturating_sub(cell_width(&text));
             let before = if self.right.get(column) == Some(&true) { blank } else { 0 };
-            if !text.is_empty() {
+            if text.is_empty() {
+                owed += *width;
+            } else {
                 spans.push(Span::raw(" ".repeat(owed + before)));
                 spans.extend(text);
                 owed = blank - before;
-            } else {
-                owed += *width;
             }
             owed += GAP.len();
         }

@@ -91,6 +91,7 @@ impl Gone {
 /// What the judge reports.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "a failure is the common event and there are at most a few")]
 pub(crate) enum Event {
     Fail(Fail),
     /// The tests ran to their end (or as far as they could).

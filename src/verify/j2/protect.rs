@@ -46,6 +46,7 @@ const STEERING: [&str; 38] = [
 ];
 
 /// Whether this path (relative, with `/`) decides about the verdict.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "Python compares the ending of a .pth file so")]
 pub(crate) fn decides(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let in_tests = path.split('/').rev().skip(1).any(|folder| {

@@ -18,8 +18,7 @@ pub(crate) fn walls() -> Option<Sandbox> {
 
 /// Short limits: what these tests let run for ever need not run for long.
 pub(crate) fn options() -> VerifyOptions {
-    let mut options = VerifyOptions::default();
-    options.call_wall = std::time::Duration::from_secs(3);
+    let mut options = VerifyOptions { call_wall: std::time::Duration::from_secs(3), ..VerifyOptions::default() };
     options.limits.wall = std::time::Duration::from_secs(6);
     options
 }

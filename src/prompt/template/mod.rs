@@ -103,10 +103,10 @@ fn marker(nonce: &str, index: usize) -> String {
 
 /// A word that no part of the text contains, so that a marker can be nothing but a marker.
 fn nonce_absent_from(text: &str) -> String {
-    (0_u64..)
+    (0..u64::MAX)
         .map(|n| format!("z1-{n:x}"))
         .find(|nonce| !text.contains(&format!("\u{E000}{nonce}:")))
-        .expect("invariant: a finite text lacks one of infinitely many words")
+        .expect("invariant: no text is long enough to hold them all")
 }
 
 fn split<'a>(framed: &'a str, nonce: &str, count: usize) -> Vec<Piece<'a>> {
