@@ -228,14 +228,23 @@ impl Sandbox {
         permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     ) -> Result<Running, Box<Outcome>> {
         let bytes = self.order(policy, request).await?;
-        let (ours, theirs) = StdUnixStream::pair().map_err(|error| Box::new(self.failed("make sockets", &error)))?;
+        let stream = match self.hand_over(&bytes, channel).await {
+            // A helper that died this moment takes what it is sent and answers nothing; the next one is asked.
+            Err(_) => self.hand_over(&bytes, channel).await,
+            stream => stream,
+        };
+        let stream = stream.map_err(|error| Box::new(self.failed("reach the helper", &error)))?;
+        Ok(Running { stream, cancel: cancel.clone(), tier: self.tier(), _permits: permits })
+    }
+
+    async fn hand_over(&self, order: &[u8], channel: &[std::os::fd::BorrowedFd<'_>]) -> io::Result<UnixStream> {
+        let (ours, theirs) = StdUnixStream::pair()?;
         let mut fds = vec![theirs.as_fd()];
         fds.extend(channel);
-        self.inner.link.send(&fds).map_err(|error| Box::new(self.failed("reach the helper", &error)))?;
+        self.inner.link.send(&fds)?;
+        drop(fds);
         drop(theirs);
-        let stream =
-            write_order(ours, &bytes).await.map_err(|error| Box::new(self.failed("send the order", &error)))?;
-        Ok(Running { stream, cancel: cancel.clone(), tier: self.tier(), _permits: permits })
+        write_order(ours, order).await
     }
 
     /// A core and the trial's share of the memory; a trial that wants more than there is gets all of it.

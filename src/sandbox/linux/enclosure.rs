@@ -34,6 +34,10 @@ impl<'a> Site<'a> {
     pub(super) fn new(order: &'a Order, filters: &'a Filters) -> Built<Self> {
         let ids = super::ids::choose(std::process::id())?;
         let ro = view::canonical(&order.policy.ro, "readable")?;
+        if ids.dropped && order.tier != Tier::F {
+            // Where the view is not built by root, the program's user must get there by itself.
+            ro.iter().try_for_each(|path| view::open_to_everybody(path))?;
+        }
         Ok(Self { order, filters, ids, ro, hide: view::hidden(&order.policy.hide) })
     }
 
@@ -90,7 +94,7 @@ fn output() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// A file in memory that holds the program's input: no writer has to feed it, no reader can block.
-fn input(bytes: &[u8]) -> std::io::Result<OwnedFd> {
+pub(super) fn input(bytes: &[u8]) -> std::io::Result<OwnedFd> {
     let fd = rustix::fs::memfd_create("input", MemfdFlags::CLOEXEC)?;
     let mut file = File::from(fd);
     file.write_all(bytes)?;
@@ -106,7 +110,21 @@ pub(super) enum Work {
     Overlaid { upper: OwnedFd, lower: OwnedFd, before: Snapshot },
 }
 
+/// A folder that is measured, and what lay in it before the program started.
+pub(super) struct Footprint {
+    pub(super) folder: PathBuf,
+    pub(super) bytes_before: u64,
+    pub(super) inodes_before: u64,
+}
+
 impl Work {
+    /// What to measure where the work directory is a folder of the host: a project's copy is not the program's doing.
+    pub(super) fn footprint(&self, ground: &Path) -> Footprint {
+        let (Self::Listed { before, .. } | Self::Overlaid { before, .. }) = self;
+        let (bytes_before, inodes_before) = tree::usage(before);
+        Footprint { folder: ground.to_owned(), bytes_before, inodes_before }
+    }
+
     pub(super) fn changes(&self) -> Vec<Change> {
         match self {
             Self::Listed { dir, before } => tree::diff(before, &tree::scan(dir)),
@@ -153,8 +171,10 @@ pub(super) struct Live {
     pub(super) socket: OwnedFd,
     /// stdout and stderr.
     pub(super) outputs: [OwnedFd; 2],
+    /// The process whose descendants are the trial, as seen from the supervisor.
+    pub(super) root: libc::pid_t,
     /// Where the disk limit is kept by looking (no size-limited file system).
-    pub(super) watch_disk: Option<PathBuf>,
+    pub(super) watch_disk: Option<Footprint>,
 }
 
 /// The order's socket and the program's ends of the private channel.

@@ -15,10 +15,15 @@ use super::enclosure::Lines;
 use super::seccomp::Filters;
 use super::step::{Broken, Built, Named};
 use super::sys::{self, Fork};
-use super::{keeper, note, supervisor};
+use super::{bwrap, keeper, note, supervisor};
 
 /// Serves until z1 is gone; returns the exit code. The control socket is descriptor 0.
+///
+/// Tier B starts the same program once more, inside, as a trial's keeper.
 pub(crate) fn main() -> i32 {
+    if std::env::args_os().nth(2).is_some_and(|word| word == bwrap::KEEPER_WORD) {
+        return bwrap::inside();
+    }
     i32::from(serve().is_err())
 }
 

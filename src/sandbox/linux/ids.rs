@@ -4,10 +4,12 @@
 //! process limits and owns everything. They run as a user id that nobody has, a different one for each
 //! trial, so that trials cannot reach one another either.
 
+use serde::{Deserialize, Serialize};
+
 use super::step::{Broken, Built};
 
 /// The program's user and group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ids {
     pub(super) uid: u32,
     pub(super) gid: u32,

@@ -6,12 +6,13 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreated, RulesetCreatedAttr, Scope,
 };
+use serde::{Deserialize, Serialize};
 
 use super::step::{Broken, Built};
 use super::sys;
 
 /// What a program may do with which paths; everything else is denied.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Fences {
     /// Read and execute.
     pub(super) read: Vec<PathBuf>,

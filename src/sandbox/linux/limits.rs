@@ -7,6 +7,8 @@ use crate::sandbox::Limits;
 /// Stack of one thread, in bytes: deep recursion is common in what models write.
 const STACK_BYTES_MAX: u64 = 64 << 20;
 const LOCKED_BYTES_MAX: u64 = 64 << 10;
+/// Queued signals and timers, which the kernel counts for all that the user has.
+const SIGNALS_PENDING_MAX: u64 = 1024;
 
 /// Sets every limit, soft and hard alike. `tasks` counts the user's processes and threads, these included.
 pub(super) fn enforce(limits: &Limits, tasks: u64) -> Built {
@@ -21,6 +23,7 @@ pub(super) fn enforce(limits: &Limits, tasks: u64) -> Built {
         (libc::RLIMIT_STACK, STACK_BYTES_MAX, "limit stack"),
         (libc::RLIMIT_MEMLOCK, LOCKED_BYTES_MAX, "limit locked memory"),
         (libc::RLIMIT_CORE, 0, "limit core dumps"),
+        (libc::RLIMIT_SIGPENDING, SIGNALS_PENDING_MAX, "limit queued signals"),
         (libc::RLIMIT_MSGQUEUE, 0, "limit message queues"),
         (libc::RLIMIT_RTPRIO, 0, "limit real-time priority"),
         (libc::RLIMIT_NICE, 0, "limit priority"),

@@ -49,7 +49,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
     if site.policy().net == Net::Loopback {
         return Err(Broken::new("network", "tier L has no loopback of its own; a stronger tier is needed"));
     }
-    let ground = lay_ground(&site.order.temp_dir, site.ids)?;
+    let ground = lay_ground(&site.order.temp_dir, site.ids, &["box", "tmp", "home"])?;
     let work_dir = ground.0.join("box");
     let work = fill(site, &work_dir)?;
     let (plugs, outputs) = plumb(&site.order.request.stdin, channel)?;
@@ -62,7 +62,8 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
         }
         Fork::Parent(pid) => pid,
     };
-    let live = Live { keeper, keeper_is_init: false, socket, outputs, watch_disk: Some(ground.0.clone()) };
+    let watch_disk = Some(work.footprint(&ground.0));
+    let live = Live { keeper, keeper_is_init: false, root: keeper, socket, outputs, watch_disk };
     Ok(Enclosure { tier: Tier::L, live, work, work_dir, features: Vec::new(), ground: Some(ground) })
 }
 
@@ -91,12 +92,12 @@ fn enclose(socket: OwnedFd, launch: &Launch, plugs: &Plugs, site: &Site<'_>) -> 
     })
 }
 
-/// A fresh folder with what the program needs: its work directory, a home and a temporary directory.
-fn lay_ground(temp_dir: &Path, ids: Ids) -> Built<Ground> {
+/// A fresh folder with what the program needs: its work directory, a home, a temporary directory and the like.
+pub(super) fn lay_ground(temp_dir: &Path, ids: Ids, folders: &[&str]) -> Built<Ground> {
     let prefix = format!("z1-box-{}-", std::process::id());
     let root = tempfile::Builder::new().prefix(&prefix).tempdir_in(temp_dir).step("make a work folder")?.keep();
     let ground = Ground(root.canonicalize().step("make a work folder")?);
-    for name in ["", "box", "tmp", "home"] {
+    for name in [""].iter().chain(folders) {
         let path = ground.0.join(name);
         if !name.is_empty() {
             std::fs::create_dir(&path).step("make a work folder")?;
@@ -112,7 +113,7 @@ pub(super) fn fill(site: &Site<'_>, work_dir: &Path) -> Built<Work> {
     match &site.policy().workspace {
         Workspace::Files(files) => tree::place(dir.as_fd(), files, site.ids)?,
         Workspace::Overlay { lower, extra } => {
-            let lower = lower.canonicalize().step(format!("open {}", lower.display()))?;
+            let lower = view::project(lower)?;
             let hide: Vec<PathBuf> =
                 site.hide.iter().filter_map(|path| path.strip_prefix(&lower).ok()).map(Path::to_owned).collect();
             tree::copy(&lower, dir.as_fd(), &hide, site.ids)?;

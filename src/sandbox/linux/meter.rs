@@ -126,8 +126,57 @@ pub(super) fn read(keeper: libc::pid_t) -> (Reading, Vec<libc::pid_t>) {
 
 /// What these processes really occupy: pages shared among processes counted once in all, swap included,
 /// pages of program files left out. Slower than [`read`]; for when that says "too much".
+///
+/// A process that does not let itself be looked at counts with all that is resident.
 pub(super) fn exact_bytes(pids: &[libc::pid_t]) -> u64 {
-    pids.iter().filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()).map(|t| rollup(&t)).sum()
+    let resident =
+        |pid: libc::pid_t| stat(pid).map_or(0, |stat| stat.resident_pages) * rustix::param::page_size() as u64;
+    let exact = |pid: libc::pid_t| match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
+        Ok(text) => rollup(&text),
+        Err(_) => resident(pid),
+    };
+    pids.iter().map(|pid| exact(*pid)).sum()
+}
+
+/// What files without a name occupy that these processes hold open or mapped; a listing of folders does not show
+/// them. A mapping does not tell its file's size and counts as `file_bytes_max`. `None` where a process does not let
+/// itself be looked at.
+pub(super) fn unnamed_bytes(pids: &[libc::pid_t], file_bytes_max: u64) -> Option<u64> {
+    let mut files: HashMap<(u64, u64), u64> = HashMap::new();
+    for pid in pids {
+        let listed = open_unnamed(*pid, &mut files).and_then(|()| mapped_unnamed(*pid, file_bytes_max, &mut files));
+        match listed {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && stat(*pid).is_some() => return None,
+            _ => {}
+        }
+    }
+    Some(files.values().sum())
+}
+
+fn open_unnamed(pid: libc::pid_t, files: &mut HashMap<(u64, u64), u64>) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {
+        let Ok(file) = fs::metadata(entry.path()) else { continue };
+        if file.is_file() && file.nlink() == 0 {
+            files.insert((file.dev(), file.ino()), file.len());
+        }
+    }
+    Ok(())
+}
+
+fn mapped_unnamed(pid: libc::pid_t, bytes: u64, files: &mut HashMap<(u64, u64), u64>) -> std::io::Result<()> {
+    let text = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/maps"))?).into_owned();
+    // Shared memory without a file is called so as well, and counts as memory.
+    let gone = text.lines().filter(|line| line.ends_with(" (deleted)") && !line.contains("/dev/zero (deleted)"));
+    for line in gone {
+        let mut fields = line.split_ascii_whitespace().skip(3);
+        let (Some(device), Some(inode)) = (fields.next(), fields.next().and_then(|text| text.parse().ok())) else {
+            continue;
+        };
+        let device = device.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(257).wrapping_add(byte.into()));
+        files.entry((device, inode)).or_insert(bytes);
+    }
+    Ok(())
 }
 
 fn rollup(text: &str) -> u64 {

@@ -5,6 +5,7 @@
 //! [`keeper`] (the innermost trusted process), [`target`] (the last steps before the program runs).
 //! Everything here runs in processes that have one thread, so that fork is safe.
 
+mod bwrap;
 mod enclosure;
 mod ids;
 mod keeper;

@@ -72,7 +72,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
     let built = userns::map_ids(keeper, site.ids).and_then(|()| finish(&socket, lower.as_ref(), &mut features));
     match built {
         Ok(work) => {
-            let live = Live { keeper, keeper_is_init: true, socket, outputs, watch_disk: None };
+            let live = Live { keeper, keeper_is_init: true, root: keeper, socket, outputs, watch_disk: None };
             let work_dir = PathBuf::from(WORK_DIR);
             Ok(Enclosure { tier: Tier::F, live, work, work_dir, features, ground: None })
         }
@@ -87,10 +87,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
 fn lower(site: &Site<'_>) -> Built<(Option<Lower>, Vec<String>)> {
     let mut features = Vec::new();
     let Workspace::Overlay { lower, .. } = &site.policy().workspace else { return Ok((None, features)) };
-    let path = lower.canonicalize().step(format!("open {}", lower.display()))?;
-    if !path.is_dir() || path == Path::new("/") {
-        return Err(Broken::new(format!("open {}", path.display()), "it is not a project folder"));
-    }
+    let path = view::project(lower)?;
     let mut lent = None;
     if site.ids.dropped && site.order.copy_because.is_none() {
         match userns::lend(&path, site.ids) {
@@ -235,7 +232,7 @@ impl View<'_, '_> {
             fs::create_dir_all(folder).step(format!("make {folder}"))?;
             give(Path::new(folder), self.site.ids).step(format!("make {folder}"))?;
         }
-        small_etc().step("write /etc")?;
+        small_etc(Path::new("/etc")).step("write /etc")?;
         for path in &self.site.ro {
             bind(path, Bind::ReadOnly)?;
         }
@@ -343,12 +340,12 @@ fn bind(path: &Path, kind: Bind) -> Built {
 }
 
 /// The few files of `/etc` that libraries expect, with nobody's data in them.
-fn small_etc() -> std::io::Result<()> {
-    fs::create_dir_all("/etc")?;
-    fs::write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")?;
-    fs::write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")?;
-    fs::write("/etc/passwd", "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")?;
-    fs::write("/etc/group", "root:x:0:\nnogroup:x:65534:\n")
+pub(super) fn small_etc(at: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(at)?;
+    fs::write(at.join("hosts"), "127.0.0.1 localhost\n::1 localhost\n")?;
+    fs::write(at.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files\n")?;
+    fs::write(at.join("passwd"), "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")?;
+    fs::write(at.join("group"), "root:x:0:\nnogroup:x:65534:\n")
 }
 
 fn give(path: &Path, ids: Ids) -> std::io::Result<()> {

@@ -11,11 +11,12 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     sock_filter,
 };
+use serde::{Deserialize, Serialize};
 
 use super::step::{Broken, Built};
 
 /// Which sockets a program may create.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Sockets {
     /// Pairs only: where the file system and the network are the host's (tier L), a socket could reach
     /// the host's daemons.

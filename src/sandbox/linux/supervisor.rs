@@ -5,7 +5,7 @@ use super::enclosure::{Enclosure, Lines, Site, Work};
 use super::seccomp::Filters;
 use super::step::{Broken, Built, Named};
 use super::watch::{Seen, Watch};
-use super::{loose, namespaces, sys};
+use super::{bwrap, loose, namespaces, sys};
 use crate::sandbox::client::without_run;
 use crate::sandbox::wire::{self, Order};
 use crate::sandbox::{End, Isolation, Outcome};
@@ -49,6 +49,7 @@ fn build(site: &Site<'_>, lines: &mut Lines) -> Built<Enclosure> {
     let channel = lines.channel.take();
     match site.order.tier {
         Tier::F => namespaces::build(site, channel),
+        Tier::B => bwrap::build(site, channel),
         Tier::L => loose::build(site, channel),
         tier => Err(Broken::new("tier", format!("{tier:?} cannot be built here"))),
     }

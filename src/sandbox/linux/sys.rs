@@ -186,6 +186,16 @@ pub(super) fn duplicate_above(fd: BorrowedFd<'_>, min: RawFd) -> io::Result<Owne
     }
 }
 
+/// Takes over a descriptor that this process was started with; closed at exec from here on.
+pub(super) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the descriptor is open, or this fails; each number is taken over once.
+    unsafe {
+        check(libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC).into())?;
+        Ok(OwnedFd::from_raw_fd(number))
+    }
+}
+
 /// Gives every signal its default action and blocks none.
 pub(super) fn reset_signals() {
     // SAFETY: plain system calls; SIGKILL, SIGSTOP and numbers out of use refuse, which is fine.

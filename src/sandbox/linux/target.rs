@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::Ids;
 use super::landlock::{self, Fences};
 use super::limits;
@@ -27,7 +29,7 @@ pub(super) struct Plugs {
 }
 
 /// Everything about the program's start that does not depend on the enclosure's construction.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Launch {
     pub(super) argv: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,

@@ -60,6 +60,38 @@ fn canonical_one(path: &Path, what: &str) -> Built<PathBuf> {
     Ok(resolved)
 }
 
+/// That a user who owns nothing can reach this path: as root, programs run as such a user.
+///
+/// # Errors
+/// Names the folder that is in the way, and what would help.
+pub(super) fn open_to_everybody(path: &Path) -> Built {
+    use std::os::unix::fs::PermissionsExt;
+    let closed = path
+        .ancestors()
+        .find(|folder| folder.metadata().is_ok_and(|found| found.is_dir() && found.permissions().mode() & 0o001 == 0));
+    closed.map_or(Ok(()), |folder| {
+        let message = format!(
+            "only its owner can enter {0}, and in this tier root's programs run as another user; `chmod o+x {0}`, tools \
+             outside that folder, or running z1 as an ordinary user would help",
+            folder.display()
+        );
+        Err(Broken::new(format!("readable path {}", path.display()), message))
+    })
+}
+
+/// The project's folder, with links resolved.
+///
+/// # Errors
+/// Where it is none.
+pub(super) fn project(lower: &Path) -> Built<PathBuf> {
+    let step = || format!("open {}", lower.display());
+    let path = lower.canonicalize().step(step())?;
+    if !path.is_dir() || path == Path::new("/") {
+        return Err(Broken::new(step(), "it is not a project folder"));
+    }
+    Ok(path)
+}
+
 /// Hidden paths: links resolved where they exist, as they are where they do not (nothing to hide).
 pub(super) fn hidden(paths: &[PathBuf]) -> Vec<PathBuf> {
     paths.iter().filter_map(|path| path.canonicalize().ok()).collect()

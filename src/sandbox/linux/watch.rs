@@ -2,13 +2,12 @@
 //! ends it when one is reached or the client has gone.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::enclosure::{Lines, Live};
+use super::enclosure::{Footprint, Lines, Live};
 use super::keeper;
 use super::note::{self, Note};
 use super::{meter, sys, tree};
@@ -19,6 +18,8 @@ use crate::sandbox::{Capture, End, LimitKind, Limits};
 const METER_PERIOD: Duration = Duration::from_millis(50);
 /// How often a work directory without a size limit of its own is measured.
 const DISK_PERIOD: Duration = Duration::from_millis(250);
+/// The host's disk is never filled further than to this, whatever was counted.
+const DISK_RESERVE_BYTES: u64 = 256 << 20;
 /// How long the walls may take to build. Not part of the program's time.
 const BUILD_MAX: Duration = Duration::from_secs(20);
 /// How long the keeper has for killing and reaping before it is killed itself.
@@ -50,13 +51,15 @@ pub(super) struct Watch<'a> {
     socket: Option<OwnedFd>,
     keeper: libc::pid_t,
     keeper_is_init: bool,
+    /// Whose descendants are measured.
+    root: libc::pid_t,
     streams: [Stream; 2],
     /// When the program could start; before that, the walls are being built.
     started: Option<Instant>,
     built_until: Instant,
     next_meter: Instant,
     next_disk: Instant,
-    disk: Option<PathBuf>,
+    disk: Option<Footprint>,
     features: Vec<String>,
     cpu: Duration,
     peak: u64,
@@ -74,6 +77,7 @@ impl<'a> Watch<'a> {
             socket: Some(live.socket),
             keeper: live.keeper,
             keeper_is_init: live.keeper_is_init,
+            root: live.root,
             streams: live.outputs.map(stream),
             started: None,
             built_until: now + BUILD_MAX,
@@ -229,7 +233,7 @@ impl<'a> Watch<'a> {
     }
 
     fn read_meter(&mut self) -> Option<LimitKind> {
-        let (reading, pids) = meter::read(self.keeper);
+        let (reading, pids) = meter::read(self.root);
         self.cpu = self.cpu.max(reading.cpu);
         if reading.cpu > self.limits.cpu {
             return Some(LimitKind::Cpu);
@@ -244,9 +248,19 @@ impl<'a> Watch<'a> {
     }
 
     fn disk_is_over(&self) -> bool {
-        let Some(root) = self.disk.as_ref().and_then(|path| tree::open_root(path).ok()) else { return false };
-        let (bytes, inodes) = tree::usage(&tree::scan(root));
-        bytes > self.limits.disk_bytes_max || inodes > self.limits.inodes_max
+        let Some(disk) = &self.disk else { return false };
+        let Ok(root) = tree::open_root(&disk.folder) else { return false };
+        let (bytes, inodes) = tree::usage(&tree::scan(&root));
+        let Some(unnamed) = meter::unnamed_bytes(&meter::descendants(self.root), self.limits.file_bytes_max) else {
+            return true;
+        };
+        if rustix::fs::fstatvfs(&root)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < DISK_RESERVE_BYTES)
+        {
+            return true;
+        }
+        bytes.saturating_add(unnamed) > self.limits.disk_bytes_max.saturating_add(disk.bytes_before)
+            || inodes > self.limits.inodes_max.saturating_add(disk.inodes_before)
     }
 
     /// Has the keeper kill everything and waits until it has; where it does not, kills the keeper.
