@@ -3,7 +3,7 @@
 use crate::sandbox::End;
 use crate::task::{Failure, FailureKind, Report, Tier, Verdict};
 
-use super::evidence::{Ended, Evidence};
+use super::evidence::{CONSOLE_ASSERT, Ended, Evidence};
 use crate::verify::j1;
 
 /// Failures kept in a report.
@@ -72,7 +72,12 @@ fn broken(after: &Evidence, end: &End) -> Vec<Failure> {
     }
     for text in &after.broken {
         let syntax = ["SyntaxError", "IndentationError", "error[", "error:"].iter().any(|word| text.contains(word));
-        failures.push(failure(if syntax { FailureKind::Syntax } else { FailureKind::Crash }, "", text));
+        let kind = match text {
+            _ if syntax => FailureKind::Syntax,
+            _ if text.starts_with(CONSOLE_ASSERT) => FailureKind::WrongAnswer,
+            _ => FailureKind::Crash,
+        };
+        failures.push(failure(kind, "", text));
     }
     failures
 }

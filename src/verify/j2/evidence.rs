@@ -51,6 +51,8 @@ impl Evidence {
     }
 }
 
+/// How a failed assertion of node's console begins.
+pub(crate) const CONSOLE_ASSERT: &str = "console.assert";
 /// Most tests kept of one run.
 const TESTS_MAX: usize = 100_000;
 
@@ -256,10 +258,18 @@ fn tap(stdout: &str) -> Evidence {
             }
         } else if text.starts_with("# pass ") {
             evidence.complete = true;
+        } else if let Some(what) = text.strip_prefix("# ").and_then(console_assert) {
+            evidence.broken.push(what);
         }
     }
     forget_parents(&mut evidence);
     evidence
+}
+
+/// What node prints where a `console.assert` does not hold; node itself goes on as if nothing were the matter.
+fn console_assert(line: &str) -> Option<String> {
+    let said = line.trim().strip_prefix("Assertion failed")?;
+    (said.is_empty() || said.starts_with(':')).then(|| format!("{CONSOLE_ASSERT} failed{said}"))
 }
 
 /// Files and suites say nothing beside their own tests.
@@ -323,7 +333,12 @@ fn junit(left: &Left<'_>) -> Evidence {
 /// A command that only has an exit code is one test.
 fn shell(left: &Left<'_>) -> Evidence {
     let told = if left.stderr.trim().is_empty() { left.stdout } else { left.stderr };
-    let ended = if left.exit_ok { Ended::Passed } else { failed(&last_lines(told, 8)) };
+    let asserted = left.stderr.lines().find_map(console_assert);
+    let ended = match asserted {
+        Some(what) if left.exit_ok => failed(&what),
+        _ if left.exit_ok => Ended::Passed,
+        _ => failed(&last_lines(told, 8)),
+    };
     Evidence { tests: BTreeMap::from([("the command".to_owned(), ended)]), complete: true, ..Evidence::default() }
 }
 
@@ -351,6 +366,15 @@ mod tests {
         assert_eq!(words(&evidence), [("a", "failed")]);
         assert!(evidence.complete);
         assert_eq!(evidence.forged.len(), 1);
+    }
+
+    #[test]
+    fn a_console_assert_that_fails_is_a_failure() {
+        let tap = "# Subtest: a\nok 1 - a\n# Assertion failed: no\n1..1\n# pass 1\n";
+        assert_eq!(of(Kind::Node, tap).broken, ["console.assert failed: no"]);
+        let left = Left { stderr: "Assertion failed\n", exit_ok: true, ..Left::default() };
+        assert_eq!(words(&read(Kind::Shell, &left)), [("the command", "failed")]);
+        assert!(of(Kind::Node, "# Assertion failures are told here\n").broken.is_empty());
     }
 
     #[test]

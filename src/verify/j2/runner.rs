@@ -128,9 +128,9 @@ fn node_runner(words: &[&str]) -> Option<(Kind, usize)> {
 /// The arguments that start the runner, given its interpreter or tool.
 pub(crate) fn argv(runner: &Runner, tool: &str) -> Vec<String> {
     let report = format!("--outputFile={OUR_DIR}/report.json");
-    let unittest = format!("{OUR_DIR}/z1_unittest.py");
+    let (pytest, unittest) = (format!("{OUR_DIR}/z1_pytest.py"), format!("{OUR_DIR}/z1_unittest.py"));
     let own: Vec<&str> = match runner.kind {
-        Kind::Pytest => vec![tool, "-B", "-m", "pytest", "-p", "z1_report", "-p", "no:cacheprovider", "-q"],
+        Kind::Pytest => vec![tool, "-B", &pytest, "-p", "no:cacheprovider", "-q"],
         Kind::Unittest => vec![tool, "-B", &unittest],
         Kind::Cargo => vec![tool, "test", "--offline", "--no-fail-fast"],
         Kind::Go => vec![tool, "test", "-json", "-count=1"],

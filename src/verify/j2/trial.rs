@@ -18,7 +18,8 @@ use super::python;
 use super::runner::{self, Kind, OUR_DIR, Runner};
 use super::snapshot::Overlay;
 
-const PYTEST_REPORTER: &[u8] = include_bytes!("plugins/z1_report.py");
+const CHANNEL: &[u8] = include_bytes!("plugins/z1_channel.py");
+const PYTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_pytest.py");
 const UNITTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_unittest.py");
 
 /// Most bytes read from a reporter.
@@ -105,12 +106,7 @@ fn tool(root: &Path, runner: &Runner) -> Result<(String, Setting), Verdict> {
             if runner.kind == Kind::Pytest && !python::has_module(root, "pytest") {
                 return Err(crate::verify::nothing("pytest is not installed for the Python that this project uses"));
             }
-            let path = OsString::from(OUR_DIR);
-            setting.env.extend([
-                ("PYTHONPATH".into(), path),
-                ("PYTHONDONTWRITEBYTECODE".into(), "1".into()),
-                ("PYTHONHASHSEED".into(), "0".into()),
-            ]);
+            setting.env.extend([("PYTHONDONTWRITEBYTECODE".into(), "1".into()), ("PYTHONHASHSEED".into(), "0".into())]);
         }
         Kind::Cargo => {
             program = cargo(&mut setting)?;
@@ -154,11 +150,15 @@ fn policy(root: &Path, overlay: &Overlay, runner: &Runner, setting: &Setting, op
         .iter()
         .map(|(path, content)| (path.clone(), content.clone().into_bytes(), is_executable(root, path)))
         .collect();
+    let mut own = |name: &str, content: &[u8]| extra.push(setting::file(format!("{OUR_DIR}/{name}"), content));
     match runner.kind {
-        Kind::Pytest => extra.push(setting::file(format!("{OUR_DIR}/z1_report.py"), PYTEST_REPORTER)),
-        Kind::Unittest => extra.push(setting::file(format!("{OUR_DIR}/z1_unittest.py"), UNITTEST_RUNNER)),
+        Kind::Pytest => own("z1_pytest.py", PYTEST_RUNNER),
+        Kind::Unittest => own("z1_unittest.py", UNITTEST_RUNNER),
         // A place for the report.
-        _ => extra.push(setting::file(format!("{OUR_DIR}/.keep"), b"")),
+        _ => own(".keep", b""),
+    }
+    if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
+        own("z1_channel.py", CHANNEL);
     }
     let workspace = Workspace::Overlay { lower: root.to_owned(), extra };
     let mut limits = options.project_limits.clone();

@@ -1,42 +1,12 @@
 """Runs unittest and tells z1 what it found, test by test, on a private channel."""
 
-import json
-import os
 import sys
-import traceback
 import unittest
 
+from z1_channel import ROOT, send, send_test
 
-def first_line():
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(3, 1)
-        if not piece:
-            break
-        line += piece
-    os.close(3)
-    return line.decode().strip()
-
-
-NONCE, ROOT = first_line(), os.getcwd()
-os.set_inheritable(4, False)
-dumps, write = json.dumps, os.write
 # What unittest is before any file of the project is loaded; put back before the tests run.
 PRISTINE = [(owner, dict(vars(owner))) for owner in (unittest.TestCase, unittest.TestResult, unittest.TestSuite)]
-
-
-def send(**event):
-    data = dumps({"nonce": NONCE, **event}).encode("ascii") + b"\n"
-    while data:
-        data = data[write(4, data) :]
-
-
-def frame_of(error):
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = os.path.abspath(frame.filename)
-        if path.startswith(ROOT + os.sep) and "site-packages" not in path and os.sep + ".z1" not in path:
-            return f"{os.path.relpath(path, ROOT)}:{frame.lineno}  {frame.line or ''}"
-    return None
 
 
 class Result(unittest.TestResult):
@@ -45,9 +15,7 @@ class Result(unittest.TestResult):
         self.failed_subtests = set()
 
     def tell(self, test, outcome, error=None):
-        text = f"{type(error).__name__}: {error}".strip(": ")[:2000] if error is not None else ""
-        text = text.encode("utf-8", "replace").decode()
-        send(id=test.id(), outcome=outcome, text=text, frame=frame_of(error) if error is not None else None)
+        send_test(test.id(), outcome, error)
 
     def addSuccess(self, test):
         super().addSuccess(test)
