@@ -1,8 +1,10 @@
 //! The judges through their public interface.
 
+mod forms;
 mod functions;
 mod projects;
 mod suites;
+mod tools;
 
 use z1::cancel::Cancel;
 use z1::sandbox::Sandbox;

@@ -81,8 +81,16 @@ class Remote:
     def __ge__(self, other):
         return compare(self, "ge", other)
 
+    def __enter__(self):
+        return self.__getattr__("__enter__")()
+
+    def __exit__(self, kind, error, trace):
+        held_back = self.__getattr__("__exit__")(kind, None, None)
+        # What a test found wrong is not the candidate's to forgive.
+        return kind is not None and issubclass(kind, Exception) and kind is not AssertionError and held_back is True
+
     def __contains__(self, item):
-        if operate(trusted(self), "contains", surprise()) is not False:
+        if claims(self, "contains"):
             raise Unsupported("an object that contains everything")
         return bool(operate(self, "contains", item))
 
@@ -111,6 +119,16 @@ def surprise():
     return int.from_bytes(os.urandom(8), "big") >> 3
 
 
+def claims(remote, name):
+    """Whether an object says of a number that nobody can expect that it equals or contains it."""
+    trusted(remote)
+    try:
+        return operate(remote, name, surprise()) is not False
+    except Exception:
+        # It cannot be compared with a number at all.
+        return False
+
+
 def compare(left, name, right):
     if left is right:
         return name in ("eq", "le", "ge")
@@ -118,7 +136,7 @@ def compare(left, name, right):
         if name == "eq":
             return False
         raise Unsupported("an object where a plain value is needed")
-    if name == "eq" and operate(trusted(left), "eq", surprise()) is not False:
+    if name == "eq" and claims(left, "eq"):
         return False
     return operate(trusted(left), name, trusted(right)) is True
 
@@ -147,7 +165,12 @@ for _name in ("len", "iter", "next", "float", "int", "index", "round", "reversed
 for _name in ("getitem", "setitem", "delitem"):
     _forward(f"__{_name}__", _name)
 
-OPEN_TO_CALLS = {"call", "iter", "next", "len", "item", "repr", "attr", "set"}
+OPEN_TO_CALLS = {"call", "iter", "next", "len", "bool", "item", "repr", "attr", "set"}
+
+
+async def finished(value):
+    """What a coroutine of the candidate's came to; it ran where the candidate is."""
+    return value
 
 
 class Link:
@@ -213,6 +236,8 @@ class Link:
                 return args[int(value)]
             if kind == "ok":
                 return self.codec.decode(value)
+            if kind == "co":
+                return finished(self.codec.decode(value))
             error = self.raised(value)
         except Stop:
             raise
@@ -254,8 +279,10 @@ class Link:
 
     def called_back(self, operation, number, args, kwargs):
         """The candidate uses a function, an iterator or an object that a test passed to it."""
-        thing = self.codec.exports[number]
         args = [self.codec.decode(arg) for arg in args]
+        if operation in ("input", "readline"):
+            return self.read(operation, args)
+        thing = self.codec.exports[number]
         kwargs = {name: self.codec.decode(arg) for name, arg in kwargs.items()}
         if operation not in OPEN_TO_CALLS:
             raise ValueError(operation)
@@ -265,6 +292,15 @@ class Link:
             act = {"attr": getattr, "set": setattr, "item": lambda t, k: t[k], "call": lambda t, *a, **k: t(*a, **k)}
             act = act.get(operation) or getattr(builtins, operation)
             return ["back", "ok", self.codec.encode(act(thing, *args, **kwargs))]
+        except Exception as error:
+            return ["back", "ex", type(error).__name__, str(error)]
+
+
+    def read(self, operation, args):
+        """The candidate reads stdin: what a test has put there, or nothing."""
+        try:
+            text = builtins.input(*args) if operation == "input" else sys.stdin.readline()
+            return ["back", "ok", str(text)]
         except Exception as error:
             return ["back", "ex", type(error).__name__, str(error)]
 

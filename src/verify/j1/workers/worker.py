@@ -36,6 +36,9 @@ class Callback:
     def __len__(self):
         return self._ask("len")
 
+    def __bool__(self):
+        return self._ask("bool")
+
     def __getitem__(self, key):
         return self._ask("item", key)
 
@@ -43,11 +46,31 @@ class Callback:
         return self._ask("repr")
 
 
+class Stdin(io.TextIOBase):
+    """Reads what a test has put into its own stdin."""
+
+    def __init__(self, worker):
+        self.worker = worker
+
+    def readable(self):
+        return True
+
+    def readline(self, size=-1):
+        return self.worker.call_back("readline", 0, [], {})
+
+    def read(self, size=-1):
+        return "".join(iter(self.readline, ""))
+
+
 class Worker:
     def __init__(self, line, source):
-        self.line, self.source, self.space = line, source, None
-        self.codec = Codec(lambda handle: Callback(self, handle))
+        self.line, self.source, self.space, self.callbacks = line, source, None, {}
+        self.codec = Codec(self.stand_in)
         self.codec.own_handle = lambda v: object.__getattribute__(v, "_z1")[1] if type(v) is Callback else None
+
+    def stand_in(self, handle):
+        # One object of the tests' is one object here, also when it comes again.
+        return self.callbacks.setdefault(handle["h"], Callback(self, handle))
 
     def load(self):
         module = types.ModuleType("candidate")
@@ -90,13 +113,13 @@ class Worker:
         return self.call(target, args, kwargs, message[3])
 
     def call(self, target, args, kwargs, sent):
-        result, error = None, None
+        result, error, kind = None, None, "ok"
         try:
             result = target(*args, **kwargs)
             if isinstance(result, types.CoroutineType):
                 import asyncio
 
-                result = asyncio.run(result)
+                result, kind = asyncio.run(result), "co"
         except BaseException as caught:
             error = caught
         changed = {}
@@ -108,9 +131,9 @@ class Worker:
         if error is not None:
             return self.failure(error, changed)
         for index, arg in enumerate(args):
-            if result is arg and isinstance(arg, MUTABLE):
+            if kind == "ok" and result is arg and isinstance(arg, MUTABLE):
                 return ["same", index, changed]
-        return ["ok", self.codec.encode(result), changed]
+        return [kind, self.codec.encode(result), changed]
 
     def failure(self, error, changed):
         frames, lines, step = [], self.source.splitlines(), error.__traceback__
@@ -183,11 +206,13 @@ def operator_functions(known=[]):
 def work():
     with open("candidate.py", encoding="utf-8", errors="surrogatepass", newline="") as file:
         source = file.read()
-    sys.stdin = open(os.devnull)
     sys.argv = ["candidate.py"]
     sys.path.insert(0, os.getcwd())
+    worker = Worker(Line(3, 4), source)
+    sys.stdin = Stdin(worker)
+    builtins.input = lambda *prompt: worker.call_back("input", 0, prompt, {})
     try:
-        Worker(Line(3, 4), source).serve()
+        worker.serve()
     except Gone:
         pass
 
