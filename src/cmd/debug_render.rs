@@ -24,7 +24,7 @@ pub struct Args {
     /// Width of the drawing
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub columns: u16,
-    /// Height of the drawing
+    /// Height of the drawing at most
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rows: u16,
     /// Run the interface on a script instead of a model (see src/tui/script.rs)
@@ -96,7 +96,7 @@ fn chosen(args: &Args) -> anyhow::Result<Vec<&'static NamedState>> {
 fn draw(args: &Args, state: &NamedState, out: &mut impl Write) -> anyhow::Result<()> {
     let no_color = no_color() || !std::io::stdout().is_terminal();
     let options = TuiOptions { no_color, ..TuiOptions::default() };
-    let frame = view::full(&state.build(args.columns, args.rows, &options));
+    let frame = view::page(&state.build(args.columns, args.rows, &options));
     let text = picture::ansi(&frame.buffer);
     writeln!(out, "=== {}: {}\n{text}", state.name, state.about)?;
     Ok(())
@@ -105,7 +105,7 @@ fn draw(args: &Args, state: &NamedState, out: &mut impl Write) -> anyhow::Result
 fn write_svg(args: &Args, state: &NamedState, folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let options = TuiOptions { project: PathBuf::from("~/project"), ..TuiOptions::default() };
-    let frame = view::full(&state.build(args.columns, args.rows, &options));
+    let frame = view::page(&state.build(args.columns, args.rows, &options));
     let path = folder.join(format!("{}.svg", state.name));
     let title = format!("z1: {}", state.about);
     std::fs::write(&path, picture::svg(&frame.buffer, &title)).with_context(|| format!("writing {}", path.display()))

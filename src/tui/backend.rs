@@ -26,7 +26,8 @@ pub trait Backend {
     fn close(&mut self, patience: Duration);
 }
 
-/// The worker ended; nothing more will come and nothing will be heard.
+/// There is no worker: no task can be served until [`Request::SwitchModel`] starts another. Answers to other
+/// requests may still come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
@@ -74,10 +75,8 @@ pub enum Request {
     Doctor,
     /// The repository map as the model sees it; answered by [`Report::Text`].
     Map,
-    /// Write the transcript to a file (`None`: a name of the worker's choice, which it reports).
-    Export {
-        path: Option<String>,
-    },
+    /// Give up loading the model; answered by [`Event::Fatal`]. Another model may be loaded afterwards.
+    CancelLoad,
 }
 
 /// A task as typed.

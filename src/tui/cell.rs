@@ -34,7 +34,7 @@ pub enum Tone {
 /// A piece of the conversation.
 #[derive(Clone, Debug)]
 pub enum Cell {
-    Welcome { title: String, lines: Vec<String> },
+    Welcome { title: String, about: String, lines: Vec<String> },
     User(String),
     Thought { text: String, tokens: u32, shifted: Option<ShiftReason> },
     Answer(Stream),
@@ -44,6 +44,8 @@ pub enum Cell {
     Report { title: String, body: Stream },
 }
 
+/// Notes are wrapped to this width in an exported file.
+const EXPORT_WIDTH: usize = 100;
 /// Lines of a `!command`'s output that are shown; the middle is left out.
 const SHELL_LINES_MAX: usize = 200;
 
@@ -53,10 +55,15 @@ impl Cell {
         Self::Note { tone, text: clean::visible(text).into_owned(), hint: None }
     }
 
+    /// Stands directly below `before`: remarks, and the end of a task below its verdict.
+    pub const fn joins(&self, before: &Self) -> bool {
+        matches!(self, Self::Note { .. }) && matches!(before, Self::Note { .. } | Self::Verdict { .. })
+    }
+
     /// All rows of the cell.
     pub fn rows(&self, look: &Look) -> Vec<Row> {
         match self {
-            Self::Welcome { title, lines } => welcome(title, lines, look),
+            Self::Welcome { title, about, lines } => welcome(title, about, lines, look),
             Self::User(text) => user(text, look),
             Self::Thought { text, tokens, shifted } => thought(text, *tokens, *shifted, look),
             Self::Answer(stream) => all_rows(stream, look),
@@ -75,11 +82,33 @@ impl Cell {
         }
     }
 
-    /// The cell as plain lines, for append-only output.
-    pub fn plain(&self, width: usize) -> Vec<String> {
-        let look = Look { width, theme: Theme::PLAIN, thinking_open: false };
-        self.rows(&look).iter().map(Row::text).collect()
+    /// The cell as Markdown. What was a note on the screen is a quote.
+    pub fn markdown(&self) -> String {
+        let look = Look { width: EXPORT_WIDTH, theme: Theme::PLAIN, thinking_open: false };
+        let quoted = || self.rows(&look).iter().map(|row| format!("> {}\n", row.text())).collect::<String>();
+        match self {
+            Self::Welcome { title, .. } => format!("# {title}"),
+            Self::User(text) => format!("## {}", text.trim().replacen('\n', "\n\n", 1)),
+            Self::Thought { text, tokens, .. } => {
+                let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
+                format!(
+                    "<details><summary>thought {tokens} tokens</summary>\n\n{fence}\n{}\n{fence}\n\n</details>",
+                    text.trim()
+                )
+            }
+            Self::Answer(stream) => stream.source().to_owned(),
+            Self::Report { title, body } => format!("### {title}\n\n{}", body.source()),
+            Self::Shell { command, output, .. } => {
+                let fence = "`".repeat(longest_run(output, '`').max(2) + 1);
+                format!("{fence}\n! {command}\n{}\n{fence}", output.trim_end())
+            }
+            Self::Verdict { .. } | Self::Note { .. } => quoted(),
+        }
     }
+}
+
+fn longest_run(text: &str, mark: char) -> usize {
+    text.split(|c| c != mark).map(str::len).max().unwrap_or(0)
 }
 
 fn all_rows(stream: &Stream, look: &Look) -> Vec<Row> {
@@ -100,8 +129,12 @@ fn words(text: &str, style: Style, look: &Look, first: &str, rest: &str) -> Vec<
         .collect()
 }
 
-fn welcome(title: &str, lines: &[String], look: &Look) -> Vec<Row> {
-    let mut rows = words(title, look.theme.accent().patch(look.theme.strong()), look, "", "");
+fn welcome(title: &str, about: &str, lines: &[String], look: &Look) -> Vec<Row> {
+    let head = vec![
+        Span::styled(title.to_owned(), look.theme.accent().patch(look.theme.strong())),
+        Span::styled(about.to_owned(), look.theme.faint()),
+    ];
+    let mut rows = wrap::wrap(&Line::from(head), look.width, Wrap::Words);
     rows.extend(lines.iter().flat_map(|line| words(line, look.theme.faint(), look, "", "")));
     rows
 }

@@ -16,6 +16,8 @@ use super::options::Notify;
 const FILES_MAX: usize = 50_000;
 /// OSC 52 is cut off by terminals somewhere above this.
 const COPY_BYTES_MAX: usize = 100_000;
+/// Names that are tried for an exported conversation.
+const EXPORTS_MAX: usize = 99;
 const HISTORY_BYTES_MAX: u64 = 4 << 20;
 
 /// Lets the user edit `text` in `$VISUAL` or `$EDITOR`. Returns `None` where nothing was changed.
@@ -45,6 +47,29 @@ fn safe_name(name: &str) -> String {
     let kept: String = name.chars().filter(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_')).collect();
     let kept = kept.trim_start_matches('.');
     if kept.is_empty() { "text.md".to_owned() } else { kept.to_owned() }
+}
+
+/// Writes an exported conversation into a new file and returns where. Nothing is ever overwritten: a name that
+/// is taken gets a number, unless the user chose it.
+///
+/// # Errors
+/// Where the file exists already or cannot be written.
+pub fn export(project: &Path, path: Option<&str>, text: &str) -> anyhow::Result<PathBuf> {
+    let create = |path: PathBuf| -> io::Result<PathBuf> {
+        std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?.write_all(text.as_bytes())?;
+        Ok(path)
+    };
+    if let Some(path) = path {
+        return create(project.join(path)).with_context(|| format!("writing {path}"));
+    }
+    for number in 1..=EXPORTS_MAX {
+        let name = if number == 1 { "z1-transcript.md".to_owned() } else { format!("z1-transcript-{number}.md") };
+        match create(project.join(&name)) {
+            Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.with_context(|| format!("writing {name}")),
+        }
+    }
+    anyhow::bail!("there are {EXPORTS_MAX} exported conversations here already; name a file: /export FILE")
 }
 
 /// Writes to the terminal's clipboard (OSC 52).
@@ -165,6 +190,16 @@ mod tests {
         remember(&path, "four").unwrap();
         assert_eq!(read_history(Some(&path)), ["one\ntwo \"three\"", "four"]);
         assert!(read_history(Some(Path::new("/nonexistent"))).is_empty());
+    }
+
+    #[test]
+    fn an_export_overwrites_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = export(folder.path(), None, "a").unwrap();
+        let second = export(folder.path(), None, "b").unwrap();
+        assert_ne!(first, second);
+        assert_eq!(std::fs::read_to_string(first).unwrap(), "a");
+        assert!(export(folder.path(), Some("x.md"), "c").is_ok() && export(folder.path(), Some("x.md"), "d").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::term::paint::{colour_number, sgr};
 use super::term::screen::buffer_row;
@@ -54,16 +55,47 @@ pub fn svg(buffer: &Buffer, title: &str) -> String {
     text
 }
 
+/// Writes a span in runs that every font sets to the cell: ASCII together, everything else by itself at its own
+/// place, the lines of the interface as lines.
 fn svg_span(out: &mut String, content: &str, style: Style, column: usize, row: u16) {
-    if content.trim().is_empty() {
-        return;
-    }
-    let x = column as f32 * CELL_WIDTH + f32::from(MARGIN);
-    let y = row * CELL_HEIGHT + MARGIN + 13;
-    let length = wrap::width_of(content) as f32 * CELL_WIDTH;
-    let has = |modifier| style.add_modifier.contains(modifier);
-    let colour = style.fg.and_then(|colour| if colour == Color::Reset { None } else { colour_number(colour) });
+    let colour = style.fg.filter(|colour| *colour != Color::Reset).and_then(colour_number);
     let fill = colour.map_or(FOREGROUND, |number| PALETTE[usize::from(number)]);
+    let mut column = column;
+    let mut rest = content;
+    while let Some(first) = rest.graphemes(true).next() {
+        let length = match first {
+            "─" | "━" => rest.len() - rest.trim_start_matches(first).len(),
+            _ if first.is_ascii() => rest.find(|c: char| !c.is_ascii()).unwrap_or(rest.len()),
+            _ => first.len(),
+        };
+        let (run, after) = rest.split_at(length);
+        let cells = wrap::width_of(run);
+        if first == "─" || first == "━" {
+            svg_line(out, first == "━", cells, fill, column, row);
+        } else if !run.trim().is_empty() {
+            let lead = run.len() - run.trim_start().len();
+            svg_text(out, run.trim(), style, fill, column + lead, row);
+        }
+        column += cells;
+        rest = after;
+    }
+}
+
+fn left(column: usize) -> f32 {
+    column as f32 * CELL_WIDTH + f32::from(MARGIN)
+}
+
+fn svg_line(out: &mut String, heavy: bool, cells: usize, fill: &str, column: usize, row: u16) {
+    let (x, width) = (left(column), cells as f32 * CELL_WIDTH);
+    let thick = if heavy { 3.0 } else { 1.0 };
+    let y = f32::from(row * CELL_HEIGHT + MARGIN) + f32::from(CELL_HEIGHT) / 2.0 - thick / 2.0;
+    let _ = writeln!(out, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{thick}\" fill=\"{fill}\"/>");
+}
+
+fn svg_text(out: &mut String, text: &str, style: Style, fill: &str, column: usize, row: u16) {
+    let (x, y) = (left(column), row * CELL_HEIGHT + MARGIN + 13);
+    let length = wrap::width_of(text) as f32 * CELL_WIDTH;
+    let has = |modifier| style.add_modifier.contains(modifier);
     let mut attributes = String::new();
     for (set, text) in [
         (has(Modifier::BOLD), " font-weight=\"bold\""),
@@ -76,7 +108,7 @@ fn svg_span(out: &mut String, content: &str, style: Style, column: usize, row: u
     let _ = writeln!(
         out,
         "<text x=\"{x:.1}\" y=\"{y}\" fill=\"{fill}\" textLength=\"{length:.1}\" xml:space=\"preserve\"{attributes}>{}</text>",
-        escaped(content)
+        escaped(text)
     );
 }
 

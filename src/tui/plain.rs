@@ -4,13 +4,14 @@
 //! It drives the same [`App`], so that both interfaces cannot disagree about what happened.
 
 use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::app::turn::Phase;
 use super::app::{App, Effect, Msg, Panel};
 use super::backend::{Backend, Request, SendFailed};
-use super::cell::Look;
+use super::cell::{Look, Tone};
 use super::options::TuiOptions;
 use super::term::signals;
 use super::theme::Theme;
@@ -57,14 +58,24 @@ pub struct Lines {
     asked: Option<u64>,
     ended: bool,
     left: Option<Exit>,
+    project: PathBuf,
 }
 
 impl Lines {
     pub fn new(options: &TuiOptions) -> Self {
         let options = TuiOptions { no_color: true, ..options.clone() };
         let (app, first) = App::new(&options, 80, 24, Vec::new());
-        let emitted = Emitted::default();
-        Self { app, emitted, started: Instant::now(), first, phase: None, asked: None, ended: false, left: None }
+        Self {
+            app,
+            emitted: Emitted::default(),
+            started: Instant::now(),
+            first,
+            phase: None,
+            asked: None,
+            ended: false,
+            left: None,
+            project: options.project,
+        }
     }
 
     fn turn_until_left(
@@ -90,7 +101,8 @@ impl Lines {
                 return Ok(exit);
             }
             // Piped input that ended: finish what runs, then leave.
-            if self.ended && (self.app.turn.is_none() || self.asked.is_some() || self.app.status.gone) {
+            let idle = self.app.turn.is_none() && self.app.errand.is_none();
+            if self.ended && (idle || self.asked.is_some() || self.app.status.gone) {
                 self.left = Some(self.app.exit());
             }
             std::thread::sleep(POLL);
@@ -136,6 +148,11 @@ impl Lines {
                     }
                 }
                 Effect::Leave(exit) => self.left = Some(exit),
+                Effect::Export { path, text } => {
+                    let said = super::edge::export(&self.project, path.as_deref(), &text);
+                    let text = said.map_or_else(|problem| format!("{problem:#}"), |path| path.display().to_string());
+                    self.app.update(Msg::Say { tone: Tone::Plain, text });
+                }
                 _ => {}
             }
         }
@@ -193,11 +210,9 @@ impl Lines {
 }
 
 fn next(backend: &mut dyn Backend, gone: bool) -> Option<Msg> {
-    if gone {
-        return None;
-    }
     match backend.try_next() {
         Ok(incoming) => incoming.map(Msg::Incoming),
+        Err(_) if gone => None,
         Err(_) => Some(Msg::Gone),
     }
 }

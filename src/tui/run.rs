@@ -213,13 +213,11 @@ impl<'a> Session<'a> {
 
     /// Takes what the backend has, up to a limit, so that keys are never starved.
     fn drain(&mut self, backend: &mut dyn Backend) -> anyhow::Result<()> {
-        if self.app.status.gone {
-            return Ok(());
-        }
         for _ in 0..EVENTS_PER_TURN_MAX {
             let message = match backend.try_next() {
                 Ok(Some(incoming)) => Msg::Incoming(incoming),
                 Ok(None) => return Ok(()),
+                Err(_) if self.app.status.gone => return Ok(()),
                 Err(_) => Msg::Gone,
             };
             let gone = message == Msg::Gone;
@@ -250,6 +248,7 @@ impl<'a> Session<'a> {
                 Effect::Repaint => self.repaint = true,
                 Effect::Fullscreen(full) => self.fullscreen(full)?,
                 Effect::Remember(text) => self.remember(&text),
+                Effect::Export { path, text } => self.export(path.as_deref(), &text, backend)?,
                 Effect::Leave(exit) => self.left = Some(exit),
             }
         }
@@ -285,6 +284,14 @@ impl<'a> Session<'a> {
         if let Err(problem) = edge::remember(path, text) {
             tracing::warn!("writing {}: {problem}", path.display());
         }
+    }
+
+    fn export(&mut self, path: Option<&str>, text: &str, backend: &mut dyn Backend) -> anyhow::Result<()> {
+        let (tone, text) = match edge::export(&self.options.project, path, text) {
+            Ok(path) => (Tone::Good, format!("the conversation is in {}", path.display())),
+            Err(problem) => (Tone::Warn, format!("{problem:#}")),
+        };
+        self.update(Msg::Say { tone, text }, backend)
     }
 
     fn open_editor(

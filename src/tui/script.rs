@@ -76,6 +76,8 @@ pub struct ScriptedBackend {
     script: Script,
     tasks_played: usize,
     playing: VecDeque<Step>,
+    /// Bytes of the text at the front that were said.
+    said: usize,
     in_task: bool,
     due: Option<Instant>,
     gone: bool,
@@ -86,7 +88,7 @@ pub struct ScriptedBackend {
 impl ScriptedBackend {
     pub fn new(script: Script) -> Self {
         let playing = script.start.clone().into();
-        Self { script, tasks_played: 0, playing, in_task: false, due: None, gone: false, asked: Vec::new() }
+        Self { script, tasks_played: 0, playing, said: 0, in_task: false, due: None, gone: false, asked: Vec::new() }
     }
 
     fn on_command(&mut self, command: &Command) {
@@ -100,13 +102,14 @@ impl ScriptedBackend {
         let waited = self.playing.iter().position(|step| matches!(step, Step::Wait(wanted) if wanted == name));
         if let Some(at) = waited {
             self.playing.drain(..=at);
+            self.said = 0;
             self.due = None;
         }
     }
 
     fn cancel(&mut self) {
         if std::mem::take(&mut self.in_task) {
-            self.due = None;
+            (self.due, self.said) = (None, 0);
             let outcome = Outcome {
                 status: Status::Cancelled,
                 candidate: None,
@@ -148,17 +151,18 @@ impl ScriptedBackend {
             if self.due.is_some_and(|due| Instant::now() < due) {
                 return Ok(None);
             }
-            match self.playing.front_mut() {
+            match self.playing.front() {
                 None | Some(Step::Wait(_)) => return Ok(None),
-                Some(Step::Text { part, text, tokens_per_second }) if !text.is_empty() => {
-                    let piece: String = text.chars().take(4).collect();
-                    text.drain(..piece.len());
+                Some(Step::Text { part, text, tokens_per_second }) if self.said < text.len() => {
+                    let piece: String = text[self.said..].chars().take(4).collect();
+                    self.said += piece.len();
                     self.due = Some(Instant::now() + Duration::from_secs(1) / (*tokens_per_second).max(1));
                     let (candidate, part, forced) = (0, *part, *part == Part::Shift);
                     return Ok(Some(Incoming::Event(Event::Piece { candidate, part, text: piece, forced, tokens: 1 })));
                 }
                 Some(_) => {}
             }
+            self.said = 0;
             match self.playing.pop_front() {
                 Some(Step::Send(incoming)) => {
                     self.in_task &= !matches!(incoming, Incoming::Event(Event::Ended { .. }));
@@ -214,6 +218,6 @@ const fn name_of(request: &Request) -> &'static str {
         Request::Undo => "undo",
         Request::Doctor => "doctor",
         Request::Map => "map",
-        Request::Export { .. } => "export",
+        Request::CancelLoad => "cancel_load",
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, KeyModifiers};
 
 use super::app::keys::Key;
-use super::app::{App, Msg};
+use super::app::{App, Effect, Msg};
 use super::backend::{Incoming, ModelRow, Report, SessionRow};
 use super::options::TuiOptions;
 use crate::event::{Event, FileChange};
@@ -21,13 +21,13 @@ use crate::task::{
 pub struct NamedState {
     pub name: &'static str,
     pub about: &'static str,
-    reach: fn(&mut Player),
+    reach: fn(&mut Player<'_>),
 }
 
 /// Every named state, in the order of a session.
 pub const STATES: &[NamedState] = &[
     state("loading", "the model is being loaded", |p| p.event(Event::Loading { fraction: 0.42 })),
-    state("empty", "ready, nothing asked yet", Player::ready),
+    state("empty", "ready, nothing asked yet", |p| p.ready()),
     state("commands", "completing a command", |p| {
         p.ready();
         p.typed("/mo");
@@ -45,7 +45,7 @@ pub const STATES: &[NamedState] = &[
         p.asked("sum the even numbers");
         p.event(Event::Prefill { done: 900, total: 2100, reused: 512 });
     }),
-    state("thinking", "thinking against the window, folded", Player::thinking),
+    state("thinking", "thinking against the window, folded", |p| p.thinking()),
     state("thinking_open", "thinking, opened", |p| {
         p.thinking();
         p.key("ctrl+o");
@@ -54,7 +54,7 @@ pub const STATES: &[NamedState] = &[
         p.thinking();
         p.key("ctrl+t");
     }),
-    state("shifted", "the window shifted: budget used up", Player::shifted),
+    state("shifted", "the window shifted: budget used up", |p| p.shifted()),
     state("answering", "the answer streams, a fence is open", |p| {
         p.shifted();
         p.piece(
@@ -68,21 +68,21 @@ pub const STATES: &[NamedState] = &[
         p.key("enter");
         p.typed("half typed");
     }),
-    state("verifying", "the code runs behind walls", Player::verifying),
+    state("verifying", "the code runs behind walls", |p| p.verifying()),
     state("failed", "the check failed", |p| {
         p.verifying();
         p.event(Event::Verified { candidate: 0, verdict: Verdict::Failed(evidence(3, 2)) });
         p.ended(Status::Failed);
     }),
-    state("verified", "the check passed", Player::verified),
+    state("verified", "the check passed", |p| p.verified()),
     state("stopped", "stopped by Esc, what was said stays", |p| {
         p.shifted();
         p.piece(Part::Answer, "Every even number is\n");
         p.key("esc");
         p.ended(Status::Cancelled);
     }),
-    state("candidates", "four candidates side by side", Player::candidates),
-    state("review", "a change waits for the user", Player::review),
+    state("candidates", "four candidates side by side", |p| p.candidates()),
+    state("review", "a change waits for the user", |p| p.review()),
     state("review_partial", "a hunk is left out", |p| {
         p.review();
         p.key("down");
@@ -98,8 +98,8 @@ pub const STATES: &[NamedState] = &[
         p.key("enter");
         p.ended(Status::Verified);
     }),
-    state("sessions", "choosing an earlier session", Player::sessions),
-    state("models", "choosing a model", Player::models),
+    state("sessions", "choosing an earlier session", |p| p.sessions()),
+    state("models", "choosing a model", |p| p.models()),
     state("help", "every key", |p| {
         p.ready();
         p.key("?");
@@ -134,15 +134,22 @@ pub const STATES: &[NamedState] = &[
 
 const MARKDOWN: &str = "# Title\n\nSome **bold**, *slanted* and `code` words, 漢字 and 👩‍💻 and a [link](https://example.org).\n\n- one\n- two\n  1. nested\n\n| name | 数量 |\n|:--|--:|\n| apples 🍎 | 3 |\n| a longer name that wraps in a narrow terminal | 12 |\n\n> quoted\n\n```rust\nfn main() { println!(\"hi\"); } // comment\n```\n";
 
-const fn state(name: &'static str, about: &'static str, reach: fn(&mut Player)) -> NamedState {
+const fn state(name: &'static str, about: &'static str, reach: fn(&mut Player<'_>)) -> NamedState {
     NamedState { name, about, reach }
 }
 
 impl NamedState {
     /// The application in this state.
     pub fn build(&self, columns: u16, rows: u16, options: &TuiOptions) -> App {
-        let (app, _) = App::new(options, columns, rows, vec!["an earlier input".to_owned()]);
-        let mut player = Player { app };
+        self.play(columns, rows, options, |_, _| {})
+    }
+
+    /// Like [`NamedState::build`]; `seen` is shown the application and what is to be done, at the start
+    /// and after every message.
+    pub fn play(&self, columns: u16, rows: u16, options: &TuiOptions, mut seen: impl FnMut(&App, &[Effect])) -> App {
+        let (app, effects) = App::new(options, columns, rows, vec!["an earlier input".to_owned()]);
+        seen(&app, &effects);
+        let mut player = Player { app, seen: &mut seen };
         (self.reach)(&mut player);
         player.app
     }
@@ -154,13 +161,15 @@ pub fn named(name: &str) -> Option<&'static NamedState> {
 }
 
 /// Feeds messages to an application.
-struct Player {
+struct Player<'a> {
     app: App,
+    seen: &'a mut dyn FnMut(&App, &[Effect]),
 }
 
-impl Player {
+impl Player<'_> {
     fn send(&mut self, message: Msg) {
-        self.app.update(message);
+        let effects = self.app.update(message);
+        (self.seen)(&self.app, &effects);
     }
 
     fn event(&mut self, event: Event) {
@@ -230,7 +239,7 @@ impl Player {
         self.shifted();
         self.piece(
             Part::Answer,
-            "```python\ndef sum_even(numbers):\n    return sum(n for n in numbers if n % 2)\n```\n",
+            "```python\ndef sum_even(numbers):\n    return sum(n for n in numbers if n % 2 == 0)\n```\n",
         );
         self.event(Event::Finished { candidate: 0, tokens_per_second: 38.2 });
         let command = "python3 tests.py".to_owned();
@@ -269,18 +278,18 @@ impl Player {
     fn review(&mut self) {
         self.verifying();
         self.event(Event::Verified { candidate: 0, verdict: Verdict::Passed(evidence(5, 0)) });
-        let before: String = (1..=20).map(|n| format!("line {n}\n")).collect();
-        let after = before.replace("line 2\n", "line two\nand more\n").replace("line 19\n", "line nineteen\n");
+        let before = EVEN_BEFORE.to_owned();
+        let after = EVEN_AFTER.to_owned();
         let change = |path: &str, before: Option<String>, after: Option<String>| FileChange {
             path: path.to_owned(),
-            added_lines: 3,
-            removed_lines: if before.is_some() { 2 } else { 0 },
+            added_lines: if before.is_some() { 4 } else { 6 },
+            removed_lines: u32::from(before.is_some()),
             before,
             after,
         };
         let files = vec![
-            change("src/even.py", Some(before), Some(after)),
-            change("tests/test_even.py", None, Some("def test_even():\n    assert sum_even([2]) == 2\n".to_owned())),
+            change("report/sums.py", Some(before), Some(after)),
+            change("tests/test_even.py", None, Some(EVEN_TEST.to_owned())),
         ];
         self.event(Event::Proposal { patch_id: 1, diff: String::new(), files });
     }
@@ -307,8 +316,13 @@ impl Player {
     }
 }
 
-const THINKING: &str =
-    "The list may be empty, so the sum begins at zero. Odd numbers are left out.\nLet me check: [1, 2, 4] gives 6.\n";
+const EVEN_BEFORE: &str = "\"\"\"Sums for the report.\"\"\"\n\nfrom report.reader import read\n\n\ndef sum_even(numbers):\n    \"\"\"The sum of the even numbers.\"\"\"\n    return sum(n for n in numbers if n % 2)\n\n\ndef sum_odd(numbers):\n    \"\"\"The sum of the odd numbers.\"\"\"\n    return sum(n for n in numbers if n % 2 == 1)\n\n\ndef main(path):\n    numbers = read(path)\n    print(sum_even(numbers), sum_odd(numbers))\n";
+
+const EVEN_AFTER: &str = "\"\"\"Sums for the report.\"\"\"\n\nfrom report.reader import read\n\n\ndef sum_even(numbers):\n    \"\"\"The sum of the even numbers.\"\"\"\n    return sum(n for n in numbers if n % 2 == 0)\n\n\ndef sum_odd(numbers):\n    \"\"\"The sum of the odd numbers.\"\"\"\n    return sum(n for n in numbers if n % 2 == 1)\n\n\ndef main(path):\n    numbers = read(path)\n    if not numbers:\n        print(\"nothing to sum\")\n        return\n    print(sum_even(numbers), sum_odd(numbers))\n";
+
+const EVEN_TEST: &str = "from report.sums import sum_even\n\n\ndef test_even():\n    assert sum_even([1, 2, 4]) == 6\n    assert sum_even([]) == 0\n";
+
+const THINKING: &str = "The list may be empty, so the sum begins at zero. A number is even when the remainder by 2 is 0;\nthat holds for negative numbers in Python as well: -3 % 2 is 1.\nLet me check with [1, 2, 4]: 1 is left out, 2 + 4 gives 6.\n";
 
 fn evidence(passed: u32, failed: u32) -> Evidence {
     let failure = Failure {
@@ -316,7 +330,7 @@ fn evidence(passed: u32, failed: u32) -> Evidence {
         name: "sum_even([1, 2, 4])".to_owned(),
         got: "got 1".to_owned(),
         expected: Some("6".to_owned()),
-        frame: Some("even.py:2  return sum(n for n in numbers if n % 2)".to_owned()),
+        frame: Some("sums.py:8  return sum(n for n in numbers if n % 2)".to_owned()),
     };
     Evidence {
         command: "python3 tests.py".to_owned(),

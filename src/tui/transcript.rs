@@ -61,7 +61,7 @@ impl Transcript {
         let mut rows = Vec::new();
         while let Some(cell) = self.cells.get(emitted.cell) {
             let new = final_rows(cell, look, emitted.rows);
-            if emitted.rows == 0 && emitted.cell > 0 && !new.is_empty() {
+            if emitted.rows == 0 && self.is_set_off(emitted.cell) && !new.is_empty() {
                 rows.push(Row::default());
             }
             emitted.rows += new.len();
@@ -87,7 +87,7 @@ impl Transcript {
                 break;
             }
             let mut rows = final_rows(cell, look, 0);
-            if at > 0 && !rows.is_empty() {
+            if self.is_set_off(at) && !rows.is_empty() {
                 rows.insert(0, Row::default());
             }
             have += rows.len();
@@ -98,6 +98,11 @@ impl Transcript {
         let more = rows.len() > count;
         rows.drain(..rows.len().saturating_sub(count));
         (rows, more)
+    }
+
+    /// A blank row stands above the cell.
+    fn is_set_off(&self, at: usize) -> bool {
+        at.checked_sub(1).is_some_and(|before| !self.cells[at].joins(&self.cells[before]))
     }
 
     /// Everything final counts as emitted.
@@ -114,6 +119,19 @@ impl Transcript {
             Some(Cell::Answer(stream)) if self.open => stream.tail_rows(look.width, look.theme),
             _ => Vec::new(),
         }
+    }
+
+    /// The whole conversation as Markdown, for a file.
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        for cell in &self.cells {
+            let part = cell.markdown();
+            if !part.trim().is_empty() {
+                text.push_str(part.trim_end());
+                text.push_str("\n\n");
+            }
+        }
+        text
     }
 
     /// The content of the last fenced code block that was said.

@@ -15,5 +15,6 @@ mod sft;
 mod sft_llama;
 mod tidy;
 mod tokenize;
+mod tui;
 mod verify;
 mod workspace;

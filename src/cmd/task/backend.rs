@@ -1,49 +1,74 @@
 //! The worker as the terminal interface sees it: translates requests to the worker's and its events back.
+//!
+//! Not for: what is no task (see [`super::errands`]).
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::agent::worker::{Running, Worker};
+use super::errands::{self, Errands, refused};
+use crate::agent::worker::{Running, Setup, Worker};
 use crate::agent::{checks, transcript};
 use crate::dirs::Dirs;
 use crate::error::UserError;
-use crate::event::Event;
-use crate::model_store::store::Store;
+use crate::event::{COMMANDS_MAX, Command, Event};
+use crate::model_store::resolve;
+use crate::model_store::store::{Manifest, Store};
+use crate::sandbox::Sandbox;
 use crate::task::{Check, Outcome, Scope, Status, Task, Usage};
 use crate::tui::{Backend, Gone, Incoming, ModelRow, Report, Request, SendFailed, Submit};
+
+/// A worker that is replaced gets this long to free its model before it is left to itself.
+const REPLACE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What to start a worker with, for the model of this name.
+pub(super) type Launch = Box<dyn Fn(&str) -> anyhow::Result<Setup>>;
+
+/// What the terminal's requests are served with.
+pub(super) struct Parts {
+    pub(super) dirs: Dirs,
+    pub(super) project: PathBuf,
+    /// Checks of the command line, for every task.
+    pub(super) checks: Vec<Check>,
+    /// The walls, or why there are none.
+    pub(super) walls: Result<Sandbox, String>,
+    pub(super) launch: Launch,
+}
 
 /// A worker behind the terminal's seam.
 pub(super) struct WorkerBackend {
     worker: Option<Worker>,
     running: Option<Running>,
     ready: bool,
-    /// Submitted before the model was loaded.
-    early: Option<Task>,
+    /// Submitted before the model was loaded, with what was said to it since.
+    early: Option<(Task, Vec<Command>)>,
     waiting: VecDeque<Incoming>,
-    dirs: Dirs,
-    /// Checks of the command line, for every task.
-    checks: Vec<Check>,
+    errands: Errands,
     model: String,
+    parts: Parts,
 }
 
 impl WorkerBackend {
-    pub(super) const fn new(worker: Worker, dirs: Dirs, checks: Vec<Check>) -> Self {
+    pub(super) fn new(worker: Worker, parts: Parts) -> Self {
         Self {
             worker: Some(worker),
             running: None,
             ready: false,
             early: None,
             waiting: VecDeque::new(),
-            dirs,
-            checks,
+            errands: Errands::new(),
             model: String::new(),
+            parts,
         }
     }
 
-    fn submit(&mut self, submit: &Submit) {
+    fn submit(&mut self, submit: &Submit) -> Result<(), SendFailed> {
+        if self.worker.is_none() {
+            return Err(SendFailed::Gone);
+        }
         let stated = checks::stated(&submit.text);
         let mut all = stated.checks;
-        all.extend(self.checks.iter().cloned());
+        all.extend(self.parts.checks.iter().cloned());
         let language = stated.language.or_else(|| checks::wanted(&all, None).language);
         let task = Task {
             id: transcript::new_id(),
@@ -53,39 +78,122 @@ impl WorkerBackend {
             language,
             effort: submit.effort,
         };
-        if self.ready { self.start(task) } else { self.early = Some(task) }
+        if self.ready {
+            self.start(task, Vec::new())
+        } else {
+            self.early = Some((task, Vec::new()))
+        }
+        Ok(())
     }
 
-    fn start(&mut self, task: Task) {
+    fn start(&mut self, task: Task, said: Vec<Command>) {
         self.running = self.worker.as_ref().and_then(|worker| worker.submit(task));
-        if self.running.is_none() {
-            self.refuse("the task", "the worker is still busy", Some("try again in a moment"));
+        match &self.running {
+            // The channel is new and holds as many as were kept.
+            Some(running) => said.into_iter().for_each(|command| _ = running.command(command)),
+            None => self.end(Status::Failed, "the worker is still busy; try again in a moment".to_owned()),
         }
     }
 
-    fn refuse(&mut self, what: &str, why: &str, hint: Option<&str>) {
-        self.waiting.push_back(Incoming::Report(Report::Refused {
-            what: what.to_owned(),
-            why: why.to_owned(),
-            hint: hint.map(str::to_owned),
-        }));
+    /// A command for the task; `Err` where its channel has no room.
+    fn command(&mut self, command: Command) -> Result<(), SendFailed> {
+        if command == Command::Cancel {
+            self.errands.cancel();
+            if self.early.take().is_some() {
+                self.end(Status::Cancelled, "stopped before the model was loaded".to_owned());
+            }
+        }
+        if let Some((_, said)) = self.early.as_mut().filter(|(_, said)| said.len() < COMMANDS_MAX) {
+            said.push(command);
+            return Ok(());
+        }
+        match &self.running {
+            Some(running) if !running.command(command.clone()) => {
+                Err(SendFailed::Full(Box::new(Request::Command(command))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&mut self, report: Report) {
+        self.waiting.push_back(Incoming::Report(report));
+    }
+
+    fn shell(&mut self, command: String) {
+        match &self.parts.walls {
+            Err(why) => self.answer(refused(
+                "the shell command",
+                format!("there are no walls to run it behind: {why}"),
+                Some("nothing is run without a sandbox; `z1 doctor` says what is missing".to_owned()),
+            )),
+            Ok(sandbox) => {
+                let (sandbox, project) = (sandbox.clone(), self.parts.project.clone());
+                self.errands.start(move |cancel| errands::shell(&sandbox, project, command, cancel));
+            }
+        }
     }
 
     fn models(&mut self) {
-        let (found, _broken) = match Store::new(&self.dirs.data).list() {
+        let (found, _broken) = match Store::new(&self.parts.dirs.data).list() {
             Ok(found) => found,
-            Err(problem) => return self.refuse("/models", &format!("{problem:#}"), None),
+            Err(problem) => return self.answer(refused("/model", format!("{problem:#}"), None)),
         };
-        let row = |manifest: crate::model_store::store::Manifest| ModelRow {
+        let row = |manifest: Manifest| ModelRow {
             current: manifest.name == self.model,
             detail: format!("{}, {} MiB", manifest.quant, manifest.bytes >> 20),
             name: manifest.name,
         };
         let mut models: Vec<ModelRow> = found.into_iter().map(row).collect();
-        if !models.iter().any(|model| model.current) {
-            models.insert(0, ModelRow { name: self.model.clone(), detail: "loaded".to_owned(), current: true });
+        let mut add = |name: &str, detail: &str, current| {
+            if !name.is_empty() && models.iter().all(|model| model.name != name) {
+                models.insert(0, ModelRow { name: name.to_owned(), detail: detail.to_owned(), current });
+            }
+        };
+        add(&self.model, "loaded", true);
+        if resolve::carries_nano() {
+            add(resolve::NANO, "comes with z1", false);
         }
-        self.waiting.push_back(Incoming::Report(Report::Models { models }));
+        self.answer(Report::Models { models });
+    }
+
+    /// Another model means another worker: the old one frees its memory before the new one takes any.
+    fn switch(&mut self, name: &str) {
+        if self.running.is_some() {
+            return self.answer(refused("/model", "a task runs", Some("stop it first (esc)".to_owned())));
+        }
+        match (self.parts.launch)(name) {
+            Err(problem) => {
+                let hint = problem.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
+                self.answer(refused("/model", format!("{problem:#}"), hint));
+            }
+            Ok(setup) => {
+                let old = self.worker.take();
+                let open = setup.open;
+                let open = Box::new(move |progress, cancel: &_| {
+                    if let Some(old) = old {
+                        old.close(REPLACE_WITHIN);
+                    }
+                    open(progress, cancel)
+                });
+                self.worker = Some(Worker::start(Setup { open, ..setup }));
+                self.ready = false;
+                self.waiting.push_back(Incoming::Event(Event::Loading { fraction: 0.0 }));
+            }
+        }
+    }
+
+    /// The task's end, where the agent could not tell it itself.
+    fn end(&mut self, status: Status, note: String) {
+        let outcome = Outcome {
+            status,
+            candidate: None,
+            answer: String::new(),
+            verdict: None,
+            usage: Usage::default(),
+            rounds: 0,
+            notes: vec![note],
+        };
+        self.waiting.push_back(Incoming::Event(Event::Ended { outcome: Box::new(outcome) }));
     }
 
     /// A task that broke ends like any other, with its error as the note.
@@ -94,56 +202,21 @@ impl WorkerBackend {
             Some(hint) => format!("{} ({hint})", error.message),
             None => error.message.clone(),
         };
-        let outcome = Outcome {
-            status: Status::Failed,
-            candidate: None,
-            answer: String::new(),
-            verdict: None,
-            usage: Usage::default(),
-            rounds: 0,
-            notes: vec![text],
+        self.end(Status::Failed, text);
+    }
+
+    /// What the worker has to say.
+    fn next_event(&mut self) -> Result<Option<Event>, Gone> {
+        let worker = self.worker.as_mut().ok_or(Gone)?;
+        let Ok(event) = worker.try_next() else {
+            (self.worker, self.running, self.ready) = (None, None, false);
+            return Err(Gone);
         };
-        self.waiting.push_back(Incoming::Event(Event::Ended { outcome: Box::new(outcome) }));
-    }
-}
-
-impl Backend for WorkerBackend {
-    fn send(&mut self, request: Request) -> Result<(), SendFailed> {
-        if self.worker.is_none() {
-            return Err(SendFailed::Gone);
-        }
-        match request {
-            Request::Submit(submit) => self.submit(&submit),
-            Request::Command(command) => {
-                if let Some(running) = &self.running
-                    && !running.command(command.clone())
-                {
-                    return Err(SendFailed::Full(Box::new(Request::Command(command))));
-                }
-            }
-            Request::ListModels => self.models(),
-            Request::SwitchModel { name } => {
-                self.refuse("switching models", "a model is chosen at the start", Some(&format!("z1 --model {name}")));
-            }
-            Request::NewSession => {}
-            other => {
-                self.refuse(name_of(&other), "it needs a project session", Some("see `z1 --help` for the commands"));
-            }
-        }
-        Ok(())
-    }
-
-    fn try_next(&mut self) -> Result<Option<Incoming>, Gone> {
-        if let Some(incoming) = self.waiting.pop_front() {
-            return Ok(Some(incoming));
-        }
-        let Some(worker) = &mut self.worker else { return Err(Gone) };
-        let Ok(event) = worker.try_next() else { return Err(Gone) };
         if let Some(Event::Ready { model, .. }) = &event {
             self.ready = true;
             self.model.clone_from(model);
-            if let Some(task) = self.early.take() {
-                self.start(task);
+            if let Some((task, said)) = self.early.take() {
+                self.start(task, said);
             }
         }
         // The answer comes after the last event: only when nothing else waits.
@@ -154,33 +227,52 @@ impl Backend for WorkerBackend {
             self.running = None;
             if let Err(error) = done {
                 self.broke(&error);
-                return Ok(self.waiting.pop_front());
             }
         }
-        Ok(event.map(Incoming::Event))
+        Ok(event)
+    }
+}
+
+impl Backend for WorkerBackend {
+    fn send(&mut self, request: Request) -> Result<(), SendFailed> {
+        let (project, dirs) = (self.parts.project.clone(), self.parts.dirs.clone());
+        match request {
+            Request::Submit(submit) => return self.submit(&submit),
+            Request::Command(command) => return self.command(command),
+            Request::CancelLoad => self.worker.iter().for_each(Worker::cancel_load),
+            Request::Shell { command } => self.shell(command),
+            Request::ListModels => self.models(),
+            Request::SwitchModel { name } => self.switch(&name),
+            Request::Map => self.errands.start(move |_| errands::map(&project, &dirs)),
+            Request::Undo => self.errands.start(move |_| errands::undo(&project, &dirs)),
+            Request::NewSession => {}
+            Request::ListSessions | Request::Resume { .. } | Request::Compact => {
+                self.answer(refused("sessions", "every task begins anew here", None));
+            }
+            Request::Doctor => {
+                self.answer(refused("the doctor", "it cannot be asked from here", Some("z1 doctor".to_owned())));
+            }
+        }
+        Ok(())
+    }
+
+    fn try_next(&mut self) -> Result<Option<Incoming>, Gone> {
+        if let Some(incoming) = self.waiting.pop_front() {
+            return Ok(Some(incoming));
+        }
+        if let Some(report) = self.errands.try_next() {
+            return Ok(Some(Incoming::Report(report)));
+        }
+        Ok(self.next_event()?.map(Incoming::Event).or_else(|| self.waiting.pop_front()))
     }
 
     fn close(&mut self, patience: Duration) {
+        self.errands.cancel();
         if let Some(running) = &self.running {
             running.cancel.cancel();
         }
         if let Some(worker) = self.worker.take() {
             worker.close(patience);
         }
-    }
-}
-
-const fn name_of(request: &Request) -> &'static str {
-    match request {
-        Request::Submit(_) => "the task",
-        Request::Command(_) => "the command",
-        Request::Shell { .. } => "the shell command",
-        Request::ListModels | Request::SwitchModel { .. } => "models",
-        Request::ListSessions | Request::Resume { .. } | Request::NewSession => "sessions",
-        Request::Compact => "compacting",
-        Request::Undo => "undo",
-        Request::Doctor => "the doctor",
-        Request::Map => "the map",
-        Request::Export { .. } => "the export",
     }
 }

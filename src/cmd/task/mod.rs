@@ -21,6 +21,7 @@ use crate::task::{Check, Effort, Scope, Task, Tier};
 use crate::tui::{self, Notify, ThemeChoice, TuiOptions};
 
 mod backend;
+mod errands;
 mod input;
 
 /// The main job's arguments.
@@ -135,7 +136,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     for warning in &config.warnings {
         show.event(&crate::event::Event::Warning { text: warning.clone() })?;
     }
-    let worker = Worker::start(setup(&dirs, &config, args.paper_exact)?);
+    let judge = judge(&walls());
+    let worker = Worker::start(setup(&dirs, &config, args.paper_exact, judge, config.text("model"))?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let wishes = Wishes { require_verified: args.require_verified || config.switch("require_verified") };
     runtime.block_on(host::serve(worker, task, show.as_mut(), wishes))
@@ -155,7 +157,10 @@ fn show(args: &Args, task_id: &str) -> Box<dyn Show> {
 }
 
 fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
-    let worker = Worker::start(setup(dirs, config, args.paper_exact)?);
+    let walls = walls();
+    let judge = judge(&walls);
+    let worker = Worker::start(setup(dirs, config, args.paper_exact, Arc::clone(&judge), config.text("model"))?);
+    let project = std::env::current_dir().context("there is no current folder")?;
     let theme = match config.text("tui.theme") {
         Some("light") => ThemeChoice::Light,
         Some("dark") => ThemeChoice::Dark,
@@ -167,6 +172,7 @@ fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
         _ => Notify::Bell,
     };
     let options = TuiOptions {
+        project: project.clone(),
         first_task: args.prompt.clone(),
         effort: effort(config),
         fullscreen: args.fullscreen || config.switch("tui.fullscreen"),
@@ -181,8 +187,11 @@ fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
         warnings: config.warnings.clone(),
         ..TuiOptions::default()
     };
-    let extra = extra_checks(args, config)?;
-    tui::run(&options, Box::new(backend::WorkerBackend::new(worker, dirs.clone(), extra)))
+    let (with, exact) = ((dirs.clone(), config.clone()), args.paper_exact);
+    let launch = move |name: &str| setup(&with.0, &with.1, exact, Arc::clone(&judge), Some(name));
+    let checks = extra_checks(args, config)?;
+    let parts = backend::Parts { dirs: dirs.clone(), project, checks, walls, launch: Box::new(launch) };
+    tui::run(&options, Box::new(backend::WorkerBackend::new(worker, parts)))
 }
 
 /// The settings in force for this command line.
@@ -255,9 +264,15 @@ fn extra_checks(args: &Args, config: &Config) -> anyhow::Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// Everything a worker needs. The sandbox's helper is started here, before any model is loaded.
-fn setup(dirs: &Dirs, config: &Config, paper_exact: bool) -> anyhow::Result<Setup> {
-    let found = resolve::resolve(config.text("model"), dirs)?;
+/// Everything a worker needs, for the model of this name or the default one.
+fn setup(
+    dirs: &Dirs,
+    config: &Config,
+    paper_exact: bool,
+    judge: Arc<dyn Judge>,
+    model: Option<&str>,
+) -> anyhow::Result<Setup> {
+    let found = resolve::resolve(model, dirs)?;
     let options = load_options(config);
     let prompts = Some(dirs.config.join("prompts"));
     let settings = Settings {
@@ -270,7 +285,7 @@ fn setup(dirs: &Dirs, config: &Config, paper_exact: bool) -> anyhow::Result<Setu
         min_tier: min_tier(config),
     };
     Ok(Setup {
-        judge: judge(),
+        judge,
         open: Box::new(move |progress, cancel| resolve::open(&found, options, progress, cancel)),
         prompts,
         settings,
@@ -280,14 +295,18 @@ fn setup(dirs: &Dirs, config: &Config, paper_exact: bool) -> anyhow::Result<Setu
     })
 }
 
-fn judge() -> Arc<dyn Judge> {
-    let started = std::env::current_exe().map_err(|problem| problem.to_string()).and_then(|helper_exe| {
+/// Starts the sandbox's helper; must come before any model is loaded. `Err` says why there are no walls.
+fn walls() -> Result<Sandbox, String> {
+    std::env::current_exe().map_err(|problem| problem.to_string()).and_then(|helper_exe| {
         Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe })
             .map_err(|unavailable| unavailable.to_string())
-    });
-    match started {
-        Ok(sandbox) => Arc::new(Walls { sandbox }),
-        Err(why) => Arc::new(NoJudge { why }),
+    })
+}
+
+fn judge(walls: &Result<Sandbox, String>) -> Arc<dyn Judge> {
+    match walls {
+        Ok(sandbox) => Arc::new(Walls { sandbox: sandbox.clone() }),
+        Err(why) => Arc::new(NoJudge { why: why.clone() }),
     }
 }
 

@@ -8,7 +8,8 @@ use crate::error::Exit;
 use crate::event::Command;
 use crate::task::Effort;
 use crate::tui::backend::Request;
-use crate::tui::cell::Tone;
+use crate::tui::cell::{Cell, Tone};
+use crate::tui::text::clean;
 
 impl App {
     /// A whole line from an interface without a composer.
@@ -46,8 +47,16 @@ impl App {
         if self.turn.is_some() {
             return self.say(Tone::Warn, "a task runs; stop it first, or wait");
         }
-        self.flash(format!("running in the sandbox: {command}"));
-        vec![Effect::Send(Request::Shell { command: command.to_owned() })]
+        self.send_errand(Request::Shell { command: command.to_owned() }, format!("in the sandbox: {command}"))
+    }
+
+    /// Sends a request whose answer is waited for.
+    fn send_errand(&mut self, request: Request, what: impl Into<String>) -> Vec<Effect> {
+        if self.errand.is_some() {
+            return self.say(Tone::Warn, "one thing after the other: something runs already (esc stops it)");
+        }
+        self.errand = Some((clean::one_line(&what.into()), self.now));
+        vec![Effect::Send(request)]
     }
 
     fn slash(&mut self, line: &str) -> Vec<Effect> {
@@ -61,13 +70,14 @@ impl App {
             Ok(Slash::Effort(effort)) => self.set_effort(effort),
             Ok(Slash::Model(None)) => send(Request::ListModels),
             Ok(Slash::Model(Some(name))) => self.switch_model(name),
-            Ok(Slash::Sessions) => send(Request::ListSessions),
-            Ok(Slash::New) => send(Request::NewSession),
-            Ok(Slash::Map) => send(Request::Map),
-            Ok(Slash::Undo) => send(Request::Undo),
-            Ok(Slash::Compact) => send(Request::Compact),
-            Ok(Slash::Doctor) => send(Request::Doctor),
-            Ok(Slash::Export(path)) => send(Request::Export { path }),
+            Ok(Slash::Sessions(None)) => send(Request::ListSessions),
+            Ok(Slash::Sessions(Some(id))) => send(Request::Resume { id }),
+            Ok(Slash::New) => self.new_session(),
+            Ok(Slash::Map) => self.send_errand(Request::Map, "mapping the repository"),
+            Ok(Slash::Undo) => self.send_errand(Request::Undo, "taking the last change back"),
+            Ok(Slash::Compact) => self.send_errand(Request::Compact, "making room"),
+            Ok(Slash::Doctor) => self.send_errand(Request::Doctor, "looking around"),
+            Ok(Slash::Export(path)) => vec![Effect::Export { path, text: self.transcript.markdown() }],
             Ok(Slash::Copy) => self.copy_code(),
             Ok(Slash::Thinking) => self.toggle_thinking(),
             Ok(Slash::Fullscreen) => self.toggle_fullscreen(),
@@ -77,8 +87,26 @@ impl App {
     }
 
     pub(super) fn switch_model(&mut self, name: String) -> Vec<Effect> {
-        self.status.loading = Some(0.0);
         vec![Effect::Send(Request::SwitchModel { name })]
+    }
+
+    fn new_session(&mut self) -> Vec<Effect> {
+        if self.turn.is_some() {
+            return self.say(Tone::Warn, "a task runs; stop it first, or wait");
+        }
+        self.status.context_used = 0;
+        self.status.verdict = None;
+        self.transcript.push(Cell::note(Tone::Faint, "a new session"));
+        vec![Effect::Send(Request::NewSession)]
+    }
+
+    /// Esc: a running task or errand is stopped; a model that is being loaded is given up.
+    pub(super) fn escape(&mut self) -> Vec<Effect> {
+        if self.turn.is_none() && self.errand.is_none() && self.status.loading.is_some() && self.composer.is_empty() {
+            self.flash("giving up loading the model");
+            return vec![Effect::Send(Request::CancelLoad)];
+        }
+        self.stop()
     }
 
     /// The effort holds from the next task on; while one thinks, the keys *answer now* and *think more* act.

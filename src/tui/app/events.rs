@@ -15,7 +15,10 @@ use crate::tui::text::stream::Stream;
 impl App {
     pub(super) fn on_event(&mut self, event: Event) -> Vec<Effect> {
         match event {
-            Event::Loading { fraction } => self.status.loading = Some(fraction.clamp(0.0, 1.0)),
+            Event::Loading { fraction } => {
+                self.status.loading = Some(fraction.clamp(0.0, 1.0));
+                self.status.gone = false;
+            }
             Event::Ready { model, context_tokens_max, offload } => self.on_ready(&model, context_tokens_max, &offload),
             Event::Started { .. } => self.with_turn(|_, _| {}),
             Event::Prefill { done, total, reused } => self.with_turn(|turn, now| {
@@ -209,6 +212,9 @@ impl App {
         self.last_exit = Exit::from_status(outcome.status);
         let started = self.turn.take().map_or(self.now, |turn| turn.started);
         let (tone, text) = end_words(outcome, self.now.saturating_sub(started).as_millis() as u64);
+        // A verdict that stands just above has said it loudly enough.
+        let after_verdict = matches!(self.transcript.cells().last(), Some(Cell::Verdict { .. }));
+        let tone = if after_verdict { Tone::Faint } else { tone };
         self.transcript.push(Cell::note(tone, &text));
         let mut effects = self.notify(&format!("z1: {}", status_word(outcome.status)), started);
         effects.extend(self.go_on_with_queue(outcome.status));
@@ -243,12 +249,15 @@ impl App {
 
     pub(super) fn on_gone(&mut self) -> Vec<Effect> {
         if !self.status.gone {
-            self.on_fatal("the worker ended unexpectedly", Some("what was said is kept; leave and start again"));
+            self.on_fatal("the worker ended unexpectedly", Some("what was said is kept; /model starts another"));
         }
         Vec::new()
     }
 
     pub(super) fn on_report(&mut self, report: Report) -> Vec<Effect> {
+        if !matches!(report, Report::Context { .. }) {
+            self.errand = None;
+        }
         match report {
             Report::Text { title, body } => {
                 let title = clean::one_line(&title);

@@ -103,7 +103,7 @@ impl App {
         match action {
             Action::Submit => return self.enter(),
             Action::Newline => self.composer.insert("\n"),
-            Action::Stop => return self.stop(),
+            Action::Stop => return self.escape(),
             Action::Interrupt => return self.interrupt(),
             Action::Leave if self.composer.is_empty() => return self.leave(self.exit()),
             Action::ToggleEffort => return self.cycle_effort(),

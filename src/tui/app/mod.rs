@@ -101,6 +101,11 @@ pub enum Effect {
     Fullscreen(bool),
     /// Append to the history file.
     Remember(String),
+    /// Write this text to a new file: the one named, or one of the edge's choice.
+    Export {
+        path: Option<String>,
+        text: String,
+    },
     Leave(Exit),
 }
 
@@ -143,6 +148,8 @@ pub struct App {
     pub transcript: Transcript,
     pub composer: Composer,
     pub turn: Option<Turn>,
+    /// A request besides the task that has not been answered yet: what it is, and since when.
+    pub errand: Option<(String, Duration)>,
     pub queue: VecDeque<String>,
     pub panel: Panel,
     pub status: StatusLine,
@@ -179,6 +186,7 @@ impl App {
             transcript: Transcript::default(),
             composer: Composer::with_history(History::new(history)),
             turn: None,
+            errand: None,
             queue: VecDeque::new(),
             panel: Panel::None,
             status: StatusLine { loading: Some(0.0), ..StatusLine::default() },
@@ -208,12 +216,12 @@ impl App {
     fn greet(&mut self, options: &TuiOptions, problems: &[String]) {
         let project = clean::one_line(&options.project.display().to_string());
         let keys = format!(
-            "{} toggles fast/auto/deep · {} answers now · ? lists every key",
+            "{} fast/auto/deep · {} answer now · ? every key",
             self.keymap.hint(Action::ToggleEffort),
             self.keymap.hint(Action::AnswerNow),
         );
         let title = format!("z1 {}", env!("CARGO_PKG_VERSION"));
-        self.transcript.push(Cell::Welcome { title, lines: vec![project, keys] });
+        self.transcript.push(Cell::Welcome { title, about: format!(" · {project}"), lines: vec![keys] });
         for warning in options.warnings.iter().chain(problems) {
             self.transcript.push(Cell::note(Tone::Warn, warning));
         }
@@ -245,7 +253,8 @@ impl App {
 
     /// Something on the screen moves by itself, so that frames are due without messages.
     pub fn is_moving(&self) -> bool {
-        self.turn.as_ref().is_some_and(|turn| turn.phase != turn::Phase::Deciding) || self.flash.is_some()
+        let working = self.turn.as_ref().is_some_and(|turn| turn.phase != turn::Phase::Deciding);
+        working || self.flash.is_some() || self.errand.is_some()
     }
 
     /// The exit code that leaving now would have.
@@ -299,7 +308,7 @@ impl App {
         }
         if self.status.gone {
             self.composer.set(&text);
-            return self.say(Tone::Bad, "nothing can be asked any more: the worker is gone. Leave and start again.");
+            return self.say(Tone::Bad, "there is no model to ask: choose one with /model, or leave and start again");
         }
         self.scroll = 0;
         self.transcript.push(Cell::User(clean::visible(&text).into_owned()));
@@ -310,7 +319,12 @@ impl App {
 
     /// Stops what runs; what was said stays.
     fn stop(&mut self) -> Vec<Effect> {
-        let Some(turn) = &mut self.turn else { return Vec::new() };
+        let Some(turn) = &mut self.turn else {
+            return match self.errand {
+                Some(_) => vec![Effect::Send(Request::Command(Command::Cancel))],
+                None => Vec::new(),
+            };
+        };
         if turn.phase == turn::Phase::Stopping {
             return Vec::new();
         }

@@ -8,7 +8,8 @@ pub enum Slash {
     Help,
     Model(Option<String>),
     Effort(Effort),
-    Sessions,
+    /// The picker, or the session of this id.
+    Sessions(Option<String>),
     New,
     Map,
     Undo,
@@ -33,9 +34,9 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("/map", "", "show the repository map as the model sees it"),
     ("/undo", "", "take the last accepted change back"),
     ("/compact", "", "summarise the conversation to make room"),
-    ("/sessions", "", "go on with an earlier session"),
+    ("/resume", "[ID]", "go on with an earlier session (also /sessions)"),
     ("/new", "", "begin a new session"),
-    ("/export", "[FILE]", "write the transcript to a file"),
+    ("/export", "[FILE]", "write the conversation to a Markdown file"),
     ("/doctor", "", "say what runs where, and why"),
     ("/copy", "", "copy the last code block"),
     ("/thinking", "", "fold or open the thinking"),
@@ -60,7 +61,7 @@ pub fn parse(line: &str) -> Result<Slash, String> {
         "/map" => Slash::Map,
         "/undo" => Slash::Undo,
         "/compact" => Slash::Compact,
-        "/sessions" | "/resume" => Slash::Sessions,
+        "/resume" | "/sessions" => Slash::Sessions(argument),
         "/new" | "/clear" => Slash::New,
         "/export" => Slash::Export(argument),
         "/doctor" => Slash::Doctor,
@@ -109,6 +110,6 @@ mod tests {
         assert_eq!(parse("/window 2_048"), Ok(Slash::Effort(Effort::Window(2048))));
         assert_eq!(parse("/model  z1-nano "), Ok(Slash::Model(Some("z1-nano".to_owned()))));
         assert!(parse("/window -1").is_err() && parse("/window").is_err() && parse("/window 99999999999").is_err());
-        assert!(parse("/sesions").unwrap_err().contains("/sessions"));
+        assert!(parse("/resum").unwrap_err().contains("/resume"));
     }
 }

@@ -83,6 +83,8 @@ impl Stream {
         if self.stable < self.source.len() {
             let rest = self.stable..self.source.len();
             match self.fence.take() {
+                // The closing fence itself may be the last thing said.
+                Some(fence) if fence.is_closed_by(&self.source[rest.clone()]) => {}
                 Some(fence) => self.code_line(&fence, rest),
                 None => self.chunks.push(Chunk::Block(rest)),
             }
@@ -299,6 +301,14 @@ mod tests {
         stream.push("```rust\nfn main() {\n    let x");
         assert_eq!(stream.stable_rows(30, Theme::PLAIN, 0, |_| {}), 2);
         assert_eq!(stream.tail_rows(30, Theme::PLAIN).len(), 1);
+    }
+
+    #[test]
+    fn a_closing_fence_without_a_line_end_is_no_code() {
+        let mut stream = Stream::default();
+        stream.push("```\ncode\n```");
+        stream.finish();
+        assert_eq!(all(&stream, 30), ["code"]);
     }
 
     #[test]

@@ -6,10 +6,13 @@ use ratatui::text::{Line, Span};
 use crate::task::Verdict;
 use crate::tui::app::App;
 use crate::tui::app::turn::{Lane, Turn};
+use crate::tui::text::wrap::Wrap;
 use crate::tui::text::{Row, clean, wrap};
 
 const COLUMN_WIDTH_MIN: usize = 20;
 const TEXT_ROWS: usize = 6;
+/// Rows of a candidate's failure.
+const FAILURE_ROWS: usize = 3;
 const GAP: usize = 2;
 
 pub(super) fn rows(app: &App, turn: &Turn, room: usize) -> Vec<Row> {
@@ -54,7 +57,8 @@ fn column(app: &App, at: usize, lane: &Lane, width: usize) -> Vec<Row> {
     said.resize(TEXT_ROWS, Row::default());
     rows.extend(said);
     if let Some(failure) = first_failure(lane) {
-        rows.push(Row::styled(wrap::fit(&failure, width), app.theme.bad()));
+        let line = Line::from(Span::styled(failure, app.theme.bad()));
+        rows.extend(wrap::wrap(&line, width, Wrap::Words).into_iter().take(FAILURE_ROWS));
     }
     rows
 }
@@ -72,9 +76,8 @@ fn head(at: usize, lane: &Lane) -> String {
         "unverified" => "○",
         _ => "●",
     };
-    let tier = lane.running.map_or(String::new(), |tier| format!(", tier {tier:?}"));
     let tokens = lane.thinking_tokens + lane.answer_tokens;
-    format!("{sign} {} {}{tier} · {tokens} tok", at + 1, lane.state())
+    format!("{sign} {} {} · {tokens}", at + 1, lane.state())
 }
 
 fn style(app: &App, lane: &Lane) -> Style {
@@ -90,5 +93,6 @@ fn first_failure(lane: &Lane) -> Option<String> {
     let Some(Verdict::Failed(report)) = &lane.verdict else { return None };
     let failure = report.failures.first()?;
     let name = if failure.name.is_empty() { String::new() } else { format!("{}: ", failure.name) };
-    Some(clean::one_line(&format!("{name}{}", failure.got)))
+    let expected = failure.expected.as_deref().map_or(String::new(), |expected| format!(", expected {expected}"));
+    Some(clean::one_line(&format!("{name}{}{expected}", failure.got)))
 }

@@ -3,11 +3,14 @@
 use ratatui::text::{Line, Span};
 
 use super::Stack;
+use super::gauge;
 use super::status::effort_word;
 use crate::tui::app::App;
 use crate::tui::composer::{Completion, Composer, Layout};
 use crate::tui::text::{Row, clean, wrap};
 
+/// Cells of the border before its word and after its numbers.
+const EDGE: usize = 2;
 const ROWS_MAX: usize = 8;
 const ENTRIES_SHOWN: usize = 6;
 const PLACEHOLDER: &str = "a task · / commands · @ files · ! sandbox";
@@ -15,7 +18,7 @@ const PROMPT: &str = "› ";
 
 pub(super) fn stack(app: &App, height: usize) -> Stack {
     let mut stack = Stack::default();
-    let small = height < 8;
+    let small = super::is_low(height);
     if let Some(completion) = &app.composer.completion {
         let shown = if small { 2 } else { ENTRIES_SHOWN };
         stack.add_rows(completion_rows(app, completion, shown));
@@ -28,12 +31,35 @@ pub(super) fn stack(app: &App, height: usize) -> Stack {
     stack
 }
 
-/// The border: its colour and its word say the effort.
+/// The border: its colour and its word say the effort. While something runs it is the gauge as well: the heavy
+/// part is what is used up, the numbers stand at its right.
 fn rule(app: &App) -> Row {
+    let width = usize::from(app.columns);
     let style = app.theme.effort(app.effort);
-    let word = effort_word(app.effort);
-    let rest = usize::from(app.columns).saturating_sub(wrap::width_of(&word) + 4);
-    Row::styled(wrap::cut(&format!("── {word} {}", "─".repeat(rest)), app.columns.into()).to_owned(), style)
+    let word = format!(" {} ", effort_word(app.effort));
+    let gauge = gauge::measure(app);
+    let count = gauge.as_ref().map_or(String::new(), |gauge| format!(" {} ", gauge.count));
+    let count = if wrap::width_of(&word) + wrap::width_of(&count) + 2 * EDGE < width { count } else { String::new() };
+    let filled = gauge.as_ref().map_or(0, |gauge| (gauge.fraction * width as f32).round() as usize);
+    let fill = gauge.map_or(style, |gauge| gauge.style);
+    let mut spans = Vec::new();
+    let line = |spans: &mut Vec<Span<'static>>, from: usize, to: usize| {
+        let border = filled.clamp(from, to.max(from));
+        spans.push(Span::styled("━".repeat(border - from), fill));
+        spans.push(Span::styled("─".repeat(to.saturating_sub(border)), style));
+    };
+    line(&mut spans, 0, EDGE.min(width));
+    let word = wrap::cut(&word, width.saturating_sub(EDGE)).to_owned();
+    let after_word = EDGE + wrap::width_of(&word);
+    spans.push(Span::styled(word, style));
+    let before_count = width.saturating_sub(wrap::width_of(&count) + if count.is_empty() { 0 } else { EDGE });
+    line(&mut spans, after_word, before_count.max(after_word));
+    if !count.is_empty() {
+        spans.push(Span::styled(count, app.theme.text()));
+        line(&mut spans, width - EDGE, width);
+    }
+    spans.retain(|span| !span.content.is_empty());
+    Row::new(Line::from(spans))
 }
 
 /// A composer's visible rows with the cursor in them.

@@ -1,10 +1,13 @@
 //! The thinking gauge: phase, tokens against the window, why it shifted, budget and complexity.
+//!
+//! It has two parts: the composer's border is filled as far as the window is ([`measure`]), and one row above it
+//! says the rest in words ([`row`]).
 
 use std::time::Duration;
 
-use ratatui::text::Span;
+use ratatui::style::Style;
 
-use super::{fields, short_count};
+use super::{Field, field, fields, short_count};
 use crate::task::{Level, Tier};
 use crate::tui::app::App;
 use crate::tui::app::keys::Action;
@@ -14,103 +17,132 @@ use crate::tui::text::Row;
 
 const SPINNER: [&str; 8] = ["⣾", "⣽", "⣻", "⢿", "⡿", "⣟", "⣯", "⣷"];
 const SPIN_EVERY: Duration = Duration::from_millis(120);
-const BAR_CELLS: usize = 12;
 
-/// The gauge of the running task.
-pub(super) fn row(app: &App, turn: &Turn) -> Row {
+/// How far something has come.
+pub(super) struct Measure {
+    /// 0..=1
+    pub(super) fraction: f32,
+    pub(super) count: String,
+    pub(super) style: Style,
+}
+
+/// What the composer's border shows, while there is something to show.
+pub(super) fn measure(app: &App) -> Option<Measure> {
     let theme = app.theme;
+    let of = |done: u32, total: u32, style| Measure {
+        fraction: (done as f32 / total.max(1) as f32).clamp(0.0, 1.0),
+        count: format!("{done}/{total}"),
+        style,
+    };
+    let Some(turn) = &app.turn else {
+        let fraction = app.status.loading?;
+        return Some(Measure { fraction, count: format!("{:.0}%", fraction * 100.0), style: theme.accent() });
+    };
+    match &turn.phase {
+        Phase::Prefill { done, total, .. } => Some(of(*done, *total, theme.faint())),
+        Phase::Thinking => {
+            let (used, window) = (turn.thinking_tokens(), turn.window()?);
+            let nearly = u64::from(used) * 10 >= u64::from(window) * 9;
+            Some(of(used, window, if nearly { theme.warn() } else { theme.accent() }))
+        }
+        Phase::Shifted | Phase::Answering => {
+            Some(of(turn.answer_tokens(), turn.budget?.answer_tokens_max, theme.good()))
+        }
+        _ => None,
+    }
+}
+
+/// The words of the running task. Where it is too `low` for a border the numbers stand here.
+pub(super) fn row(app: &App, turn: &Turn, low: bool) -> Row {
+    let theme = app.theme;
+    let faint = theme.faint();
     let sign = if turn.phase == Phase::Deciding { "?" } else { spinner(app.now) };
     let (word, style) = match &turn.phase {
-        Phase::Waiting if app.status.loading.is_some() => ("waiting for the model".to_owned(), theme.faint()),
-        Phase::Waiting => (turn.step.clone().unwrap_or_else(|| "waiting".to_owned()), theme.faint()),
-        Phase::Prefill { done, total, reused } => (prefill(*done, *total, *reused), theme.faint()),
+        Phase::Waiting if app.status.loading.is_some() => ("waiting for the model".to_owned(), faint),
+        Phase::Waiting => (turn.step.clone().unwrap_or_else(|| "waiting".to_owned()), faint),
+        Phase::Prefill { reused: 0, .. } => ("reading".to_owned(), faint),
+        Phase::Prefill { reused, .. } => (format!("reading, {} known", short_count(*reused)), faint),
         Phase::Thinking => ("thinking".to_owned(), theme.accent()),
         Phase::Shifted => ("shifted".to_owned(), theme.warn()),
         Phase::Answering => ("answering".to_owned(), theme.good()),
-        Phase::Verifying { tier, .. } => (format!("running, {}", tier_words(*tier)), theme.accent()),
+        Phase::Verifying { .. } => ("running".to_owned(), theme.accent()),
         Phase::Deciding => ("your decision".to_owned(), theme.warn()),
         Phase::Stopping => ("stopping".to_owned(), theme.warn()),
     };
-    let mut parts = vec![(0, Span::styled(format!("{sign} {word}"), style))];
-    parts.extend(phase_fields(app, turn));
+    let mut left = vec![field(0, format!("{sign} {word}"), style)];
+    if let Some(measure) = measure(app).filter(|_| low) {
+        left.push(field(1, measure.count, theme.text()));
+    }
+    left.extend(phase_fields(app, turn));
     if let Some((level, probability)) = turn.complexity {
-        let text = format!("{} {:.0}%", level_word(level), probability * 100.0);
-        parts.push((5, Span::styled(text, theme.faint())));
+        left.push(field(6, format!("{} {:.0}%", level_word(level), probability * 100.0), faint));
     }
     if let Some(speed) = turn.live_speed(app.now) {
-        parts.push((4, Span::styled(format!("{speed:.0} tok/s"), theme.faint())));
+        left.push(field(5, format!("{speed:.0} tok/s"), faint));
     }
     let elapsed = app.now.saturating_sub(turn.started).as_millis() as u64;
-    parts.push((3, Span::styled(seconds(elapsed), theme.faint())));
+    left.push(field(3, seconds(elapsed), faint));
+    let mut right = Vec::new();
     if turn.phase == Phase::Thinking {
-        let hint = format!("{} answers now", app.keymap.hint(Action::AnswerNow));
-        parts.push((7, Span::styled(hint, theme.faint())));
+        right.push(field(7, format!("{} answers now", app.keymap.hint(Action::AnswerNow)), faint));
+        right.push(field(9, format!("{} thinks more", app.keymap.hint(Action::ThinkMore)), faint));
     }
-    parts.push((8, Span::styled(format!("{} stops", app.keymap.hint(Action::Stop)), theme.faint())));
-    fields(parts, app.columns.into(), " · ", theme.faint())
+    right.push(field(8, format!("{} stops", app.keymap.hint(Action::Stop)), faint));
+    fields(left, right, app.columns.into(), faint)
 }
 
-fn phase_fields(app: &App, turn: &Turn) -> Vec<(u8, Span<'static>)> {
+fn phase_fields(app: &App, turn: &Turn) -> Vec<Field> {
     let theme = app.theme;
     match &turn.phase {
-        Phase::Thinking => window_fields(app, turn),
+        Phase::Thinking if turn.window().is_none() => {
+            vec![field(1, format!("{} tokens", turn.thinking_tokens()), theme.text())]
+        }
+        Phase::Thinking if turn.more_tokens > 0 => {
+            vec![field(4, format!("window +{}", turn.more_tokens), theme.text())]
+        }
         Phase::Shifted | Phase::Answering => {
             let why = turn.lanes.iter().find_map(|lane| lane.shifted);
-            let thought = match why {
-                Some(why) => format!("thought {} ({})", turn.thinking_tokens(), shift_words(why)),
-                None => format!("thought {}", turn.thinking_tokens()),
-            };
-            let answer = match turn.budget {
-                Some(budget) => format!("{}/{}", turn.answer_tokens(), budget.answer_tokens_max),
-                None => turn.answer_tokens().to_string(),
-            };
-            vec![(1, Span::styled(answer, theme.text())), (2, Span::styled(thought, theme.faint()))]
+            let why = why.map_or(String::new(), |why| format!(", {}", shift_words(why)));
+            vec![field(2, format!("thought {} tokens{why}", turn.thinking_tokens()), theme.faint())]
         }
-        Phase::Verifying { command, .. } => {
+        Phase::Verifying { tier, command } => {
             let since = app.now.saturating_sub(turn.phase_since).as_millis() as u64;
-            let command = Span::styled(command.clone(), theme.text());
-            vec![(2, command), (1, Span::styled(seconds(since), theme.text()))]
+            vec![
+                field(2, command.clone(), theme.text()),
+                field(1, seconds(since), theme.text()),
+                field(4, tier_words(*tier), theme.faint()),
+            ]
         }
-        Phase::Prefill { done, total, .. } => vec![(2, Span::styled(bar(*done, *total), theme.accent()))],
         _ => Vec::new(),
     }
 }
 
-fn window_fields(app: &App, turn: &Turn) -> Vec<(u8, Span<'static>)> {
-    let used = turn.thinking_tokens();
-    let Some(window) = turn.window() else {
-        return vec![(1, Span::styled(format!("{used} tokens"), app.theme.text()))];
-    };
-    let style = if u64::from(used) * 10 >= u64::from(window) * 9 { app.theme.warn() } else { app.theme.accent() };
-    let count = format!("{used}/{window}");
-    vec![(2, Span::styled(bar(used, window), style)), (1, Span::styled(count, app.theme.text()))]
+/// Something besides a task is under way.
+pub(super) fn errand(app: &App, what: &str, since: Duration) -> Row {
+    let theme = app.theme;
+    let elapsed = app.now.saturating_sub(since).as_millis() as u64;
+    let left = vec![
+        field(0, format!("{} {what}", spinner(app.now)), theme.accent()),
+        field(1, seconds(elapsed), theme.faint()),
+    ];
+    let right = vec![field(2, format!("{} stops", app.keymap.hint(Action::Stop)), theme.faint())];
+    fields(left, right, app.columns.into(), theme.faint())
 }
 
 /// The model is being loaded.
-pub(super) fn loading(app: &App, fraction: f32) -> Row {
+pub(super) fn loading(app: &App, fraction: f32, low: bool) -> Row {
     let theme = app.theme;
-    let percent = (fraction * 100.0) as u32;
-    let parts = vec![
-        (0, Span::styled("loading the model", theme.faint())),
-        (1, Span::styled(bar(percent, 100), theme.accent())),
-        (2, Span::styled(format!("{percent}%"), theme.text())),
-        (3, Span::styled("you can type already", theme.faint())),
-    ];
-    fields(parts, app.columns.into(), " · ", theme.faint())
-}
-
-fn prefill(done: u32, total: u32, reused: u32) -> String {
-    let reused = if reused > 0 { format!(" ({} known)", short_count(reused)) } else { String::new() };
-    format!("reading {}/{}{reused}", short_count(done), short_count(total))
+    let mut left = vec![field(0, "loading the model", theme.accent())];
+    if low {
+        left.push(field(1, format!("{:.0}%", fraction * 100.0), theme.text()));
+    }
+    left.push(field(3, "you can type already", theme.faint()));
+    let right = vec![field(2, format!("{} gives up", app.keymap.hint(Action::Stop)), theme.faint())];
+    fields(left, right, app.columns.into(), theme.faint())
 }
 
 fn spinner(now: Duration) -> &'static str {
     SPINNER[(now.as_millis() / SPIN_EVERY.as_millis()) as usize % SPINNER.len()]
-}
-
-fn bar(done: u32, total: u32) -> String {
-    let filled = (u64::from(done) * BAR_CELLS as u64 / u64::from(total.max(1))).min(BAR_CELLS as u64) as usize;
-    format!("{}{}", "▓".repeat(filled), "░".repeat(BAR_CELLS - filled))
 }
 
 const fn level_word(level: Level) -> &'static str {

@@ -51,12 +51,23 @@ impl Stack {
 
 /// Rows of thinking that are shown while it is folded.
 const PEEK_ROWS: usize = 3;
+/// Stands before thinking that is under way.
+const PEEK_MARK: &str = "┊ ";
 
 /// The live area for the inline mode, in its natural height.
 pub fn live(app: &App) -> Frame {
     let height = inline_height_max(app.rows);
     let stack = live_stack(app, height, false);
     to_frame(&stack, app.columns, (stack.rows.len().min(height)) as u16)
+}
+
+/// The conversation with the live area right below it, in its natural height: a picture of the interface.
+pub fn page(app: &App) -> Frame {
+    let live = live_stack(app, usize::from(app.rows), false);
+    let room = usize::from(app.rows).saturating_sub(live.rows.len());
+    let mut stack = Stack { rows: app.transcript.last_rows(&app.look(), room, 0).0, cursor: None };
+    stack.add(live);
+    to_frame(&stack, app.columns, stack.rows.len() as u16)
 }
 
 /// The whole screen for fullscreen: the conversation, then the live area.
@@ -87,6 +98,11 @@ fn inline_height_max(rows: u16) -> usize {
     if rows >= 10 { rows - 2 } else { rows }
 }
 
+/// Too low for the composer's border.
+const fn is_low(height: usize) -> bool {
+    height < 8
+}
+
 fn live_stack(app: &App, height: usize, full: bool) -> Stack {
     match &app.panel {
         Panel::Help { scroll } => help::stack(app, *scroll, height),
@@ -99,21 +115,27 @@ fn live_stack(app: &App, height: usize, full: bool) -> Stack {
 fn main_stack(app: &App, height: usize, full: bool) -> Stack {
     let mut bottom = Stack::default();
     if let Some(turn) = &app.turn {
-        bottom.add_rows(vec![gauge::row(app, turn)]);
+        bottom.add_rows(vec![gauge::row(app, turn, is_low(height))]);
+    } else if let Some((what, since)) = &app.errand {
+        bottom.add_rows(vec![gauge::errand(app, what, *since)]);
     } else if let Some(fraction) = app.status.loading {
-        bottom.add_rows(vec![gauge::loading(app, fraction)]);
+        bottom.add_rows(vec![gauge::loading(app, fraction, is_low(height))]);
     }
     bottom.add_rows(queue(app, height));
     if let Some((text, _)) = &app.flash {
         bottom.add_rows(vec![Row::styled(wrap::fit(&clean::one_line(text), app.columns.into()), app.theme.faint())]);
     }
     bottom.add(compose::stack(app, height));
-    bottom.add_rows(vec![status::row(app)]);
+    bottom.add_rows(vec![status::row(app, is_low(height))]);
     let room = height.saturating_sub(bottom.rows.len());
     let mut above = match &app.turn {
         Some(turn) if app.scroll == 0 || !full => live_content(app, turn, room),
         _ => Vec::new(),
     };
+    // Air between what was said and what is going on.
+    if above.is_empty() && !is_low(height) {
+        above.push(Row::default());
+    }
     above.drain(..above.len().saturating_sub(room));
     let mut stack = Stack { rows: above, cursor: None };
     stack.add(bottom);
@@ -133,7 +155,11 @@ fn live_content(app: &App, turn: &Turn, room: usize) -> Vec<Row> {
     let lane = &turn.lanes[0];
     if !lane.shown && !lane.thinking.is_empty() {
         let wanted = if app.thinking_open { room } else { PEEK_ROWS.min(room / 2) };
-        rows.extend(last_rows_of(&lane.thinking, app.columns.into(), wanted, app.theme.faint()));
+        let width = usize::from(app.columns).saturating_sub(PEEK_MARK.chars().count()).max(1);
+        for mut row in last_rows_of(&lane.thinking, width, wanted, app.theme.faint()) {
+            row.line.spans.insert(0, Span::styled(PEEK_MARK, app.theme.faint()));
+            rows.push(row);
+        }
     }
     if !rows.is_empty() {
         rows.insert(0, Row::default());
@@ -183,24 +209,51 @@ fn to_frame(stack: &Stack, columns: u16, height: u16) -> Frame {
     Frame { buffer, cursor }
 }
 
-/// Fields in one row, the least important dropped until the row fits. Lower numbers are dropped last.
-fn fields(fields: Vec<(u8, Span<'static>)>, width: usize, between: &'static str, faint: Style) -> Row {
-    let mut fields = fields;
-    let taken = |fields: &[(u8, Span<'static>)]| {
-        let text: usize = fields.iter().map(|(_, span)| wrap::width_of(&span.content)).sum();
-        text + between.chars().count() * fields.len().saturating_sub(1)
+/// A part of a row of facts; `rank` says how soon it is left out where the row is narrow: high numbers first.
+struct Field {
+    rank: u8,
+    span: Span<'static>,
+}
+
+fn field(rank: u8, text: impl Into<String>, style: Style) -> Field {
+    Field { rank, span: Span::styled(text.into(), style) }
+}
+
+const BETWEEN: &str = " · ";
+
+/// Fields at the left and at the right of one row; the least important are left out until it fits.
+fn fields(mut left: Vec<Field>, mut right: Vec<Field>, width: usize, faint: Style) -> Row {
+    let side = |fields: &[Field]| {
+        let text: usize = fields.iter().map(|field| wrap::width_of(&field.span.content)).sum();
+        text + wrap::width_of(BETWEEN) * fields.len().saturating_sub(1)
     };
-    while fields.len() > 1 && taken(&fields) > width {
-        let worst = (0..fields.len()).max_by_key(|at| fields[*at].0).expect("there is more than one field");
-        fields.remove(worst);
+    let gap = |left: &[Field], right: &[Field]| if left.is_empty() || right.is_empty() { 0 } else { 2 };
+    while left.len() + right.len() > 1 && side(&left) + side(&right) + gap(&left, &right) > width {
+        let worst = |fields: &[Field]| (0..fields.len()).max_by_key(|at| fields[*at].rank);
+        match (worst(&left), worst(&right)) {
+            (Some(l), Some(r)) if left[l].rank < right[r].rank => right.remove(r),
+            (Some(l), _) => left.remove(l),
+            (None, Some(r)) => right.remove(r),
+            (None, None) => break,
+        };
     }
+    let pad = width.saturating_sub(side(&left) + side(&right));
     let mut spans = Vec::new();
-    for (at, (_, span)) in fields.into_iter().enumerate() {
-        if at > 0 {
-            spans.push(Span::styled(between, faint));
+    let mut add = |fields: Vec<Field>| {
+        for (at, Field { span, .. }) in fields.into_iter().enumerate() {
+            if at > 0 {
+                spans.push(Span::styled(BETWEEN, faint));
+            }
+            spans.push(Span::styled(wrap::fit(&span.content, width), span.style));
         }
-        spans.push(Span::styled(wrap::fit(&span.content, width), span.style));
+        spans.push(Span::raw(""));
+    };
+    add(left);
+    if !right.is_empty() {
+        add(vec![Field { rank: 0, span: Span::raw(" ".repeat(pad)) }]);
+        add(right);
     }
+    spans.retain(|span| !span.content.is_empty());
     Row::new(Line::from(spans))
 }
 

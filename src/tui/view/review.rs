@@ -96,14 +96,18 @@ fn hunk_rows(hunk: &Hunk, current: bool, syntax: Option<&Syntax>, width: usize, 
     let head = format!("{} {mark} {}", if current { "❯" } else { " " }, hunk.header.trim_end());
     let mut rows = vec![Row::styled(wrap::fit(&head, width), if current { theme.accent() } else { theme.faint() })];
     let mut state = State::Code;
+    let (mut old, mut new) = starts(&hunk.header);
+    let digits = (old.max(new) + hunk.lines.len()).to_string().len();
     for line in &hunk.lines {
-        let (sign, text, style) = match line {
-            DiffLine::Same(text) => (" ", text, theme.faint()),
-            DiffLine::Added(text) => ("+", text, theme.good()),
-            DiffLine::Removed(text) => ("-", text, theme.bad()),
-            DiffLine::Remark(text) => ("\\", text, theme.faint()),
+        let (sign, text, style, number) = match line {
+            DiffLine::Same(text) => (" ", text, theme.faint(), new),
+            DiffLine::Added(text) => ("+", text, theme.good(), new),
+            DiffLine::Removed(text) => ("-", text, theme.bad(), old),
+            DiffLine::Remark(text) => ("\\", text, theme.faint(), 0),
         };
-        let mut spans = vec![Span::styled(sign, style)];
+        old += usize::from(matches!(line, DiffLine::Same(_) | DiffLine::Removed(_)));
+        new += usize::from(matches!(line, DiffLine::Same(_) | DiffLine::Added(_)));
+        let mut spans = Vec::new();
         if matches!(line, DiffLine::Same(_)) && syntax.is_some() {
             let (coloured, next) = highlight::colour(text, syntax, state, &theme);
             spans.extend(coloured.spans);
@@ -111,7 +115,20 @@ fn hunk_rows(hunk: &Hunk, current: bool, syntax: Option<&Syntax>, width: usize, 
         } else {
             spans.push(Span::styled(text.clone(), style));
         }
-        rows.extend(wrap::wrap(&Line::from(spans), width, Wrap::Anywhere));
+        let number = if number > 0 { number.to_string() } else { String::new() };
+        let first =
+            [Span::styled(format!("{number:>digits$} "), theme.faint()), Span::styled(format!("{sign} "), style)];
+        let rest = [Span::raw(" ".repeat(digits + 3))];
+        rows.extend(wrap::wrap_indented(&Line::from(spans), width, Wrap::Anywhere, &first, &rest));
     }
     rows
+}
+
+/// The first line numbers of `@@ -old,… +new,… @@`; 1 where there are none.
+fn starts(header: &str) -> (usize, usize) {
+    let number = |mark: char| {
+        let word = header.split(' ').find_map(|word| word.strip_prefix(mark))?;
+        word.split(',').next()?.parse().ok()
+    };
+    (number('-').unwrap_or(1), number('+').unwrap_or(1))
 }

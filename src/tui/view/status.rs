@@ -1,51 +1,50 @@
 //! The status line: what is loaded, how full the context is, how fast, behind which walls, with what result.
 
-use ratatui::text::Span;
-
 use super::gauge::tier_words;
-use super::{fields, short_count};
+use super::{field, fields, short_count};
 use crate::task::{Effort, Status};
 use crate::tui::app::App;
 use crate::tui::text::Row;
 
-/// One row at the bottom; what matters least is dropped first where it is narrow.
-pub(super) fn row(app: &App) -> Row {
+/// One row at the bottom; what matters least is left out first where it is narrow. The effort stands on the
+/// composer's border already, unless it is too `low` for one.
+pub(super) fn row(app: &App, low: bool) -> Row {
     let theme = app.theme;
     let status = &app.status;
-    let mut parts = Vec::new();
-    let faint = |text: String| Span::styled(text, theme.faint());
-    if status.gone {
-        parts.push((0, Span::styled("no worker", theme.bad())));
+    let faint = theme.faint();
+    let mut left = Vec::new();
+    if low {
+        left.push(field(1, effort_word(app.effort), theme.effort(app.effort)));
     }
-    parts.push((1, Span::styled(effort_word(app.effort), theme.effort(app.effort))));
     match &status.model {
-        Some(model) => parts.push((2, faint(model.clone()))),
-        None if status.loading.is_some() => parts.push((2, faint("no model yet".to_owned()))),
-        None => {}
+        _ if status.gone => left.push(field(0, "no model", theme.bad())),
+        Some(model) => left.push(field(2, model.clone(), faint)),
+        None => left.push(field(2, "no model yet", faint)),
+    }
+    if !status.offload.is_empty() && !status.gone {
+        left.push(field(8, status.offload.clone(), faint));
     }
     if status.context_max > 0 {
         let text = format!("ctx {}/{}", short_count(status.context_used), short_count(status.context_max));
         let full = u64::from(status.context_used) * 10 >= u64::from(status.context_max) * 9;
-        parts.push((3, Span::styled(text, if full { theme.warn() } else { theme.faint() })));
+        left.push(field(3, text, if full { theme.warn() } else { faint }));
     }
-    if let Some(speed) = status.tokens_per_second {
-        parts.push((6, faint(format!("{speed:.0} tok/s"))));
+    if let Some(speed) = status.tokens_per_second.filter(|_| app.turn.is_none()) {
+        left.push(field(6, format!("{speed:.0} tok/s"), faint));
     }
-    if let Some(tier) = status.tier {
-        parts.push((5, faint(tier_words(tier).to_owned())));
-    }
+    let mut right = Vec::new();
     if let Some(verdict) = status.verdict {
         let (text, style) = verdict_words(verdict, app);
-        parts.push((4, Span::styled(text, style)));
+        right.push(field(4, text, style));
+    }
+    if let Some(tier) = status.tier {
+        right.push(field(5, tier_words(tier), faint));
     }
     if let Some(branch) = &status.branch {
-        parts.push((7, faint(format!("⎇ {branch}"))));
+        right.push(field(7, format!("⎇ {branch}"), faint));
     }
-    if !status.offload.is_empty() {
-        parts.push((8, faint(status.offload.clone())));
-    }
-    parts.push((9, faint("? help".to_owned())));
-    fields(parts, app.columns.into(), " · ", theme.faint())
+    right.push(field(9, "? help", faint));
+    fields(left, right, app.columns.into(), faint)
 }
 
 fn verdict_words(status: Status, app: &App) -> (String, ratatui::style::Style) {

@@ -1,0 +1,184 @@
+//! Requests of the terminal that are no tasks: a shell command in the sandbox, the map, undo. Each is served on
+//! a thread of its own, so that no key ever waits for the disk or for a program.
+//!
+//! Not for: tasks (the worker) or what the answers look like (`tui`).
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::cancel::Cancel;
+use crate::dirs::Dirs;
+use crate::error::UserError;
+use crate::repo_map::{Bounds, Focus, build, estimate};
+use crate::sandbox::{End, LimitKind, Limits, Outcome, Policy, Request, Sandbox, Workspace};
+use crate::tui::Report;
+use crate::workspace::journal::Journal;
+use crate::workspace::tree::Tree;
+
+/// Errands whose answers wait to be taken.
+const ANSWERS_MAX: usize = 16;
+/// A shell command may take as long as a person is willing to wait; Esc ends it.
+const SHELL_WALL: Duration = Duration::from_secs(600);
+const SHELL_OUTPUT_BYTES: usize = 1 << 20;
+/// The map that is shown is a little larger than the model's own, for an overview.
+const MAP_TOKENS: usize = 2048;
+const MAP_TIME: Duration = Duration::from_secs(60);
+
+/// The errands under way.
+pub(super) struct Errands {
+    sender: mpsc::SyncSender<Report>,
+    answers: mpsc::Receiver<Report>,
+    cancel: Cancel,
+}
+
+impl Errands {
+    pub(super) fn new() -> Self {
+        let (sender, answers) = mpsc::sync_channel(ANSWERS_MAX);
+        Self { sender, answers, cancel: Cancel::new() }
+    }
+
+    /// Starts one; its answer comes from [`Errands::try_next`].
+    pub(super) fn start(&mut self, work: impl FnOnce(&Cancel) -> Report + Send + 'static) {
+        self.cancel = Cancel::new();
+        let (sender, cancel) = (self.sender.clone(), self.cancel.clone());
+        std::thread::spawn(move || {
+            // Where the interface is gone nobody waits for the answer.
+            let _ = sender.send(work(&cancel));
+        });
+    }
+
+    pub(super) fn try_next(&self) -> Option<Report> {
+        self.answers.try_recv().ok()
+    }
+
+    /// Ends the errand that was started last, where it can be ended.
+    pub(super) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+/// A request that could not be served.
+pub(super) fn refused(what: &str, why: impl Into<String>, hint: Option<String>) -> Report {
+    Report::Refused { what: what.to_owned(), why: why.into(), hint }
+}
+
+fn refused_by(what: &str, problem: &anyhow::Error) -> Report {
+    let hint = problem.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
+    refused(what, format!("{problem:#}"), hint)
+}
+
+/// Runs `command` by a shell on the project under a throw-away layer.
+pub(super) fn shell(sandbox: &Sandbox, project: PathBuf, command: String, cancel: &Cancel) -> Report {
+    let limits = Limits { wall: SHELL_WALL, cpu: SHELL_WALL, head_bytes: SHELL_OUTPUT_BYTES, ..Limits::PROJECT };
+    let policy = Policy::strict(Workspace::Overlay { lower: project, extra: Vec::new() }, limits);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(problem) => return refused("the shell command", problem.to_string(), None),
+    };
+    let outcome = runtime.block_on(sandbox.run(&policy, Request::new(["sh", "-c", &command]), cancel));
+    shell_report(command, &outcome)
+}
+
+fn shell_report(command: String, outcome: &Outcome) -> Report {
+    let mut output = outcome.stdout.text();
+    let errors = outcome.stderr.text();
+    if !output.is_empty() && !output.ends_with('\n') && !errors.is_empty() {
+        output.push('\n');
+    }
+    output.push_str(&errors);
+    let exit = if let End::Exit(code) = outcome.end { Some(code) } else { None };
+    Report::Shell {
+        command,
+        output,
+        exit,
+        ended: ended(outcome),
+        tier: outcome.isolation.tier,
+        wall_ms: outcome.wall.as_millis() as u64,
+    }
+}
+
+/// How it ended, where that is not an ordinary exit; and that written files are gone.
+fn ended(outcome: &Outcome) -> Option<String> {
+    let end = match &outcome.end {
+        End::Exit(_) if outcome.changed.is_empty() => return None,
+        End::Exit(code) => format!("exit {code}"),
+        End::Signal(signal) => format!("ended by signal {signal}"),
+        End::Limit(kind) => format!("ended by its {} limit", limit_word(*kind)),
+        End::Cancelled => "stopped".to_owned(),
+        End::SandboxError { step, message } => format!("the sandbox failed at {step}: {message}"),
+    };
+    Some(match outcome.changed.len() {
+        0 => end,
+        1 => format!("{end} · 1 changed file was not kept"),
+        n => format!("{end} · {n} changed files were not kept"),
+    })
+}
+
+const fn limit_word(kind: LimitKind) -> &'static str {
+    match kind {
+        LimitKind::Wall => "time",
+        LimitKind::Cpu => "processor-time",
+        LimitKind::Memory => "memory",
+        LimitKind::Output => "output",
+        LimitKind::Disk => "disk",
+    }
+}
+
+/// The repository map.
+pub(super) fn map(project: &Path, dirs: &Dirs) -> Report {
+    let cache = Some(dirs.cache.join("repo_map"));
+    let bounds = Bounds { tokens_max: MAP_TOKENS, time_max: MAP_TIME, cache };
+    let map = build(project, &Focus::default(), &bounds, &estimate);
+    if map.text.trim().is_empty() {
+        return refused("the map", "there is no source here that could be mapped", None);
+    }
+    let mut body = format!("```\n{}\n```\n", map.text.trim_end());
+    body.extend(map.notes.iter().map(|note| format!("\n{note}\n")));
+    Report::Text { title: "repository map".to_owned(), body }
+}
+
+/// Takes the last accepted change back.
+pub(super) fn undo(project: &Path, dirs: &Dirs) -> Report {
+    let undone = Tree::open(project).and_then(|tree| Journal::new(&dirs.state, &tree).undo());
+    match undone {
+        Err(problem) => refused_by("undo", &problem),
+        Ok(step) => {
+            let line = |file: &crate::workspace::journal::Touched| match (&file.before, &file.after) {
+                (None, _) => format!("- removed `{}`\n", file.path),
+                (_, None) => format!("- brought back `{}`\n", file.path),
+                _ => format!("- restored `{}`\n", file.path),
+            };
+            let body = step.files.iter().map(line).collect();
+            Report::Text { title: format!("undone: {}", step.title), body }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errand_answers_from_its_own_thread() {
+        let mut errands = Errands::new();
+        errands.start(|cancel| {
+            while !cancel.is_cancelled() {
+                std::thread::yield_now();
+            }
+            refused("it", "it was ended", None)
+        });
+        assert!(errands.try_next().is_none());
+        errands.cancel();
+        let answer = errands.answers.recv().expect("the errand answers");
+        assert_eq!(answer, refused("it", "it was ended", None));
+    }
+
+    #[test]
+    fn undo_without_a_change_says_so() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dirs = Dirs::of(Some(folder.path().join("home")));
+        let Report::Refused { why, .. } = undo(folder.path(), &dirs) else { panic!("there was nothing to undo") };
+        assert!(why.contains("nothing to undo"), "{why}");
+    }
+}
