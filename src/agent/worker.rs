@@ -159,6 +159,21 @@ impl Worker {
         Ok(found)
     }
 
+    /// Makes the conversation shorter at the user's wish: it is cut, in the stated steps, to half of its length.
+    /// Returns its bytes before and after; `None` while a task runs.
+    pub fn compact(&self) -> Option<(usize, usize)> {
+        let mut desk = lock(&self.session);
+        let session = desk.as_mut()?;
+        let bytes = |messages: &[crate::prompt::Message]| messages.iter().map(|m| m.content.len()).sum::<usize>();
+        let before = bytes(&session.conversation.messages());
+        // Every task so far is past: the next one is present.
+        let next = session.turns.len() as u32;
+        let (shorter, _) = session.conversation.compacted(next, |messages| bytes(messages) * 2 <= before);
+        let after = bytes(&shorter.messages());
+        session.conversation = shorter;
+        Some((before, after))
+    }
+
     /// Gives up loading the model.
     pub fn cancel_load(&self) {
         self.load_cancel.cancel();

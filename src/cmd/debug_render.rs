@@ -78,7 +78,7 @@ fn play(args: &Args, script: &Path) -> anyhow::Result<Exit> {
         no_color: no_color(),
         ..TuiOptions::default()
     };
-    tui::run(&options, Box::new(ScriptedBackend::new(script)))
+    tui::run(&options, Box::new(move || Ok(Box::new(ScriptedBackend::new(script)))))
 }
 
 fn no_color() -> bool {

@@ -23,4 +23,4 @@ pub mod view;
 
 pub use backend::{Backend, Gone, Incoming, ModelRow, PastTurn, Report, Request, SendFailed, SessionRow, Submit};
 pub use options::{KeyBindings, Notify, ThemeChoice, TuiOptions};
-pub use run::run;
+pub use run::{Start, run};

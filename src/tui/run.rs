@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseEventKind};
+use crossterm::event::{self, Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers, MouseEventKind};
 
 use super::app::{App, EditPurpose, Effect, Msg};
 use super::backend::{Backend, Request, SendFailed};
@@ -16,6 +16,7 @@ use super::cell::Tone;
 use super::edge::{self, Surroundings};
 use super::host::Host;
 use super::options::{ThemeChoice, TuiOptions};
+use super::term::signals::Input;
 use super::term::{Guard, guard, probe, signals};
 use crate::error::{Exit, UserError};
 
@@ -36,24 +37,29 @@ const OUTBOX_MAX: usize = 64;
 const LATE_ANSWERS: Duration = Duration::from_secs(3);
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Starts whoever does the work; called once, when the first frame stands.
+pub type Start = Box<dyn FnOnce() -> anyhow::Result<Box<dyn Backend>>>;
+
 /// Shows the terminal interface until the user leaves; returns the last task's exit code.
 ///
 /// # Errors
-/// Where stdin or stdout is no terminal, or the terminal went away.
-pub fn run(options: &TuiOptions, mut backend: Box<dyn Backend>) -> anyhow::Result<Exit> {
+/// Where stdin or stdout is no terminal, the terminal went away, or there is nobody to do the work.
+pub fn run(options: &TuiOptions, start: Start) -> anyhow::Result<Exit> {
     if options.plain || std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return super::plain::run(options, backend);
+        return super::plain::run(options, start()?);
     }
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(UserError::usage("the interface needs a terminal on stdin and stdout")
             .hint("use `z1 -p \"task\"` in scripts and pipes, or --plain")
             .into());
     }
-    let result = Session::begin(options, backend.as_mut()).and_then(|mut session| {
-        let result = session.turn_until_left(backend.as_mut());
-        session.end(result)
-    });
-    guard::restore();
+    let (mut session, effects) = Session::begin(options)?;
+    let mut backend = match start() {
+        Ok(backend) => backend,
+        Err(problem) => return session.end(Err(problem)),
+    };
+    let result = session.greet(effects, backend.as_mut()).and_then(|()| session.turn_until_left(backend.as_mut()));
+    let result = session.end(result);
     backend.close(CLOSE_WITHIN);
     result
 }
@@ -77,7 +83,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// First the frame, then everything else.
-    fn begin(options: &'a TuiOptions, backend: &mut dyn Backend) -> anyhow::Result<Self> {
+    fn begin(options: &'a TuiOptions) -> anyhow::Result<(Self, Vec<Effect>)> {
         let started = Instant::now();
         let (columns, rows) = crossterm::terminal::size()?;
         let history = edge::read_history(options.history_file.as_deref());
@@ -86,13 +92,9 @@ impl<'a> Session<'a> {
         let guard = Guard::take(options.mouse)?;
         write(&host.first_frame(&app))?;
         signals::watch()?;
+        signals::end_with_terminal();
         let stderr = guard::divert_stderr(options.log_file.as_deref()).ok();
-        let answers = probe::ask()?;
-        write(&host.place(&app, answers.cursor_row))?;
-        if answers.kitty_keys {
-            Guard::use_kitty_keys()?;
-        }
-        let mut session = Self {
+        let session = Self {
             options,
             app,
             host,
@@ -105,15 +107,25 @@ impl<'a> Session<'a> {
             repaint: false,
             outbox: VecDeque::new(),
             surroundings: Some(edge::look_around(options.project.clone())),
-            late: LateAnswers::expect(!answers.complete),
+            late: LateAnswers::expect(false),
             left: None,
         };
-        if options.fullscreen {
-            session.fullscreen(true)?;
+        Ok((session, effects))
+    }
+
+    /// Asks the terminal what it is, and does what was to be done first.
+    fn greet(&mut self, effects: Vec<Effect>, backend: &mut dyn Backend) -> anyhow::Result<()> {
+        let answers = probe::ask()?;
+        write(&self.host.place(&self.app, answers.cursor_row))?;
+        if answers.kitty_keys {
+            Guard::use_kitty_keys()?;
         }
-        session.execute(effects, backend)?;
-        session.take_answers(&answers, backend)?;
-        Ok(session)
+        self.late = LateAnswers::expect(!answers.complete);
+        if self.options.fullscreen {
+            self.fullscreen(true)?;
+        }
+        self.execute(effects, backend)?;
+        self.take_answers(&answers, backend)
     }
 
     fn take_answers(&mut self, answers: &probe::Answers, backend: &mut dyn Backend) -> anyhow::Result<()> {
@@ -139,13 +151,15 @@ impl<'a> Session<'a> {
 
     fn turn_until_left(&mut self, backend: &mut dyn Backend) -> anyhow::Result<Exit> {
         loop {
-            self.draw()?;
             if let Some(exit) = self.left {
+                // A terminal that is gone cannot show the last frame.
+                let _ = self.draw();
                 return Ok(exit);
             }
+            self.draw()?;
             let busy = self.dirty || self.app.turn.is_some() || self.app.status.loading.is_some();
             let patience = if busy || self.surroundings.is_some() { POLL_BUSY } else { POLL_IDLE };
-            if event::poll(patience)? {
+            if signals::wait_for_input(patience)? != Input::HungUp && event::poll(Duration::ZERO)? {
                 self.read_keys(backend)?;
             }
             self.look_at_signals(backend)?;
@@ -159,19 +173,19 @@ impl<'a> Session<'a> {
     fn read_keys(&mut self, backend: &mut dyn Backend) -> anyhow::Result<()> {
         loop {
             let message = match event::read()? {
-                Input::Key(key) if self.late.swallows(&key) => None,
-                Input::Key(key) => Some(Msg::Key(key)),
-                Input::Paste(text) => Some(Msg::Paste(text)),
-                Input::Resize(columns, rows) => {
+                TerminalEvent::Key(key) if self.late.swallows(&key) => None,
+                TerminalEvent::Key(key) => Some(Msg::Key(key)),
+                TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
+                TerminalEvent::Resize(columns, rows) => {
                     self.last_resize = Some(Instant::now());
                     Some(Msg::Resize { columns: columns.max(1), rows: rows.max(1) })
                 }
-                Input::Mouse(mouse) => match mouse.kind {
+                TerminalEvent::Mouse(mouse) => match mouse.kind {
                     MouseEventKind::ScrollUp => Some(Msg::Wheel { up: true }),
                     MouseEventKind::ScrollDown => Some(Msg::Wheel { up: false }),
                     _ => None,
                 },
-                Input::FocusGained | Input::FocusLost => None,
+                TerminalEvent::FocusGained | TerminalEvent::FocusLost => None,
             };
             if let Some(message) = message {
                 self.dirty = true;
@@ -359,6 +373,7 @@ impl<'a> Session<'a> {
         Guard::note_full(false);
         // A terminal that is gone cannot be tidied up.
         let _ = write(&bytes);
+        guard::restore();
         result
     }
 }

@@ -12,11 +12,9 @@ use crate::agent::{checks, transcript};
 use crate::dirs::Dirs;
 use crate::error::UserError;
 use crate::event::{COMMANDS_MAX, Command, Event};
-use crate::model_store::resolve;
-use crate::model_store::store::{Manifest, Store};
 use crate::sandbox::Sandbox;
 use crate::task::{Check, Outcome, Scope, Status, Task, Usage};
-use crate::tui::{Backend, Gone, Incoming, ModelRow, Report, Request, SendFailed, Submit};
+use crate::tui::{Backend, Gone, Incoming, Report, Request, SendFailed, Submit};
 
 /// A worker that is replaced gets this long to free its model before it is left to itself.
 const REPLACE_WITHIN: Duration = Duration::from_secs(10);
@@ -134,26 +132,41 @@ impl WorkerBackend {
     }
 
     fn models(&mut self) {
-        let (found, _broken) = match Store::new(&self.parts.dirs.data).list() {
-            Ok(found) => found,
-            Err(problem) => return self.answer(refused("/model", format!("{problem:#}"), None)),
-        };
-        let row = |manifest: Manifest| ModelRow {
-            current: manifest.name == self.model,
-            detail: format!("{}, {} MiB", manifest.quant, manifest.bytes >> 20),
-            name: manifest.name,
-        };
-        let mut models: Vec<ModelRow> = found.into_iter().map(row).collect();
-        let mut add = |name: &str, detail: &str, current| {
-            if !name.is_empty() && models.iter().all(|model| model.name != name) {
-                models.insert(0, ModelRow { name: name.to_owned(), detail: detail.to_owned(), current });
-            }
-        };
-        add(&self.model, "loaded", true);
-        if resolve::carries_nano() {
-            add(resolve::NANO, "comes with z1", false);
+        let (dirs, current) = (self.parts.dirs.clone(), self.model.clone());
+        self.errands.start(move |_| errands::models(&dirs, &current));
+    }
+
+    fn begin_session(&mut self) {
+        if self.worker.as_ref().is_some_and(|worker| !worker.begin_session()) {
+            self.answer(refused("a new session", "a task runs", Some("stop it first (esc)".to_owned())));
         }
-        self.answer(Report::Models { models });
+    }
+
+    fn resume(&mut self, id: &str) {
+        let Some(worker) = &self.worker else {
+            return self.answer(refused(
+                "sessions",
+                "there is no model to go on with",
+                Some("choose one: /model".into()),
+            ));
+        };
+        let report = match worker.resume(id) {
+            Err(problem) => refused("sessions", problem.message, problem.hint),
+            Ok(session) => errands::resumed(session),
+        };
+        self.answer(report);
+    }
+
+    fn compact(&mut self) {
+        let report = match self.worker.as_ref().and_then(Worker::compact) {
+            None => refused("making room", "a task runs, or there is no model", None),
+            Some((before, after)) if after < before => Report::Text {
+                title: "the conversation was made shorter".to_owned(),
+                body: format!("{} KiB before, {} KiB now. What you see here stays.", before >> 10, after >> 10),
+            },
+            Some(_) => refused("making room", "there is nothing that could be left out yet", None),
+        };
+        self.answer(report);
     }
 
     /// Another model means another worker: the old one frees its memory before the new one takes any.
@@ -166,7 +179,8 @@ impl WorkerBackend {
                 let hint = problem.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
                 self.answer(refused("/model", format!("{problem:#}"), hint));
             }
-            Ok(setup) => {
+            Ok(mut setup) => {
+                setup.session = self.worker.as_ref().and_then(Worker::session);
                 let old = self.worker.take();
                 let open = setup.open;
                 let open = Box::new(move |progress, cancel: &_| {
@@ -245,10 +259,10 @@ impl Backend for WorkerBackend {
             Request::SwitchModel { name } => self.switch(&name),
             Request::Map => self.errands.start(move |_| errands::map(&project, &dirs)),
             Request::Undo => self.errands.start(move |_| errands::undo(&project, &dirs)),
-            Request::NewSession => {}
-            Request::ListSessions | Request::Resume { .. } | Request::Compact => {
-                self.answer(refused("sessions", "every task begins anew here", None));
-            }
+            Request::NewSession => self.begin_session(),
+            Request::ListSessions => self.errands.start(move |_| errands::sessions(&dirs)),
+            Request::Resume { id } => self.resume(&id),
+            Request::Compact => self.compact(),
             Request::Doctor => {
                 self.answer(refused("the doctor", "it cannot be asked from here", Some("z1 doctor".to_owned())));
             }

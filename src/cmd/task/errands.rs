@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::agent::sessions::{self, Session, Sessions};
 use crate::cancel::Cancel;
 use crate::dirs::Dirs;
 use crate::error::UserError;
+use crate::model_store::resolve;
+use crate::model_store::store::{Manifest, Store};
 use crate::repo_map::{Bounds, Focus, build, estimate};
 use crate::sandbox::{End, LimitKind, Limits, Outcome, Policy, Request, Sandbox, Workspace};
-use crate::tui::Report;
+use crate::tui::{ModelRow, PastTurn, Report, SessionRow};
 use crate::workspace::journal::Journal;
 use crate::workspace::tree::Tree;
 
@@ -136,6 +139,47 @@ pub(super) fn map(project: &Path, dirs: &Dirs) -> Report {
     let mut body = format!("```\n{}\n```\n", map.text.trim_end());
     body.extend(map.notes.iter().map(|note| format!("\n{note}\n")));
     Report::Text { title: "repository map".to_owned(), body }
+}
+
+/// The sessions that could be gone on with.
+pub(super) fn sessions(dirs: &Dirs) -> Report {
+    let row = |row: sessions::Row| SessionRow {
+        id: row.id,
+        title: row.title,
+        when: sessions::ago(row.used_unix_s),
+        tasks: row.tasks as u32,
+    };
+    Report::Sessions { sessions: Sessions::new(&dirs.state).list().into_iter().map(row).collect() }
+}
+
+/// What a session that is gone on with has said so far.
+pub(super) fn resumed(session: Session) -> Report {
+    let turn = |turn: sessions::Turn| PastTurn { task: turn.task, answer: turn.answer, status: turn.ended };
+    Report::Resumed { id: session.id, turns: session.turns.into_iter().map(turn).collect() }
+}
+
+/// The models that could be used.
+pub(super) fn models(dirs: &Dirs, current: &str) -> Report {
+    let (found, _broken) = match Store::new(&dirs.data).list() {
+        Ok(found) => found,
+        Err(problem) => return refused_by("/model", &problem),
+    };
+    let row = |manifest: Manifest| ModelRow {
+        current: manifest.name == current,
+        detail: format!("{}, {} MiB", manifest.quant, manifest.bytes >> 20),
+        name: manifest.name,
+    };
+    let mut models: Vec<ModelRow> = found.into_iter().map(row).collect();
+    let mut add = |name: &str, detail: &str, current| {
+        if !name.is_empty() && models.iter().all(|model| model.name != name) {
+            models.insert(0, ModelRow { name: name.to_owned(), detail: detail.to_owned(), current });
+        }
+    };
+    add(current, "loaded", true);
+    if resolve::carries_nano() {
+        add(resolve::NANO, "comes with z1", false);
+    }
+    Report::Models { models }
 }
 
 /// Takes the last accepted change back.

@@ -157,9 +157,6 @@ fn show(args: &Args, task_id: &str) -> Box<dyn Show> {
 }
 
 fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
-    let walls = walls();
-    let judge = judge(&walls);
-    let worker = Worker::start(setup(dirs, config, args.paper_exact, Arc::clone(&judge), config.text("model"))?);
     let project = std::env::current_dir().context("there is no current folder")?;
     let theme = match config.text("tui.theme") {
         Some("light") => ThemeChoice::Light,
@@ -187,11 +184,28 @@ fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
         warnings: config.warnings.clone(),
         ..TuiOptions::default()
     };
-    let (with, exact) = ((dirs.clone(), config.clone()), args.paper_exact);
-    let launch = move |name: &str| setup(&with.0, &with.1, exact, Arc::clone(&judge), Some(name));
     let checks = extra_checks(args, config)?;
-    let parts = backend::Parts { dirs: dirs.clone(), project, checks, walls, launch: Box::new(launch) };
-    tui::run(&options, Box::new(backend::WorkerBackend::new(worker, parts)))
+    let (dirs, config, exact) = (dirs.clone(), config.clone(), args.paper_exact);
+    // After the first frame: the walls take a moment, and must stand before the model is loaded.
+    tui::run(&options, Box::new(move || start_backend(dirs, config, exact, project, checks)))
+}
+
+fn start_backend(
+    dirs: Dirs,
+    config: Config,
+    paper_exact: bool,
+    project: PathBuf,
+    checks: Vec<Check>,
+) -> anyhow::Result<Box<dyn tui::Backend>> {
+    let walls = walls();
+    let judge = judge(&walls);
+    let of = dirs.clone();
+    let launch =
+        move |name: Option<&str>| setup(&of, &config, paper_exact, Arc::clone(&judge), name.or(config.text("model")));
+    let worker = Worker::start(launch(None)?);
+    let launch = Box::new(move |name: &str| launch(Some(name)));
+    let parts = backend::Parts { dirs, project, checks, walls, launch };
+    Ok(Box::new(backend::WorkerBackend::new(worker, parts)))
 }
 
 /// The settings in force for this command line.

@@ -103,19 +103,15 @@ impl App {
         let lane = turn.lane(candidate);
         lane.push(part, text, tokens);
         let used = lane.thinking_tokens + lane.answer_tokens;
-        let first = part == Part::Answer && !lane.shown;
-        lane.shown |= part == Part::Answer && alone;
-        let fence = lane.opened_fence();
-        let thought =
-            Cell::Thought { text: lane.thinking.clone(), tokens: lane.thinking_tokens, shifted: lane.shifted };
+        let first = part == Part::Answer && alone && !lane.shown;
+        lane.shown |= first;
+        let opening = first.then(|| (lane.thought(), lane.opened_fence()));
         self.status.context_used = self.status.context_used.max(turn.prompt_tokens + used);
         if !alone || part != Part::Answer {
             return;
         }
-        if first {
-            if let Cell::Thought { tokens: 1.., .. } = thought {
-                self.transcript.push(thought);
-            }
+        if let Some((thought, fence)) = opening {
+            thought.into_iter().for_each(|cell| self.transcript.push(cell));
             self.transcript.stream(&fence);
         }
         self.transcript.stream(text);
@@ -165,9 +161,8 @@ impl App {
         let text = lane.answer_text();
         if !lane.shown && !text.trim().is_empty() {
             lane.shown = true;
-            if !lane.answer.is_empty() && lane.thinking_tokens > 0 {
-                let shifted = lane.shifted;
-                cells.push(Cell::Thought { text: lane.thinking.clone(), tokens: lane.thinking_tokens, shifted });
+            if !lane.answer.is_empty() {
+                cells.extend(lane.thought());
             }
             cells.push(Cell::Answer(Stream::finished(&text)));
         }
@@ -315,7 +310,10 @@ impl App {
     }
 
     fn on_resumed(&mut self, id: &str, turns: &[PastTurn]) {
-        self.transcript.push(Cell::note(Tone::Faint, &format!("session {id}, {} turns", turns.len())));
+        self.transcript.push(Cell::note(
+            Tone::Faint,
+            &format!("session {id}, {} turn{}", turns.len(), if turns.len() == 1 { "" } else { "s" }),
+        ));
         for turn in turns {
             self.transcript.push(Cell::User(clean::visible(&turn.task).into_owned()));
             if !turn.answer.trim().is_empty() {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::task::{Budget, Level, Part, ShiftReason, Tier, Verdict};
+use crate::tui::cell::Cell;
 use crate::tui::text::clean;
 
 /// Where the task stands.
@@ -72,6 +73,12 @@ impl Lane {
             return self.thinking.clone();
         }
         format!("{}{}", self.opened_fence(), self.answer)
+    }
+
+    /// The thinking as a piece of the conversation, where there was any.
+    pub fn thought(&self) -> Option<Cell> {
+        let (tokens, shifted) = (self.thinking_tokens, self.shifted);
+        (tokens > 0).then(|| Cell::Thought { text: self.thinking.clone(), tokens, shifted })
     }
 
     /// The fence that the hint left open, with its line end.

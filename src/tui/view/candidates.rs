@@ -23,6 +23,7 @@ pub(super) fn rows(app: &App, turn: &Turn, room: usize) -> Vec<Row> {
     let mut rows = vec![Row::default()];
     if each >= COLUMN_WIDTH_MIN + GAP && tall {
         rows.extend(side_by_side(app, &turn.lanes, each - GAP));
+        rows.push(Row::default());
     } else {
         rows.extend(turn.lanes.iter().enumerate().map(|(at, lane)| one_row(app, at, lane)));
     }

@@ -10,6 +10,7 @@ use crate::tui::text::Row;
 use crate::tui::text::wrap::{self, Wrap, wrap_indented};
 
 const KEYS_WIDTH: usize = 22;
+const NAMES_WIDTH_MIN: usize = 70;
 
 pub(super) fn stack(app: &App, scroll: usize, height: usize) -> Stack {
     let rows = rows(app);
@@ -29,24 +30,28 @@ fn rows(app: &App) -> Vec<Row> {
         for binding in ACTIONS.iter().filter(|binding| binding.place == place) {
             let keys = app.keymap.keys_of(binding.action);
             let keys = if keys.is_empty() { "(no key)".to_owned() } else { keys.join(", ") };
-            rows.extend(entry(app, &keys, binding.about));
+            rows.extend(entry(app, &keys, binding.about, binding.name));
         }
     }
     rows.push(Row::styled("Commands", app.theme.strong()));
     for (name, argument, about) in COMMANDS {
-        rows.extend(entry(app, format!("{name} {argument}").trim_end(), about));
+        rows.extend(entry(app, format!("{name} {argument}").trim_end(), about, ""));
     }
     rows.push(Row::styled("Lines that begin with", app.theme.strong()));
-    rows.extend(entry(app, "!COMMAND", "run it in the sandbox; nothing it writes reaches the project"));
-    rows.extend(entry(app, "@FILE", "name a file, anywhere in a line"));
+    rows.extend(entry(app, "!COMMAND", "run it in the sandbox; nothing it writes reaches the project", ""));
+    rows.extend(entry(app, "@FILE", "name a file, anywhere in a line", ""));
     rows
 }
 
-fn entry(app: &App, keys: &str, about: &str) -> Vec<Row> {
+/// `name`: what the settings call it; shown where there is room.
+fn entry(app: &App, keys: &str, about: &str, name: &str) -> Vec<Row> {
     let width = usize::from(app.columns);
     let indent = if width < 50 { 4 } else { KEYS_WIDTH + 2 };
     let keys_span = Span::styled(format!("  {keys}"), app.theme.accent());
-    let line = Line::from(about.to_owned());
+    let mut line = Line::from(about.to_owned());
+    if !name.is_empty() && width >= NAMES_WIDTH_MIN {
+        line.push_span(Span::styled(format!("  {name}"), app.theme.faint()));
+    }
     let rest = [Span::raw(" ".repeat(indent))];
     if wrap::width_of(&keys_span.content) < indent {
         let pad = indent - wrap::width_of(&keys_span.content);

@@ -11,6 +11,9 @@ use crate::tui::text::languages::{self, Syntax};
 use crate::tui::text::wrap::{self, Wrap};
 use crate::tui::theme::Theme;
 
+/// From this height on blank rows set the parts apart.
+const ROOMY: usize = 18;
+
 pub(super) fn stack(app: &App, review: &Review, height: usize) -> Stack {
     let width = usize::from(app.columns);
     let mut bottom = Stack::default();
@@ -28,6 +31,12 @@ pub(super) fn stack(app: &App, review: &Review, height: usize) -> Stack {
     }
     let mut stack = Stack { rows: vec![head(app, review)], cursor: None };
     stack.add_rows(file_rows(app, review, height));
+    // Air, where there is room for it.
+    if height >= ROOMY {
+        stack.add_rows(vec![Row::default()]);
+        bottom.rows.insert(0, Row::default());
+        bottom.cursor = bottom.cursor.map(|(x, y)| (x, y + 1));
+    }
     let room = height.saturating_sub(stack.rows.len() + bottom.rows.len());
     stack.add_rows(diff_window(app, review, room));
     stack.add(bottom);

@@ -41,7 +41,7 @@ pub(super) fn row(app: &App, low: bool) -> Row {
         right.push(field(5, tier_words(tier), faint));
     }
     if let Some(branch) = &status.branch {
-        right.push(field(7, format!("⎇ {branch}"), faint));
+        right.push(field(7, format!("on {branch}"), faint));
     }
     right.push(field(9, "? help", faint));
     fields(left, right, app.columns.into(), faint)

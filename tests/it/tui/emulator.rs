@@ -9,11 +9,11 @@ use z1::tui::host::Host;
 const SCROLLBACK_ROWS: usize = 10_000;
 
 /// Stands for U+FFFD, which the emulator does not draw.
-pub const STAND_IN: &str = "¿";
+pub(super) const STAND_IN: &str = "¿";
 
 /// What reached the terminal besides text, colours and cursor movement.
 #[derive(Debug, Default)]
-pub struct Leaks(pub Vec<String>);
+pub(super) struct Leaks(pub(super) Vec<String>);
 
 impl vt100::Callbacks for Leaks {
     fn audible_bell(&mut self, _: &mut vt100::Screen) {
@@ -50,8 +50,10 @@ impl vt100::Callbacks for Leaks {
         self.0.push(format!("escape {byte:#x}"));
     }
     fn unhandled_csi(&mut self, _: &mut vt100::Screen, i: Option<u8>, _: Option<u8>, params: &[&[u16]], c: char) {
-        // Synchronized updates are ours; the emulator does not know them.
-        if !(i == Some(b'?') && params == [[2026]] && matches!(c, 'h' | 'l')) {
+        // Synchronized updates and struck-out text are ours; the emulator does not know them.
+        let update = i == Some(b'?') && params == [[2026]] && matches!(c, 'h' | 'l');
+        let struck = i.is_none() && c == 'm' && params.contains(&&[9_u16][..]);
+        if !update && !struck {
             self.0.push(format!("sequence {i:?} {params:?} {c}"));
         }
     }
@@ -61,7 +63,7 @@ impl vt100::Callbacks for Leaks {
 }
 
 /// The interface's output in an emulator.
-pub struct Emulator {
+pub(super) struct Emulator {
     parser: vt100::Parser<Leaks>,
     host: Host,
     begun: bool,
@@ -70,7 +72,7 @@ pub struct Emulator {
 impl Emulator {
     /// `regions`: whether finished rows are pushed through a scroll region. The emulator keeps no scrollback
     /// for regions; without them it keeps everything.
-    pub fn new(columns: u16, rows: u16, regions: bool) -> Self {
+    pub(super) fn new(columns: u16, rows: u16, regions: bool) -> Self {
         let parser = vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_ROWS, Leaks::default());
         Self { parser, host: Host::new(columns, rows, regions), begun: false }
     }
@@ -81,7 +83,7 @@ impl Emulator {
     }
 
     /// Draws the application as it is after `effects`, the way the runner does.
-    pub fn show(&mut self, app: &App, effects: &[Effect]) {
+    pub(super) fn show(&mut self, app: &App, effects: &[Effect]) {
         if !std::mem::replace(&mut self.begun, true) {
             let bytes = self.host.first_frame(app);
             self.process(&bytes);
@@ -112,32 +114,32 @@ impl Emulator {
     }
 
     /// Leaves as the runner does.
-    pub fn leave(&mut self, app: &App) {
+    pub(super) fn leave(&mut self, app: &App) {
         let bytes = self.host.leave(app);
         self.process(&bytes);
     }
 
-    pub fn screen(&self) -> &vt100::Screen {
+    pub(super) fn screen(&self) -> &vt100::Screen {
         self.parser.screen()
     }
 
-    pub fn leaks(&self) -> &[String] {
+    pub(super) fn leaks(&self) -> &[String] {
         &self.parser.callbacks().0
     }
 
     /// The row in which the live area begins.
-    pub fn live_top(&self) -> u16 {
+    pub(super) fn live_top(&self) -> u16 {
         self.host.screen().top()
     }
 
     /// The screen's rows without blanks at their ends.
-    pub fn rows(&self) -> Vec<String> {
+    pub(super) fn rows(&self) -> Vec<String> {
         let screen = self.screen();
         screen.rows(0, screen.size().1).map(|row| row.trim_end().to_owned()).collect()
     }
 
     /// Scrollback and screen, oldest first.
-    pub fn everything(&mut self) -> Vec<String> {
+    pub(super) fn everything(&mut self) -> Vec<String> {
         let screen = self.parser.screen_mut();
         screen.set_scrollback(usize::MAX);
         let above = screen.scrollback();
@@ -154,13 +156,13 @@ impl Emulator {
 }
 
 /// An application in an emulator, driven by messages.
-pub struct Stage {
-    pub app: App,
-    pub emulator: Emulator,
+pub(super) struct Stage {
+    pub(super) app: App,
+    pub(super) emulator: Emulator,
 }
 
 impl Stage {
-    pub fn new(columns: u16, rows: u16, regions: bool, options: &TuiOptions) -> Self {
+    pub(super) fn new(columns: u16, rows: u16, regions: bool, options: &TuiOptions) -> Self {
         let (app, effects) = App::new(options, columns, rows, Vec::new());
         let mut emulator = Emulator::new(columns, rows, regions);
         emulator.show(&app, &effects);
@@ -168,7 +170,7 @@ impl Stage {
     }
 
     /// Updates and draws.
-    pub fn send(&mut self, message: Msg) -> Vec<Effect> {
+    pub(super) fn send(&mut self, message: Msg) -> Vec<Effect> {
         let effects = self.app.update(message);
         self.emulator.show(&self.app, &effects);
         effects

@@ -32,7 +32,7 @@ enum Manner {
 }
 
 /// A terminal with z1 in it.
-pub struct Terminal {
+pub(super) struct Terminal {
     side: Arc<Mutex<Side>>,
     master: Box<dyn MasterPty + Send>,
     keys: Arc<Mutex<Box<dyn Write + Send>>>,
@@ -42,29 +42,33 @@ pub struct Terminal {
 }
 
 /// Keys as a terminal sends them.
-pub mod key {
-    pub const ENTER: &str = "\r";
-    pub const ESC: &str = "\u{1b}";
-    pub const CTRL_C: &str = "\u{3}";
-    pub const CTRL_D: &str = "\u{4}";
-    pub const CTRL_N: &str = "\u{e}";
-    pub const CTRL_O: &str = "\u{f}";
-    pub const CTRL_T: &str = "\u{14}";
-    pub const SHIFT_TAB: &str = "\u{1b}[Z";
+pub(super) mod key {
+    pub(in super::super) const ENTER: &str = "\r";
+    pub(in super::super) const ESC: &str = "\u{1b}";
+    pub(in super::super) const CTRL_C: &str = "\u{3}";
+    pub(in super::super) const CTRL_D: &str = "\u{4}";
+    pub(in super::super) const CTRL_N: &str = "\u{e}";
+    pub(in super::super) const SHIFT_TAB: &str = "\u{1b}[Z";
 }
 
 impl Terminal {
     /// Starts `z1` with these arguments in a terminal of this size. Its home and its current folder are
     /// temporary.
-    pub fn start(columns: u16, rows: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::start_in(Manner::Polite, columns, rows, arguments, environment)
+    pub(super) fn start(columns: u16, rows: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_program(Manner::Polite, (columns, rows), env!("CARGO_BIN_EXE_z1"), arguments, environment)
     }
 
-    fn start_in(manner: Manner, columns: u16, rows: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    fn start_program(
+        manner: Manner,
+        (columns, rows): (u16, u16),
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_z1"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env_clear();
         for (name, value) in [("TERM", "xterm-256color"), ("PATH", &std::env::var("PATH").unwrap_or_default())] {
@@ -91,7 +95,7 @@ impl Terminal {
     }
 
     /// Plays a script (see `src/tui/script.rs`) in the model's place.
-    pub fn play(columns: u16, rows: u16, script: &Value, more: &[&str]) -> Self {
+    pub(super) fn play(columns: u16, rows: u16, script: &Value, more: &[&str]) -> Self {
         Self::play_in(Manner::Polite, columns, rows, script, more)
     }
 
@@ -101,7 +105,7 @@ impl Terminal {
         std::fs::write(&path, script.to_string()).unwrap();
         let path = path.to_string_lossy().into_owned();
         let arguments: Vec<&str> = ["debug-render", "--play", &path].into_iter().chain(more.iter().copied()).collect();
-        let terminal = Self::start_in(manner, columns, rows, &arguments, &[]);
+        let terminal = Self::start_program(manner, (columns, rows), env!("CARGO_BIN_EXE_z1"), &arguments, &[]);
         terminal.wait("the first frame", |screen| screen.contents().contains('›'));
         terminal
     }
@@ -111,40 +115,40 @@ impl Terminal {
     }
 
     /// What stands on the screen.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.side().parser.screen().contents()
     }
 
     /// Everything that was ever written, escapes included.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         self.side().bytes.clone()
     }
 
-    pub fn project(&self) -> PathBuf {
+    pub(super) fn project(&self) -> PathBuf {
         self.home.path().join("project")
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(super) fn state(&self) -> PathBuf {
         self.home.path().join("home/state")
     }
 
-    pub fn send(&self, keys: &str) {
+    pub(super) fn send(&self, keys: &str) {
         let mut writer = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
     }
 
-    pub fn paste(&self, text: &str) {
+    pub(super) fn paste(&self, text: &str) {
         self.send(&format!("\u{1b}[200~{text}\u{1b}[201~"));
     }
 
-    pub fn resize(&self, columns: u16, rows: u16) {
+    pub(super) fn resize(&self, columns: u16, rows: u16) {
         self.side().parser.screen_mut().set_size(rows, columns);
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
     /// Waits until the screen is as wanted; shows it where it never is.
-    pub fn wait(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+    pub(super) fn wait(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             {
@@ -160,22 +164,22 @@ impl Terminal {
         }
     }
 
-    pub fn wait_for(&self, text: &str) {
+    pub(super) fn wait_for(&self, text: &str) {
         self.wait(&format!("{text:?}"), |screen| screen.contents().contains(text));
     }
 
-    pub fn wait_gone(&self, text: &str) {
+    pub(super) fn wait_gone(&self, text: &str) {
         self.wait(&format!("{text:?} to go"), |screen| !screen.contents().contains(text));
     }
 
-    pub fn signal(&self, signal: i32) {
+    pub(super) fn signal(&self, signal: i32) {
         let pid = self.child.process_id().unwrap();
         let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
     }
 
     /// Waits for the end and checks that the terminal is as it was found.
-    pub fn finish(mut self) -> (ExitStatus, String) {
+    pub(super) fn finish(mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -200,20 +204,60 @@ impl Terminal {
         (status, shown)
     }
 
+    /// Starts z1 below a shell that stays and has something to do afterwards.
+    #[cfg(target_os = "linux")]
+    pub(super) fn under_a_shell(arguments: &[&str]) -> Self {
+        let line = format!("{} {}; echo afterwards", env!("CARGO_BIN_EXE_z1"), arguments.join(" "));
+        Self::start_program(Manner::Polite, (80, 24), "sh", &["-c", &line], &[])
+    }
+
+    /// Kills the shell, which takes the terminal away, and waits until z1 has ended as well.
+    #[cfg(target_os = "linux")]
+    pub(super) fn kill_the_shell(&self) {
+        let shell = self.child.process_id().unwrap();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        let z1: u32 = children.split_whitespace().next().expect("z1 runs below the shell").parse().unwrap();
+        self.signal(libc::SIGKILL);
+        let deadline = Instant::now() + PATIENCE;
+        while is_alive(z1) {
+            assert!(Instant::now() < deadline, "z1 outlives its terminal");
+            std::thread::sleep(POLL);
+        }
+    }
+
     /// Sequences besides text, colours, movement and the modes that are ours.
-    pub fn leaks(&self) -> Vec<String> {
+    pub(super) fn leaks(&self) -> Vec<String> {
         let ours = ["[[6]] n", "[[0]] c", "[[0]] u", "osc [[49, 49]", "escape 0x5c"];
         let known = |leak: &&String| !ours.iter().any(|own| leak.contains(own));
         self.side().parser.callbacks().0.iter().filter(known).cloned().collect()
     }
 
     /// Presses Ctrl-C twice and finishes.
-    pub fn leave(self) -> (ExitStatus, String) {
+    pub(super) fn leave(self) -> (ExitStatus, String) {
         self.send(key::CTRL_C);
         self.wait_for("again to leave");
         self.send(key::CTRL_C);
         self.finish()
     }
+}
+
+/// Nothing that was started here outlives its test.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let group = self.child.process_id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
+        if let Some(group) = group {
+            // The child leads a session and a group of its own; what has ended already needs no signal.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _ = self.child.try_wait();
+    }
+}
+
+/// Whether the process runs (a zombie does not).
+#[cfg(target_os = "linux")]
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// Reads what the program writes, and answers its questions as a terminal does.
@@ -346,21 +390,17 @@ fn a_worker_that_vanishes_is_said_and_typing_goes_on() {
     terminal.leave();
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_that_hangs_up_ends_it() {
-    let terminal = Terminal::play(80, 24, &endless(), &[]);
+fn when_the_parent_is_killed_and_the_terminal_gone_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("script.json");
+    std::fs::write(&file, endless().to_string()).unwrap();
+    let terminal = Terminal::under_a_shell(&["debug-render", "--play", &file.to_string_lossy()]);
+    terminal.wait_for("every key");
     terminal.send("think\r");
     terminal.wait_for("a thought");
-    let Terminal { master, keys, mut child, .. } = terminal;
-    drop((master, keys));
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        // The reading thread still holds a copy of the master; a real terminal's end is this signal.
-        let pid = rustix::process::Pid::from_raw(child.process_id().unwrap() as i32).unwrap();
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::HUP);
-        assert!(Instant::now() < deadline, "it outlives its terminal");
-        std::thread::sleep(POLL);
-    }
+    terminal.kill_the_shell();
 }
 
 #[test]
@@ -451,7 +491,7 @@ fn plain_lines_have_no_escapes() {
     let file = path.path().join("script.json");
     std::fs::write(&file, script(steps).to_string()).unwrap();
     let terminal = Terminal::start(80, 24, &["debug-render", "--play", &file.to_string_lossy(), "--plain"], &[]);
-    terminal.wait_for("lists every key");
+    terminal.wait_for("every key");
     terminal.send("ask\r");
     terminal.wait_for("verified");
     assert!(!terminal.bytes().contains(&0x1b), "an escape in plain output");

@@ -109,3 +109,38 @@ fn without_colours_no_colour_is_written() {
     assert!(!colours.is_match(&bytes), "{bytes:?}");
     terminal.leave();
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn when_the_terminal_is_gone_the_task_is_kept_and_the_program_ends() {
+    let terminal = Terminal::under_a_shell(&[]);
+    terminal.wait_for("ctx 0/");
+    terminal.paste(PROBLEM);
+    terminal.send(key::ENTER);
+    terminal.wait_for("thinking");
+    terminal.kill_the_shell();
+    let sessions = std::fs::read_dir(terminal.state().join("sessions")).unwrap().count();
+    let transcripts = std::fs::read_dir(terminal.state().join("transcripts")).unwrap().count();
+    assert_eq!((sessions, transcripts), (1, 1));
+}
+
+#[test]
+fn a_session_is_gone_on_with_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let roof = home.path().to_string_lossy().into_owned();
+    let first = Terminal::start(100, 30, &[], &[("Z1_HOME", &roof)]);
+    first.wait_for("ctx 0/");
+    first.paste(PROBLEM);
+    first.send(key::ENTER);
+    first.wait_for("answer tokens");
+    first.leave();
+    let second = Terminal::start(100, 30, &[], &[("Z1_HOME", &roof)]);
+    second.wait_for("ctx 0/");
+    second.send("/resume ");
+    second.send(key::ENTER);
+    second.wait_for("Sessions (1)");
+    second.send(key::ENTER);
+    second.wait_for("def select(xs)");
+    second.wait_for("1 turn");
+    second.leave();
+}
