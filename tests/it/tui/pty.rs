@@ -168,10 +168,6 @@ impl Terminal {
         self.wait(&format!("{text:?}"), |screen| screen.contents().contains(text));
     }
 
-    pub(super) fn wait_gone(&self, text: &str) {
-        self.wait(&format!("{text:?} to go"), |screen| !screen.contents().contains(text));
-    }
-
     pub(super) fn signal(&self, signal: i32) {
         let pid = self.child.process_id().unwrap();
         let signal = rustix::process::Signal::from_named_raw(signal).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use z1::tui::app::Effect;
 use z1::tui::states::{NamedState, STATES};
 use z1::tui::{TuiOptions, view};
 
@@ -73,6 +74,30 @@ fn both_ways_into_the_scrollback_show_the_same_screen() {
             let with = played(state, columns, rows, true, &TuiOptions::default());
             let without = played(state, columns, rows, false, &TuiOptions::default());
             assert_eq!(with.rows(), without.rows(), "{} at {columns}×{rows}", state.name);
+        }
+    }
+}
+
+#[test]
+fn scrollback_and_screen_hold_the_whole_conversation_once() {
+    for state in STATES {
+        for (columns, rows) in SIZES {
+            let mut emulator = Emulator::new(columns, rows, false);
+            let mut repainted = false;
+            let app = state.play(columns, rows, &TuiOptions::default(), |app, effects| {
+                // A repaint shows the last rows again; the scrollback then holds them twice.
+                repainted |= effects.contains(&Effect::Repaint);
+                emulator.show(app, effects);
+            });
+            if repainted {
+                continue;
+            }
+            let above = emulator.everything().len() - usize::from(rows - emulator.live_top());
+            let kept: Vec<String> = emulator.everything().into_iter().take(above).collect();
+            let (all, _) = app.transcript.last_rows(&app.look(), usize::MAX / 2, 0);
+            let said: Vec<String> =
+                all.iter().map(|row| row.text().trim_end().replace(char::REPLACEMENT_CHARACTER, STAND_IN)).collect();
+            assert_eq!(kept, said, "{} at {columns}×{rows}", state.name);
         }
     }
 }
