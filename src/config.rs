@@ -50,7 +50,7 @@ pub const KEYS: &[Key] = &[
     key("gpu_layers", Kind::Number(0, 10_000), "", false, "layers on the GPU; otherwise as many as fit"),
     key("kv", Kind::Choice(&["auto", "f16", "q8_0"]), "auto", false, "element type of the KV cache"),
     key("effort", Kind::Choice(&["fast", "auto", "deep"]), "auto", true, "how much to think"),
-    key("window", Kind::Number(1, 1 << 20), "", true, "a thinking window of exactly so many tokens"),
+    key("window", Kind::Number(0, 1 << 20), "", true, "a thinking window of so many tokens; 0 answers at once"),
     key("samples", Kind::Number(1, 32), "", true, "candidates of the first round"),
     key("rounds", Kind::Number(0, 20), "", true, "revisions after the first attempt"),
     key("seed", Kind::Number(0, u64::MAX), "0", true, "seed of every draw"),

@@ -13,7 +13,8 @@ pub(super) fn outcome(rounds: &[Vec<Attempt>], plan: &Plan, agreement: Option<&A
     let cancelled = last.iter().any(|attempt| attempt.trajectory.finish == Finish::Cancelled);
     let verdict = best.and_then(|attempt| attempt.verdict.clone());
     let candidate = best.and_then(|attempt| attempt.proposal.as_ref().ok()).cloned();
-    let words = words(last, plan);
+    // Half a sentence is no answer.
+    let words = words(last, plan).filter(|_| !cancelled);
     let status = match (&verdict, &candidate) {
         (Some(Verdict::Passed(_)), _) => Status::Verified,
         _ if cancelled => Status::Cancelled,

@@ -54,6 +54,17 @@ impl Transcript {
         transcript
     }
 
+    /// The record of a task that never began, because there was no usable model or somebody had no patience;
+    /// one that did begin has its record already.
+    pub fn keep_unbegun(folder: &Path, task: &Task, why: &str) {
+        if folder.join(format!("{}.jsonl", task.id)).exists() {
+            return;
+        }
+        let mut transcript = Self::create(folder, &task.id);
+        transcript.write("task", |line| first_fields(line, task));
+        transcript.failed(why);
+    }
+
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -65,12 +76,8 @@ impl Transcript {
 
     /// The first line: the task, the model, the words it was spoken to with.
     pub(super) fn begin(&mut self, task: &Task, agent: &Agent) {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         self.write("task", |line| {
-            line.insert("version".into(), json!(VERSION));
-            line.insert("z1".into(), json!(env!("CARGO_PKG_VERSION")));
-            line.insert("unix_time".into(), json!(since_epoch));
-            line.insert("task".into(), json!(task));
+            first_fields(line, task);
             line.insert("model".into(), json!(agent.engine.info().name));
             line.insert("fingerprint".into(), json!(agent.engine.info().fingerprint));
             line.insert("context_tokens_max".into(), json!(agent.engine.info().context_tokens_max));
@@ -161,6 +168,14 @@ impl Transcript {
             self.file = None;
         }
     }
+}
+
+fn first_fields(line: &mut serde_json::Map<String, Value>, task: &Task) {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    line.insert("version".into(), json!(VERSION));
+    line.insert("z1".into(), json!(env!("CARGO_PKG_VERSION")));
+    line.insert("unix_time".into(), json!(since_epoch));
+    line.insert("task".into(), json!(task));
 }
 
 /// A new id: UTC date and time, and a few letters against collisions; sorts by time.

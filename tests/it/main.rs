@@ -1,6 +1,9 @@
 //! The one integration crate. Modules in reading order.
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod agent;
+mod bad_input;
+mod cli;
 mod edits;
 mod engine;
 mod gguf;

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::agent::sessions::Sessions;
 use crate::agent::worker::{Setup, Worker};
-use crate::agent::{Judge, NoJudge, Settings, Walls, checks, transcript};
+use crate::agent::{Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
 use crate::config::{Config, Sources};
 use crate::dirs::Dirs;
 use crate::engine::{Adapter, KvType, LoadOptions, Offload};
@@ -48,7 +48,7 @@ pub struct Args {
     /// Think long
     #[arg(long, group = "depth")]
     deep: bool,
-    /// A thinking window of exactly N tokens
+    /// A thinking window of exactly N tokens; 0 answers at once
     #[arg(long, value_name = "N", group = "depth", allow_negative_numbers = true)]
     window: Option<String>,
     /// Candidates decoded together in the first round
@@ -136,11 +136,24 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     for warning in &config.warnings {
         show.event(&crate::event::Event::Warning { text: warning.clone() })?;
     }
+    let ended = serve(args, &dirs, &config, task.clone(), show.as_mut());
+    if config.switch("transcripts") {
+        let why = ended.as_ref().map_or_else(|problem| format!("{problem:#}"), |_| "interrupted".to_owned());
+        Transcript::keep_unbegun(&transcripts(&dirs), &task, &why);
+    }
+    ended
+}
+
+fn serve(args: &Args, dirs: &Dirs, config: &Config, task: Task, show: &mut dyn Show) -> anyhow::Result<Exit> {
     let judge = judge(&walls());
-    let worker = Worker::start(setup(&dirs, &config, args.paper_exact, judge, config.text("model"))?);
+    let worker = Worker::start(setup(dirs, config, args.paper_exact, judge, config.text("model"))?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let wishes = Wishes { require_verified: args.require_verified || config.switch("require_verified") };
-    runtime.block_on(host::serve(worker, task, show.as_mut(), wishes))
+    runtime.block_on(host::serve(worker, task, show, wishes))
+}
+
+fn transcripts(dirs: &Dirs) -> PathBuf {
+    dirs.state.join(super::log::FOLDER)
 }
 
 fn show(args: &Args, task_id: &str) -> Box<dyn Show> {
@@ -303,7 +316,7 @@ fn setup(
         open: Box::new(move |progress, cancel| resolve::open(&found, options, progress, cancel)),
         prompts,
         settings,
-        transcripts: config.switch("transcripts").then(|| dirs.state.join("transcripts")),
+        transcripts: config.switch("transcripts").then(|| transcripts(dirs)),
         sessions: config.switch("transcripts").then(|| Sessions::new(&dirs.state)),
         session: None,
     })
