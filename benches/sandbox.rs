@@ -36,6 +36,8 @@ fn main() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     match mode {
         "spawn" => {
+            // Programs behind walls run at nice 10; so that nothing else is compared, everything here does.
+            rustix::process::setpriority_process(None, 10).expect("everybody may be nicer");
             spawn(&walls, rounds, &runtime);
             throughput(&walls, &runtime);
             walls.iter().for_each(|walls| kill(walls, &runtime));
@@ -174,7 +176,7 @@ fn throughput(walls: &[Sandbox], runtime: &tokio::runtime::Runtime) {
 fn kill(walls: &Sandbox, runtime: &tokio::runtime::Runtime) {
     const ROUNDS: usize = 10;
     let source = format!(
-        "import os, signal, time\nfor _ in range({BOMB_PROCESSES} - 1):\n    if os.fork() == 0:\n        os.setsid()\n        for s in range(1, 32):\n            try: signal.signal(s, signal.SIG_IGN)\n            except (OSError, ValueError): pass\n        while True: pass\nos.write(4, b'x')\ntime.sleep(1000)"
+        "import os, signal, time\nfor _ in range({BOMB_PROCESSES} - 1):\n    if os.fork() == 0:\n        os.setsid()\n        for s in range(1, 32):\n            try: signal.signal(s, signal.SIG_IGN)\n            except (OSError, ValueError): pass\n        time.sleep(1000)\nos.write(4, b'x')\ntime.sleep(1000)"
     );
     let policy = policy(|limits| {
         limits.processes_max = BOMB_PROCESSES + 8;
@@ -207,7 +209,7 @@ fn kill(walls: &Sandbox, runtime: &tokio::runtime::Runtime) {
     let lag = ticker.stop();
     let figures = shares(&mut times, &[0.5, 1.0]);
     println!(
-        "\ntier {:?}: a tree of {BOMB_PROCESSES} busy processes is gone after {:.0} ms (median of {ROUNDS}), {:.0} ms at worst; a \
+        "\ntier {:?}: a tree of {BOMB_PROCESSES} processes that ignore signals is gone after {:.0} ms (median of {ROUNDS}), {:.0} ms at worst; a \
          {} ms tick of this process was late by {:.1} ms (p99), {:.1} ms at worst",
         walls.tier(),
         figures[0],

@@ -146,11 +146,16 @@ pub(super) fn unnamed_bytes(pids: &[libc::pid_t], file_bytes_max: u64) -> Option
     for pid in pids {
         let listed = open_unnamed(*pid, &mut files).and_then(|()| mapped_unnamed(*pid, file_bytes_max, &mut files));
         match listed {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && stat(*pid).is_some() => return None,
+            // What is ending has no memory left and belongs to root; it hides nothing.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && holds_memory(*pid) => return None,
             _ => {}
         }
     }
     Some(files.values().sum())
+}
+
+fn holds_memory(pid: libc::pid_t) -> bool {
+    stat(pid).is_some_and(|stat| stat.resident_pages > 0)
 }
 
 fn open_unnamed(pid: libc::pid_t, files: &mut HashMap<(u64, u64), u64>) -> std::io::Result<()> {

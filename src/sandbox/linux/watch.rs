@@ -60,6 +60,8 @@ pub(super) struct Watch<'a> {
     next_meter: Instant,
     next_disk: Instant,
     disk: Option<Footprint>,
+    /// At the last look at the disk, a process did not let itself be looked at.
+    hidden: bool,
     features: Vec<String>,
     cpu: Duration,
     peak: u64,
@@ -84,6 +86,7 @@ impl<'a> Watch<'a> {
             next_meter: now + METER_PERIOD,
             next_disk: now + DISK_PERIOD,
             disk: live.watch_disk,
+            hidden: false,
             features: Vec::new(),
             cpu: Duration::ZERO,
             peak: 0,
@@ -247,13 +250,16 @@ impl<'a> Watch<'a> {
         (memory > self.limits.memory_bytes_max).then_some(LimitKind::Memory)
     }
 
-    fn disk_is_over(&self) -> bool {
+    fn disk_is_over(&mut self) -> bool {
         let Some(disk) = &self.disk else { return false };
         let Ok(root) = tree::open_root(&disk.folder) else { return false };
         let (bytes, inodes) = tree::usage(&tree::scan(&root));
-        let Some(unnamed) = meter::unnamed_bytes(&meter::descendants(self.root), self.limits.file_bytes_max) else {
+        let unnamed = meter::unnamed_bytes(&meter::descendants(self.root), self.limits.file_bytes_max);
+        // A program that is just being started cannot be looked at either; one that hides stays hidden.
+        if std::mem::replace(&mut self.hidden, unnamed.is_none()) && unnamed.is_none() {
             return true;
-        };
+        }
+        let unnamed = unnamed.unwrap_or(0);
         if rustix::fs::fstatvfs(&root)
             .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < DISK_RESERVE_BYTES)
         {
