@@ -124,7 +124,7 @@ impl Conversation {
                     continue;
                 }
                 if entry.kind == Kind::Opening && !told.is_empty() {
-                    entry.text = format!("Earlier in this session:\n{told}\n{}", entry.text);
+                    entry.text = format!("{told}\nNow:\n\n{}", entry.text);
                     told.clear();
                 }
                 entries.push(entry);
@@ -214,7 +214,7 @@ mod tests {
         assert!(text.starts_with("S|MAP task 0|second 0|task 1|second 1|FILES task 2|"), "{text}");
         let (text, how) = cut_to(0);
         assert_eq!(how, Cut::PresentAttempts);
-        assert!(text.starts_with("S|Earlier in this session:\nMAP task 0\n  answered: second 0\n* task 1\n"), "{text}");
+        assert!(text.starts_with("S|MAP task 0\n  answered: second 0\n* task 1\n"), "{text}");
         assert!(text.ends_with("FILES task 2|thinking 2 second"), "{text}");
     }
 

@@ -3,10 +3,12 @@
 //! Not for: judging; `verify` does that behind the sandbox's walls.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::cancel::Cancel;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{End, Limits, Policy, Request, Sandbox, Workspace};
 use crate::task::{Candidate, Check, Tier, Verdict};
 use crate::verify::{self, Input, Observation, VerifyOptions};
 
@@ -37,9 +39,39 @@ pub trait Judge: Send + Sync {
         Box::pin(std::future::ready(None))
     }
 
+    /// Runs a shell command in a throw-away copy of a project: nothing that it changes is kept.
+    ///
+    /// # Errors
+    /// Why it could not be run.
+    fn shell<'a>(
+        &'a self,
+        root: &'a Path,
+        command: &'a str,
+        min_tier: Tier,
+        cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Result<Shell, String>> {
+        let _ = (root, command, min_tier, cancel);
+        Box::pin(std::future::ready(Err("nothing can be run here".to_owned())))
+    }
+
     /// The walls that trials run behind; `None` where nothing can be run.
     fn tier(&self) -> Option<Tier>;
 }
+
+/// What a shell command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shell {
+    /// stdout, then stderr.
+    pub output: String,
+    pub exit: Option<i32>,
+    /// How it ended, where it did not exit by itself.
+    pub ended: Option<String>,
+    pub tier: Tier,
+    pub wall_ms: u64,
+}
+
+/// A look around takes no longer than this.
+const SHELL_WALL: Duration = Duration::from_secs(30);
 
 /// Stands where nothing can be run, and says why.
 #[derive(Clone, Debug)]
@@ -90,6 +122,34 @@ impl Judge for Walls {
         cancel: &'a Cancel,
     ) -> BoxFuture<'a, Option<Vec<Observation>>> {
         Box::pin(async move { verify::behaviour(candidate, entry, inputs, &self.sandbox, options, cancel).await.ok() })
+    }
+
+    fn shell<'a>(
+        &'a self,
+        root: &'a Path,
+        command: &'a str,
+        min_tier: Tier,
+        cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Result<Shell, String>> {
+        Box::pin(async move {
+            let workspace = Workspace::Overlay { lower: root.to_owned(), extra: Vec::new() };
+            let mut policy = Policy::strict(workspace, Limits { wall: SHELL_WALL, ..Limits::PROJECT });
+            policy.min_tier = min_tier;
+            let ran = self.sandbox.run(&policy, Request::new(["sh", "-c", command]), cancel).await;
+            let ended = match &ran.end {
+                End::SandboxError { step, message } => return Err(format!("the sandbox failed at {step}: {message}")),
+                End::Exit(_) => None,
+                End::Signal(signal) => Some(format!("killed by signal {signal}")),
+                End::Limit(limit) => Some(format!("ended by the {limit:?} limit")),
+                End::Cancelled => Some("cancelled".to_owned()),
+            };
+            let exit = if let End::Exit(code) = ran.end { Some(code) } else { None };
+            let (stdout, stderr) = (ran.stdout.text(), ran.stderr.text());
+            let gap = if stdout.is_empty() || stdout.ends_with('\n') { "" } else { "\n" };
+            let work_dir = ran.work_dir.to_string_lossy().into_owned();
+            let output = format!("{stdout}{gap}{stderr}").replace(&format!("{work_dir}/"), "").replace(&work_dir, ".");
+            Ok(Shell { output, exit, ended, tier: ran.isolation.tier, wall_ms: ran.wall.as_millis() as u64 })
+        })
     }
 
     fn tier(&self) -> Option<Tier> {

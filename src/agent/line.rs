@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::Transcript;
 use crate::cancel::Cancel;
-use crate::event::{Command, Event};
+use crate::event::{Command, Decision, Event};
 
 /// The agent's ends of a task's two channels.
 #[derive(Debug)]
@@ -53,6 +53,27 @@ impl Line {
         match self.commands.recv().await {
             Some(command) => command,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Forgets what was said to an earlier generation.
+    pub fn drain(&mut self) {
+        while self.commands.try_recv().is_ok() {}
+    }
+
+    /// The user's word on a proposal; rejection where the task is cancelled before it comes.
+    pub async fn decision(&mut self, wanted: u64) -> Decision {
+        let cancel = self.cancel.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Decision::Reject,
+                command = self.command() => match command {
+                    Command::Decide { patch_id, decision } if patch_id == wanted => return decision,
+                    Command::Cancel => cancel.cancel(),
+                    _ => {}
+                },
+            }
         }
     }
 }

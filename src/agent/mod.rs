@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::error::UserError;
 use crate::prompt::{ChatTemplate, Message, Profile, Prompts, Rendered, render_chatml};
-use crate::task::{Outcome, Task};
+use crate::task::{Outcome, Scope, Task};
 use sessions::Session;
 
 mod agreement;
@@ -22,6 +22,7 @@ mod examples;
 mod judge;
 mod line;
 mod plan;
+pub mod project;
 mod revise;
 mod round;
 mod run;
@@ -30,10 +31,10 @@ mod settings;
 pub mod transcript;
 pub mod worker;
 
-pub use judge::{BoxFuture, Judge, NoJudge, Walls};
+pub use judge::{BoxFuture, Judge, NoJudge, Shell, Walls};
 pub use line::Line;
 pub use plan::Plan;
-pub use settings::Settings;
+pub use settings::{Consent, ProjectSettings, Settings};
 pub use transcript::Transcript;
 
 /// What lasts over tasks.
@@ -95,7 +96,10 @@ impl Agent {
     /// What is nobody's expectation: the engine broke, a prompt file is wrong.
     pub async fn run_in(&self, task: &Task, session: &mut Session, line: &mut Line) -> anyhow::Result<Outcome> {
         line.transcript.begin(task, self);
-        let result = run::standalone(self, task, line).await;
+        let result = match &task.scope {
+            Scope::Standalone => run::standalone(self, task, line).await,
+            Scope::Project { root } => project::run(self, task, root, session, line).await,
+        };
         if let Ok(outcome) = &result {
             session.record(task, outcome);
         }

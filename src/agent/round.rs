@@ -101,7 +101,7 @@ pub(super) async fn play(
     Ok(round.attempts())
 }
 
-fn request(agent: &Agent, plan: &Plan, turn: &Turn, samples: u32) -> GenerateRequest {
+pub(super) fn request(agent: &Agent, plan: &Plan, turn: &Turn, samples: u32) -> GenerateRequest {
     let settings = &agent.settings;
     let first = match agent.prompts.profile() {
         Profile::Z1 => TEMPERATURE_FIRST,

@@ -93,10 +93,8 @@ impl Session {
         for turn in &self.turns {
             let code = turn.answer.contains('\n');
             let tag = if turn.answer.starts_with("--- ") { "diff" } else { "" };
-            let answer = match code {
-                true => crate::prompt::conversation::fenced(&turn.answer, Some(tag)),
-                false => turn.answer.clone(),
-            };
+            let fenced = || crate::prompt::conversation::fenced(&turn.answer, Some(tag));
+            let answer = if code { fenced() } else { turn.answer.clone() };
             out.push_str(&format!("\n## {}\n\n{answer}\n\n*{}*\n", turn.task.trim(), turn.ended));
         }
         out

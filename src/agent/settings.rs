@@ -1,5 +1,7 @@
 //! What the user fixed about the loop; everything else is decided from the task. Plain data.
 
+use std::path::PathBuf;
+
 use crate::task::Tier;
 
 /// Settings of the loop, ready to use.
@@ -18,6 +20,37 @@ pub struct Settings {
     pub probe: bool,
     /// Refuse to run code behind weaker walls than these.
     pub min_tier: Tier,
+    pub project: ProjectSettings,
+}
+
+/// Settings of tasks in a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectSettings {
+    /// Where undo journals and remembered test commands are.
+    pub state: PathBuf,
+    /// Where repository maps are cached; `None` caches none.
+    pub cache: Option<PathBuf>,
+    pub consent: Consent,
+    /// Commit an accepted change with git.
+    pub commit: bool,
+}
+
+/// Whose word it takes to write a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consent {
+    /// The user's, by a decision on the proposal.
+    Ask,
+    /// Given beforehand for every change that did not fail its check.
+    Yes,
+    /// Nothing is written; the change itself is the answer.
+    #[default]
+    Show,
+}
+
+impl Default for ProjectSettings {
+    fn default() -> Self {
+        Self { state: std::env::temp_dir().join("z1"), cache: None, consent: Consent::Show, commit: false }
+    }
 }
 
 impl Default for Settings {
@@ -30,6 +63,7 @@ impl Default for Settings {
             paper_exact: false,
             probe: true,
             min_tier: Tier::L,
+            project: ProjectSettings::default(),
         }
     }
 }

@@ -119,6 +119,15 @@ impl Transcript {
         });
     }
 
+    /// A change to a project, as a diff, and its verdict.
+    pub(super) fn judged(&mut self, candidate: u32, diff: &str, verdict: &Verdict) {
+        self.write("verdict", |line| {
+            line.insert("candidate".into(), json!(candidate));
+            line.insert("diff".into(), json!(diff));
+            line.insert("verdict".into(), json!(verdict));
+        });
+    }
+
     pub(super) fn failed(&mut self, message: &str) {
         self.flush_text();
         self.write("error", |line| {

@@ -118,6 +118,7 @@ impl Show for Plain {
             }
             Event::Verifying { command, tier, .. } => self.doing(format!("running {command} (tier {tier:?})")),
             Event::Verified { verdict, .. } => self.step(&verdict_line(Some(verdict))),
+            Event::Step { text } if self.explain => self.say(&format!("z1: {text}")),
             Event::Step { text } => self.step(text),
             Event::Warning { text } if self.verbosity > Verbosity::Quiet => self.say(&format!("z1: warning: {text}")),
             Event::Warning { .. }

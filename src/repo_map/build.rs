@@ -34,8 +34,26 @@ pub struct RepoMap {
     pub text: String,
     pub tokens: usize,
     pub files_read: usize,
+    /// Files by their best definition, best first; at most fifty.
+    pub ranking: Vec<String>,
+    /// Where the words in focus are defined.
+    pub defined: Vec<Defined>,
     /// What was left out, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// Files that [`RepoMap::ranking`] names at most.
+const RANKED_MAX: usize = 50;
+/// Places that [`RepoMap::defined`] names at most.
+const DEFINED_MAX: usize = 200;
+
+/// A definition of a word in focus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Defined {
+    pub word: String,
+    pub path: String,
+    /// From 1.
+    pub line: u32,
 }
 
 /// A rough token count for where no tokenizer is loaded: 3.5 bytes a token.
@@ -61,7 +79,22 @@ pub fn build(root: &Path, focus: &Focus, bounds: &Bounds, count: &dyn Fn(&str) -
         }
     }
     let text = render(&files, &wanted[..low]);
-    RepoMap { tokens: count(&text), text, files_read: files.len(), notes }
+    let (ranking, defined) = (ranking(&files, &wanted), defined(&files, focus));
+    RepoMap { tokens: count(&text), text, files_read: files.len(), ranking, defined, notes }
+}
+
+fn ranking(files: &[(String, Tags)], order: &[(usize, usize)]) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    let first = order.iter().filter(|(file, _)| seen.insert(*file));
+    first.take(RANKED_MAX).map(|(file, _)| files[*file].0.clone()).collect()
+}
+
+fn defined(files: &[(String, Tags)], focus: &Focus) -> Vec<Defined> {
+    let of_file = |(path, tags): &(String, Tags)| -> Vec<Defined> {
+        let wanted = tags.definitions.iter().filter(|definition| focus.words.contains(&definition.name));
+        wanted.map(|d| Defined { word: d.name.clone(), path: path.clone(), line: d.line }).collect()
+    };
+    files.iter().flat_map(of_file).take(DEFINED_MAX).collect()
 }
 
 fn walk(root: &Path, notes: &mut Vec<String>) -> Vec<String> {

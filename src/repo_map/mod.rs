@@ -10,6 +10,6 @@ mod rank;
 pub mod syntax;
 mod tags;
 
-pub use build::{Bounds, RepoMap, build, estimate};
+pub use build::{Bounds, Defined, RepoMap, build, estimate};
 pub use rank::Focus;
 pub use tags::{Definition, Tags, tags};

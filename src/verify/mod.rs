@@ -28,7 +28,7 @@ use crate::task::{Candidate, Check, Edit, Language, Verdict};
 pub use behaviour::{Input, Observation, behaviour, generate_inputs};
 pub use command::program_file;
 pub use feedback::{CHARS_MAX as FEEDBACK_CHARS_MAX, feedback};
-pub use j2::{project, test_command};
+pub use j2::{decides_about_tests, project, test_command};
 pub use options::VerifyOptions;
 
 /// Judges a candidate by every check, stopping at the first that fails.

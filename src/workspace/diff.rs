@@ -2,7 +2,6 @@
 
 /// The unified diff of one file; `None` stands for a file that is not there.
 pub fn unified(path: &str, before: Option<&str>, after: Option<&str>) -> String {
-    const CONTEXT: usize = 3;
     let name = |side: &str, text: Option<&str>| text.map_or("/dev/null".to_owned(), |_| format!("{side}/{path}"));
     similar::TextDiff::from_lines(before.unwrap_or(""), after.unwrap_or(""))
         .unified_diff()
@@ -19,4 +18,45 @@ pub fn counts(before: Option<&str>, after: Option<&str>) -> (u32, u32) {
         similar::ChangeTag::Delete => (added, removed + 1),
         similar::ChangeTag::Equal => (added, removed),
     })
+}
+
+/// Lines around a change in a diff.
+const CONTEXT: usize = 3;
+
+/// The text with only these hunks (counted from 0, as [`unified`] shows them) of the change.
+pub fn with_hunks(before: &str, after: &str, taken: &[usize]) -> String {
+    let diff = similar::TextDiff::from_lines(before, after);
+    let old: Vec<&str> = before.split_inclusive('\n').collect();
+    let mut text = String::new();
+    let mut at = 0;
+    for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+        let range = first.old_range().start..last.old_range().end;
+        text.extend(old[at..range.start].iter().copied());
+        if taken.contains(&number) {
+            let lines = group.iter().flat_map(|op| diff.iter_changes(op));
+            text.extend(lines.filter(|change| change.tag() != similar::ChangeTag::Delete).map(|change| change.value()));
+        } else {
+            text.extend(old[range.clone()].iter().copied());
+        }
+        at = range.end;
+    }
+    text.extend(old[at..].iter().copied());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hunks_are_taken_one_by_one() {
+        let before: String = (1..=30).map(|n| format!("{n}\n")).collect();
+        let after = before.replace("\n3\n", "\nthree\n").replace("\n25\n", "\n25\n25b\n");
+        assert_eq!(with_hunks(&before, &after, &[]), before);
+        assert_eq!(with_hunks(&before, &after, &[0, 1]), after);
+        assert_eq!(with_hunks(&before, &after, &[0]), before.replace("\n3\n", "\nthree\n"));
+        assert_eq!(with_hunks(&before, &after, &[1]), before.replace("\n25\n", "\n25\n25b\n"));
+        assert_eq!(with_hunks("", "new", &[0]), "new");
+    }
 }

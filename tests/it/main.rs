@@ -11,6 +11,7 @@ mod gguf;
 mod hub;
 #[cfg(feature = "llama")]
 mod llama;
+mod project;
 mod redteam;
 mod sandbox;
 mod sft;

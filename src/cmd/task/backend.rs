@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::errands::{self, Errands, refused};
+use super::project::Project;
 use crate::agent::worker::{Running, Setup, Worker};
 use crate::agent::{checks, transcript};
 use crate::dirs::Dirs;
 use crate::error::UserError;
 use crate::event::{COMMANDS_MAX, Command, Event};
 use crate::sandbox::Sandbox;
-use crate::task::{Check, Outcome, Scope, Status, Task, Usage};
+use crate::task::{Check, Outcome, Status, Task, Usage};
 use crate::tui::{Backend, Gone, Incoming, Report, Request, SendFailed, Submit};
 
 /// A worker that is replaced gets this long to free its model before it is left to itself.
@@ -25,7 +26,9 @@ pub(super) type Launch = Box<dyn Fn(&str) -> anyhow::Result<Setup>>;
 /// What the terminal's requests are served with.
 pub(super) struct Parts {
     pub(super) dirs: Dirs,
+    /// The project's root, or the current folder.
     pub(super) project: PathBuf,
+    pub(super) within: Project,
     /// Checks of the command line, for every task.
     pub(super) checks: Vec<Check>,
     /// The walls, or why there are none.
@@ -71,7 +74,7 @@ impl WorkerBackend {
         let task = Task {
             id: transcript::new_id(),
             prompt: submit.text.clone(),
-            scope: Scope::Standalone,
+            scope: self.parts.within.args.scope(self.parts.within.root.as_deref(), &all),
             checks: all,
             language,
             effort: submit.effort,

@@ -17,18 +17,22 @@ use crate::error::{Exit, UserError};
 use crate::host::{self, Json, Plain, Show, Stream, Verbosity, Wishes};
 use crate::model_store::resolve;
 use crate::sandbox::{Sandbox, SandboxOptions};
-use crate::task::{Check, Effort, Scope, Task, Tier};
+use crate::task::{Check, Effort, Task, Tier};
 use crate::tui::{self, Notify, ThemeChoice, TuiOptions};
+use project::{Project, ProjectArgs};
 
 mod backend;
 mod errands;
 mod input;
+mod project;
 
 /// The main job's arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   z1 -p 'Write a Python function rev(s). assert rev(\"ab\") == \"ba\"'
   z1 -p --tests test_rev.py 'Write rev(s).' > rev.py
+  cd my-repo && z1 -p 'the CSV parser drops the last row'      the change as a diff, nothing written
+  cd my-repo && z1 -p --yes 'make the tests pass'              written where it holds; z1 undo takes it back
   cat problem.md | z1 --output-format json --deep
 
 Exit codes: 0 verified, or unverified (which is said); 1 error; 2 usage; 3 verification failed; 4 no usable
@@ -102,6 +106,8 @@ pub struct Args {
     /// Show every step and the thinking on stderr
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    project: ProjectArgs,
     /// Append-only lines instead of a drawn interface
     #[arg(long)]
     plain: bool,
@@ -131,7 +137,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return terminal(args, &dirs, &config);
     }
     let prompt = input::prompt(args.prompt.as_deref())?;
-    let task = task(args, &config, prompt)?;
+    let root = args.project.root()?;
+    let task = task(args, &config, prompt, root.as_deref())?;
     let mut show = show(args, &task.id);
     for warning in &config.warnings {
         show.event(&crate::event::Event::Warning { text: warning.clone() })?;
@@ -146,7 +153,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn serve(args: &Args, dirs: &Dirs, config: &Config, task: Task, show: &mut dyn Show) -> anyhow::Result<Exit> {
     let judge = judge(&walls());
-    let worker = Worker::start(setup(dirs, config, args.paper_exact, judge, config.text("model"))?);
+    let project = Project { args: args.project.clone(), root: args.project.root()?, asks: false };
+    let worker = Worker::start(setup(dirs, config, args.paper_exact, &project, judge, config.text("model"))?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let wishes = Wishes { require_verified: args.require_verified || config.switch("require_verified") };
     runtime.block_on(host::serve(worker, task, show, wishes))
@@ -170,7 +178,8 @@ fn show(args: &Args, task_id: &str) -> Box<dyn Show> {
 }
 
 fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
-    let project = std::env::current_dir().context("there is no current folder")?;
+    let project = Project { args: args.project.clone(), root: args.project.root()?, asks: true };
+    let folder = std::env::current_dir().context("there is no current folder")?;
     let theme = match config.text("tui.theme") {
         Some("light") => ThemeChoice::Light,
         Some("dark") => ThemeChoice::Dark,
@@ -182,7 +191,7 @@ fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
         _ => Notify::Bell,
     };
     let options = TuiOptions {
-        project: project.clone(),
+        project: project.root.clone().unwrap_or_else(|| folder.clone()),
         first_task: args.prompt.clone(),
         effort: effort(config),
         fullscreen: args.fullscreen || config.switch("tui.fullscreen"),
@@ -200,24 +209,26 @@ fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
     let checks = extra_checks(args, config)?;
     let (dirs, config, exact) = (dirs.clone(), config.clone(), args.paper_exact);
     // After the first frame: the walls take a moment, and must stand before the model is loaded.
-    tui::run(&options, Box::new(move || start_backend(dirs, config, exact, project, checks)))
+    tui::run(&options, Box::new(move || start_backend(dirs, config, exact, (project, folder), checks)))
 }
 
 fn start_backend(
     dirs: Dirs,
     config: Config,
     paper_exact: bool,
-    project: PathBuf,
+    (project, folder): (Project, PathBuf),
     checks: Vec<Check>,
 ) -> anyhow::Result<Box<dyn tui::Backend>> {
     let walls = walls();
     let judge = judge(&walls);
-    let of = dirs.clone();
-    let launch =
-        move |name: Option<&str>| setup(&of, &config, paper_exact, Arc::clone(&judge), name.or(config.text("model")));
+    let (of, within) = (dirs.clone(), project.clone());
+    let launch = move |name: Option<&str>| {
+        setup(&of, &config, paper_exact, &within, Arc::clone(&judge), name.or(config.text("model")))
+    };
     let worker = Worker::start(launch(None)?);
     let launch = Box::new(move |name: &str| launch(Some(name)));
-    let parts = backend::Parts { dirs, project, checks, walls, launch };
+    let folder = project.root.clone().unwrap_or(folder);
+    let parts = backend::Parts { dirs, project: folder, within: project, checks, walls, launch };
     Ok(Box::new(backend::WorkerBackend::new(worker, parts)))
 }
 
@@ -273,12 +284,13 @@ fn effort(config: &Config) -> Effort {
     }
 }
 
-fn task(args: &Args, config: &Config, prompt: String) -> anyhow::Result<Task> {
+fn task(args: &Args, config: &Config, prompt: String, root: Option<&Path>) -> anyhow::Result<Task> {
     let stated = checks::stated(&prompt);
     let mut checks = stated.checks;
     checks.extend(extra_checks(args, config)?);
     let language = stated.language.or_else(|| checks::wanted(&checks, None).language);
-    Ok(Task { id: transcript::new_id(), prompt, scope: Scope::Standalone, checks, language, effort: effort(config) })
+    let scope = args.project.scope(root, &checks);
+    Ok(Task { id: transcript::new_id(), prompt, scope, checks, language, effort: effort(config) })
 }
 
 /// The checks that the command line adds to those of the task's words.
@@ -296,6 +308,7 @@ fn setup(
     dirs: &Dirs,
     config: &Config,
     paper_exact: bool,
+    project: &Project,
     judge: Arc<dyn Judge>,
     model: Option<&str>,
 ) -> anyhow::Result<Setup> {
@@ -310,15 +323,18 @@ fn setup(
         paper_exact,
         probe: config.switch("probe"),
         min_tier: min_tier(config),
+        project: project.args.settings(dirs, project.asks),
     };
+    let sessions = Sessions::new(&dirs.state);
+    let session = project.args.session(&sessions, project.root.as_deref())?;
     Ok(Setup {
         judge,
         open: Box::new(move |progress, cancel| resolve::open(&found, options, progress, cancel)),
         prompts,
         settings,
         transcripts: config.switch("transcripts").then(|| transcripts(dirs)),
-        sessions: config.switch("transcripts").then(|| Sessions::new(&dirs.state)),
-        session: None,
+        sessions: config.switch("transcripts").then_some(sessions),
+        session,
     })
 }
 

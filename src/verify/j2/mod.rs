@@ -31,6 +31,12 @@ pub fn test_command(root: &Path) -> Option<String> {
     runner::detect(root).map(|runner| runner.command)
 }
 
+/// Whether a file (relative path, with `/`) is a test or steers how tests run. A change of such a file is never what
+/// makes a change verified: the file is judged as it stands in the project.
+pub fn decides_about_tests(path: &str) -> bool {
+    protect::decides(path)
+}
+
 /// Runs a project's tests with a change laid over it. Nothing is written to the project. Without a `command` the
 /// runner is found by the project's files.
 pub async fn project(

@@ -1,0 +1,323 @@
+//! What was gathered, fitted into the window by the table of shares; and what was left out, said. Pure but for
+//! reading the files that are shown.
+//!
+//! Not for: finding candidates (`gather.rs`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::gather::{Gathered, POINTS_MIN, Worth};
+use super::shares::{Part, files_max, tokens_max};
+use crate::prompt::conversation::{self, ProjectContext, ProjectFile};
+use crate::prompt::{Message, Profile, PromptError, Prompts};
+use crate::task::Language;
+use crate::workspace::plan::FileState;
+use crate::workspace::tree::Tree;
+
+/// Lines shown around a place that matters, on each side.
+const AROUND_LINES: usize = 25;
+/// Places of a file that are shown at most.
+const REGIONS_MAX: usize = 4;
+/// Mentions listed at most.
+const MENTIONS_MAX: usize = 20;
+
+/// The window that a context is fitted into.
+pub(super) struct Frame<'a> {
+    pub(super) profile: Profile,
+    pub(super) context_tokens_max: u32,
+    pub(super) count: &'a dyn Fn(&str) -> usize,
+    /// Path and digest of what the session has shown before.
+    pub(super) shown: &'a BTreeMap<String, String>,
+    /// The session's first prompt: it alone brings the map and the rules.
+    pub(super) first: bool,
+}
+
+/// A file as it is shown, in full or in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) path: String,
+    pub(super) part: Option<String>,
+    content: String,
+    fence: String,
+}
+
+/// Everything that goes into the prompt beside the task's words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    pub(super) files: Vec<Shown>,
+    pub(super) map: Option<String>,
+    pub(super) rules: Option<String>,
+    pub(super) mentions: Option<String>,
+    pub(super) failure: Option<String>,
+    pub(super) check: Option<String>,
+    /// What went in and what was left out, a line each.
+    pub(super) report: Vec<String>,
+    /// Path and digest of the files shown whole.
+    pub(super) digests: BTreeMap<String, String>,
+}
+
+/// Fits what was gathered into the window.
+pub(super) fn fit(gathered: &Gathered, tree: &Tree, failure: &str, check: Option<&str>, frame: &Frame<'_>) -> Context {
+    let limit = |part| tokens_max(part, frame.profile, frame.context_tokens_max);
+    let mut context = Context { check: check.map(str::to_owned), ..Context::default() };
+    if frame.first && limit(Part::Map) > 0 && !gathered.map.text.is_empty() {
+        context.report.push(format!("map: {} tokens of {} files", gathered.map.tokens, gathered.map.files_read));
+        context.map = Some(gathered.map.text.trim_end().to_owned());
+    }
+    if frame.first {
+        rules(&mut context, gathered, limit(Part::Rules), frame);
+    }
+    if !failure.is_empty() {
+        let (text, cut) = clipped(failure, limit(Part::Failure), frame.count);
+        context.report.push(format!("failure: {} tokens{}", (frame.count)(&text), if cut { ", cut" } else { "" }));
+        context.failure = Some(text);
+    }
+    files(&mut context, gathered, tree, limit(Part::Files), frame);
+    mentions(&mut context, gathered, limit(Part::Mentions), frame);
+    context
+}
+
+fn rules(context: &mut Context, gathered: &Gathered, tokens_max: usize, frame: &Frame<'_>) {
+    let mut text = String::new();
+    for (path, content) in &gathered.rules {
+        let left = tokens_max.saturating_sub((frame.count)(&text));
+        let (part, cut) = clipped(content.trim(), left, frame.count);
+        if part.is_empty() {
+            context.report.push(format!("left out {path}: no room"));
+            continue;
+        }
+        let said = if cut { ", cut" } else { "" };
+        context.report.push(format!("{path}: {} tokens{said}", (frame.count)(&part)));
+        text.push_str(&format!(
+            "{}{part}{}",
+            if text.is_empty() { "" } else { "\n\n" },
+            if cut { "\n(cut here)" } else { "" }
+        ));
+    }
+    context.rules = (!text.is_empty()).then_some(text);
+}
+
+fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: usize, frame: &Frame<'_>) {
+    let mut left = tokens_max;
+    let nano = frame.profile == Profile::Nano;
+    let good = gathered.files.iter().any(|worth| worth.points >= POINTS_MIN);
+    let mut paths = 0;
+    for worth in &gathered.files {
+        let (path, why) = (&worth.path, worth.why);
+        if paths == files_max(frame.profile) || (good && worth.points < POINTS_MIN) || (!good && paths == 2) {
+            break;
+        }
+        // A tiny model copies what it sees: it gets what it may change.
+        if nano && worth.is_test {
+            context.report.push(format!("left out {path}: a test"));
+            continue;
+        }
+        let FileState::Text(text) = tree.read(path) else { continue };
+        let digest = digest(&text);
+        if !nano && frame.shown.get(path) == Some(&digest) {
+            context.report.push(format!("{path}: shown before, unchanged"));
+            continue;
+        }
+        let tokens = (frame.count)(&text) + FRAME_TOKENS;
+        if tokens <= left {
+            context.report.push(format!("{path}: whole, {tokens} tokens ({why})"));
+            context.digests.insert(path.clone(), digest);
+            context.files.push(shown(path, None, text));
+            left -= tokens;
+            paths += 1;
+            continue;
+        }
+        let parts = regions(worth, &text, left, frame.count);
+        if parts.is_empty() {
+            context.report.push(format!("left out {path}: {tokens} tokens, room for {left} ({why})"));
+            continue;
+        }
+        for (part, content) in parts {
+            let tokens = (frame.count)(&content) + FRAME_TOKENS;
+            context.report.push(format!("{path}: {part}, {tokens} tokens ({why})"));
+            left = left.saturating_sub(tokens);
+            context.files.push(shown(path, Some(part), content));
+        }
+        paths += 1;
+    }
+}
+
+/// A path, two fences and a part's remark.
+const FRAME_TOKENS: usize = 24;
+
+fn shown(path: &str, part: Option<String>, content: String) -> Shown {
+    let longest = content.lines().map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count()).max();
+    let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
+    Shown { path: path.to_owned(), part, content: content.trim_end_matches('\n').to_owned(), fence }
+}
+
+/// The stretches of a file around the lines that matter, as many as there is room for; without such lines its
+/// beginning.
+fn regions(worth: &Worth, text: &str, tokens_max: usize, count: &dyn Fn(&str) -> usize) -> Vec<(String, String)> {
+    const LINES_MIN: usize = 5;
+    let lines: Vec<&str> = text.lines().collect();
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    let mut matter: Vec<usize> = worth.lines.iter().map(|line| *line as usize - 1).collect();
+    if matter.is_empty() {
+        matter.push(0);
+    }
+    for line in matter {
+        let (from, to) = (line.saturating_sub(AROUND_LINES), (line + AROUND_LINES).min(lines.len()));
+        let enough = ranges.len() == REGIONS_MAX;
+        match ranges.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ if enough => break,
+            _ => ranges.push((from, to)),
+        }
+    }
+    let mut left = tokens_max;
+    let mut parts = Vec::new();
+    for (from, mut to) in ranges {
+        // Shorten from the end until it fits.
+        while to > from + LINES_MIN && count(&lines[from..to].join("\n")) + FRAME_TOKENS > left {
+            to -= ((to - from) / 4).max(1);
+        }
+        let content = lines[from..to].join("\n");
+        let tokens = count(&content) + FRAME_TOKENS;
+        if tokens > left || content.trim().is_empty() {
+            break;
+        }
+        left -= tokens;
+        parts.push((format!("lines {}-{} of {}", from + 1, to, lines.len()), content));
+    }
+    parts
+}
+
+fn mentions(context: &mut Context, gathered: &Gathered, tokens_max: usize, frame: &Frame<'_>) {
+    let shown: BTreeSet<&str> = context.files.iter().map(|file| file.path.as_str()).collect();
+    let elsewhere: Vec<_> = gathered.hits.iter().filter(|hit| !shown.contains(hit.path.as_str())).collect();
+    let mut text = String::new();
+    let mut taken = 0;
+    for hit in elsewhere.iter().take(MENTIONS_MAX) {
+        let line = format!("{}:{}: {}\n", hit.path, hit.line, hit.text.trim());
+        if (frame.count)(&text) + (frame.count)(&line) > tokens_max {
+            break;
+        }
+        text.push_str(&line);
+        taken += 1;
+    }
+    if taken > 0 {
+        context.report.push(format!("mentions elsewhere: {taken} of {}", elsewhere.len()));
+        context.mentions = Some(text.trim_end().to_owned());
+    }
+}
+
+/// The beginning of a text in whole lines, within so many tokens; whether something was left out.
+fn clipped(text: &str, tokens_max: usize, count: &dyn Fn(&str) -> usize) -> (String, bool) {
+    if count(text) <= tokens_max {
+        return (text.to_owned(), false);
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut low, mut high) = (0, lines.len());
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if count(&lines[..middle].join("\n")) <= tokens_max { low = middle } else { high = middle - 1 }
+    }
+    (lines[..low].join("\n"), true)
+}
+
+/// What stands for a file's content.
+pub(super) fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The turns that open the task.
+///
+/// # Errors
+/// A prompt file that names an unknown variable.
+pub(super) fn messages(prompts: &Prompts, prompt: &str, context: &Context) -> Result<Vec<Message>, PromptError> {
+    let files: Vec<ProjectFile<'_>> = context
+        .files
+        .iter()
+        .map(|file| ProjectFile {
+            path: &file.path,
+            language: language(&file.path),
+            content: &file.content,
+            fence: &file.fence,
+            part: file.part.as_deref(),
+        })
+        .collect();
+    let given = ProjectContext {
+        prompt,
+        map: context.map.as_deref(),
+        instructions: context.rules.as_deref(),
+        files: &files,
+        mentions: context.mentions.as_deref(),
+        failure: context.failure.as_deref(),
+        check: context.check.as_deref(),
+    };
+    conversation::project(prompts, given)
+}
+
+/// The fence tag of a file; its bare extension where the language is unknown.
+fn language(path: &str) -> &str {
+    let extension = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
+    let known = extension.and_then(Language::from_extension).map(Language::fence_tag);
+    known.or(extension).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo_map::{RepoMap, estimate};
+
+    fn worth(path: &str, points: u32, lines: &[u32]) -> Worth {
+        let is_test = crate::verify::decides_about_tests(path);
+        Worth { path: path.into(), points, why: "named in the task", lines: lines.iter().copied().collect(), is_test }
+    }
+
+    fn fitted(profile: Profile, context_tokens_max: u32, files: &[(&str, String)], worths: Vec<Worth>) -> Context {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            std::fs::write(root.path().join(path), text).unwrap();
+        }
+        let tree = Tree::open(root.path()).unwrap();
+        let map = RepoMap { text: "a.py:\n".into(), tokens: 2, ..RepoMap::default() };
+        let rules = vec![("AGENTS.md".into(), "Use tabs.\n".repeat(2000))];
+        let gathered = Gathered { files: worths, map, rules, ..Gathered::default() };
+        let shown = BTreeMap::new();
+        let frame = Frame { profile, context_tokens_max, count: &estimate, shown: &shown, first: true };
+        fit(&gathered, &tree, "it fails", Some("pytest"), &frame)
+    }
+
+    #[test]
+    fn what_has_no_room_is_shown_in_part_or_left_out_and_said() {
+        let long: String = (1..=2000).map(|n| format!("line_{n} = {n}\n")).collect();
+        let files = [("a.py", "x = 1\n".to_owned()), ("b.py", long)];
+        let context = fitted(Profile::Z1, 4096, &files, vec![worth("a.py", 900, &[]), worth("b.py", 500, &[1000])]);
+        let of = |at: usize| (context.files[at].path.as_str(), context.files[at].part.as_deref());
+        assert_eq!(of(0), ("a.py", None));
+        assert_eq!(of(1), ("b.py", Some("lines 975-1024 of 2000")));
+        assert!(context.rules.as_ref().unwrap().ends_with("(cut here)"));
+        assert!(
+            context.report.iter().any(|line| line.starts_with("AGENTS.md") && line.ends_with("cut")),
+            "{:?}",
+            context.report
+        );
+        let tokens: usize = context.files.iter().map(|file| estimate(&file.content)).sum();
+        assert!(tokens <= tokens_max(Part::Files, Profile::Z1, 4096));
+    }
+
+    #[test]
+    fn the_tiny_model_gets_one_file_that_it_may_change_and_the_failure() {
+        let files = [("a.py", "x = 1\n".to_owned()), ("test_a.py", "import a\n".to_owned())];
+        let context = fitted(Profile::Nano, 1024, &files, vec![worth("test_a.py", 600, &[]), worth("a.py", 400, &[])]);
+        assert_eq!(context.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["a.py"]);
+        assert!(context.map.is_none() && context.rules.is_none() && context.failure.is_some());
+        let turns = messages(&Prompts::load(Profile::Nano, None).unwrap(), "Fix it.", &context).unwrap();
+        assert_eq!(turns[0].content, "Fix it.\na.py\n```python\nx = 1\n```\nError:\nit fails");
+    }
+
+    #[test]
+    fn texts_are_clipped_at_line_ends() {
+        let (text, cut) = clipped("one\ntwo\nthree\n", 2, &|text: &str| text.lines().count());
+        assert_eq!((text.as_str(), cut), ("one\ntwo", true));
+        assert_eq!(clipped("one", 2, &|text: &str| text.lines().count()), ("one".to_owned(), false));
+    }
+}

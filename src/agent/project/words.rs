@@ -1,0 +1,177 @@
+//! What a task's words say about the project: files named, identifiers, whether it is a question. Pure.
+//!
+//! Not for: looking at the project (that is `gather.rs`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::agent::checks::compile;
+
+/// What a text names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Files of the project, in the order in which they were named; those with `@` first.
+    pub(super) files: Vec<String>,
+    /// Words that look like names in code.
+    pub(super) identifiers: Vec<String>,
+    /// Every word that might be one.
+    pub(super) words: BTreeSet<String>,
+    /// `@names` that no file of the project fits.
+    pub(super) unknown: Vec<String>,
+}
+
+/// The files of a project by their name without folders.
+pub(super) struct Names<'a> {
+    paths: BTreeSet<&'a str>,
+    by_name: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(paths: &'a [String]) -> Self {
+        let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for path in paths {
+            by_name.entry(path.rsplit('/').next().unwrap_or(path)).or_default().push(path);
+        }
+        Self { paths: paths.iter().map(String::as_str).collect(), by_name }
+    }
+
+    /// The one file that a word means: its path, or the end of exactly one path.
+    pub(super) fn file(&self, word: &str) -> Option<&'a str> {
+        let word = word.trim_start_matches("./").trim_matches('/');
+        if let Some(path) = self.paths.get(word) {
+            return Some(path);
+        }
+        let same = self.by_name.get(word.rsplit('/').next()?)?;
+        let mut fitting = same.iter().filter(|path| **path == word || path.ends_with(&format!("/{word}")));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a task's words against the project's files.
+pub(super) fn named(text: &str, names: &Names<'_>) -> Named {
+    static PATH: LazyLock<Regex> = LazyLock::new(|| compile(r"@?[\w./-]*\w"));
+    static IDENTIFIER: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"`([A-Za-z_][\w.:]*)[()]*`|\b([A-Za-z_]\w*_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z0-9]+[A-Z]\w*)\b|\b([A-Za-z_]\w*)\(",
+        )
+    });
+    static WORD: LazyLock<Regex> = LazyLock::new(|| compile(r"[A-Za-z_]\w{2,}"));
+    let mut found = Named::default();
+    let mut others = Vec::new();
+    for word in PATH.find_iter(text).map(|found| found.as_str()) {
+        let marked = word.strip_prefix('@');
+        match (names.file(marked.unwrap_or(word)), marked) {
+            (Some(path), Some(_)) => found.files.push(path.to_owned()),
+            (Some(path), None) if word.contains(['.', '/']) => others.push(path.to_owned()),
+            (None, Some(marked)) => found.unknown.push(marked.to_owned()),
+            _ => {}
+        }
+    }
+    found.files.extend(others);
+    let mut seen = BTreeSet::new();
+    found.files.retain(|path| seen.insert(path.clone()));
+    for groups in IDENTIFIER.captures_iter(text) {
+        let name = groups.iter().skip(1).flatten().next().map_or("", |group| group.as_str());
+        let last = name.rsplit(['.', ':']).next().unwrap_or(name);
+        if last.len() > 1 && !found.identifiers.iter().any(|known| known == last) && names.file(name).is_none() {
+            found.identifiers.push(last.to_owned());
+        }
+    }
+    found.words = WORD.find_iter(text).map(|found| found.as_str().to_owned()).collect();
+    found
+}
+
+/// Whether the words ask for an explanation rather than a change.
+pub(super) fn is_question(prompt: &str) -> bool {
+    const OPENERS: [&str; 16] = [
+        "what",
+        "why",
+        "how",
+        "where",
+        "which",
+        "who",
+        "when",
+        "is ",
+        "are ",
+        "does ",
+        "do ",
+        "explain",
+        "describe",
+        "summarise",
+        "summarize",
+        "tell me",
+    ];
+    const CHANGES: [&str; 12] = [
+        "fix",
+        "add ",
+        "change",
+        "make ",
+        "implement",
+        "write ",
+        "rename",
+        "remove",
+        "refactor",
+        "update",
+        "mend",
+        "repair",
+    ];
+    let lower = prompt.trim().to_lowercase();
+    let asks = lower.ends_with('?') || OPENERS.iter().any(|word| lower.starts_with(word));
+    asks && !CHANGES.iter().any(|word| lower.contains(word))
+}
+
+/// Whether what is wanted is that the tests pass.
+pub(super) fn is_about_tests(prompt: &str) -> bool {
+    let lower = prompt.to_lowercase();
+    let tests = ["test", "check", "build", "ci "].iter().any(|word| lower.contains(word));
+    tests && ["pass", "green", "fail", "fix", "broken", "mend", "repair"].iter().any(|word| lower.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths() -> Vec<String> {
+        ["src/csv.py", "src/io/line.py", "tests/test_csv.py", "src/io/util.py", "lib/util.py"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    #[test]
+    fn files_and_identifiers_are_found_in_prose() {
+        let paths = paths();
+        let named = named(
+            "In csv.py parse_rows drops a row (see @line.py, `Reader.next`), util.py @gone.py too.",
+            &Names::new(&paths),
+        );
+        assert_eq!(named.files, ["src/io/line.py", "src/csv.py"]);
+        assert_eq!(named.identifiers, ["parse_rows", "next"]);
+        assert_eq!(named.unknown, ["gone.py"]);
+        assert!(named.words.contains("drops") && !named.words.contains("In"));
+    }
+
+    #[test]
+    fn a_sentence_that_ends_with_a_path_still_names_it() {
+        let paths = paths();
+        let of = |text: &str| named(text, &Names::new(&paths)).files;
+        assert_eq!(of("Look at src/io/util.py."), ["src/io/util.py"]);
+        assert_eq!(of("./src/csv.py, please"), ["src/csv.py"]);
+        assert!(of("csv").is_empty());
+    }
+
+    #[test]
+    fn questions_are_told_from_changes() {
+        for text in ["Where is the CSV parsed?", "explain the cache", "How does undo work"] {
+            assert!(is_question(text), "{text}");
+        }
+        for text in ["fix the parser", "Why does it fail? Fix it.", "make the tests pass", "the parser drops a row"] {
+            assert!(!is_question(text), "{text}");
+        }
+        assert!(is_about_tests("make the tests pass") && !is_about_tests("rename the parser"));
+    }
+}

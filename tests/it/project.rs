@@ -1,0 +1,257 @@
+//! The loop for a task in a project, on copies of `examples/broken-project`, with a scripted model and real walls.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use z1::agent::sessions::Session;
+use z1::agent::{Agent, Consent, Judge, Line, NoJudge, ProjectSettings, Settings, Transcript, Walls};
+use z1::cancel::Cancel;
+use z1::engine::{Engine, Reply, Script};
+use z1::event::{COMMANDS_MAX, Command, Decision, EVENTS_MAX, Event};
+use z1::sandbox::{Sandbox, SandboxOptions};
+use z1::task::{Check, Effort, Outcome, Scope, Status, Task};
+use z1::workspace::journal::Journal;
+use z1::workspace::tree::Tree;
+
+const WRONG: &str = "I change the sign.\n\nshop.py\n<<<<<<< SEARCH\n    return price + price * percent // 100\n=======\n    return price * percent // 100\n>>>>>>> REPLACE\n";
+const RIGHT: &str = "It has to be taken off.\n\nshop.py\n<<<<<<< SEARCH\n    return price * percent // 100\n=======\n    return price - price * percent // 100\n>>>>>>> REPLACE\n";
+const RIGHT_AT_ONCE: &str = "The sign is wrong.\n\nshop.py\n<<<<<<< SEARCH\n    return price + price * percent // 100\n=======\n    return price - price * percent // 100\n>>>>>>> REPLACE\n";
+const MISSED: &str =
+    "shop.py\n<<<<<<< SEARCH\n    return the_price + percentage\n=======\n    return 1\n>>>>>>> REPLACE\n";
+
+/// A copy of the example, a state folder beside it, and an agent.
+struct Place {
+    _folder: tempfile::TempDir,
+    root: PathBuf,
+    state: PathBuf,
+    agent: Agent,
+    session: Session,
+    events: Vec<Event>,
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn walls() -> Arc<dyn Judge> {
+    let helper_exe = PathBuf::from(env!("CARGO_BIN_EXE_z1"));
+    match Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe }) {
+        Ok(sandbox) => Arc::new(Walls { sandbox }),
+        Err(why) => Arc::new(NoJudge { why: why.to_string() }),
+    }
+}
+
+impl Place {
+    fn new(script: Script, consent: Consent) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, state) = (folder.path().join("shop"), folder.path().join("state"));
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broken-project"), &root);
+        let project = ProjectSettings { state: state.clone(), cache: None, consent, commit: false };
+        let settings = Settings { project, probe: false, ..Settings::default() };
+        let agent = Agent::new(Engine::start_scripted(script), walls(), None, settings).unwrap();
+        Self { _folder: folder, root, state, agent, session: Session::new(None), events: Vec::new() }
+    }
+
+    fn saying(replies: &[&str], consent: Consent) -> Self {
+        let mut script = Script::new(replies.iter().map(|reply| Reply::new(*reply)).collect::<Vec<_>>());
+        script.context_tokens_max = 16_384;
+        Self::new(script, consent)
+    }
+
+    /// Runs a task; every proposal is answered with the next decision.
+    fn run(&mut self, prompt: &str, check: Option<&str>, decisions: &[Decision]) -> Outcome {
+        let task = Task {
+            id: "t".into(),
+            prompt: prompt.into(),
+            scope: Scope::Project { root: self.root.clone() },
+            checks: check.map(|command| Check::Command { command: command.into() }).into_iter().collect(),
+            language: None,
+            effort: Effort::Auto,
+        };
+        let (sender, mut inbox) = mpsc::channel(EVENTS_MAX);
+        let (commands, for_task) = mpsc::channel(COMMANDS_MAX);
+        let mut line = Line::new(sender, for_task, Cancel::new(), Transcript::none());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let mut decisions = decisions.to_vec().into_iter();
+        let (agent, session, events) = (&self.agent, &mut self.session, &mut self.events);
+        runtime.block_on(async {
+            let listen = async {
+                while let Some(event) = inbox.recv().await {
+                    if let Event::Proposal { patch_id, .. } = &event {
+                        let decision = decisions.next().expect("the test foresees the proposal");
+                        commands.send(Command::Decide { patch_id: *patch_id, decision }).await.unwrap();
+                    }
+                    events.push(event);
+                }
+            };
+            let work = async {
+                let outcome = agent.run_in(&task, session, &mut line).await.unwrap();
+                drop(line);
+                outcome
+            };
+            tokio::join!(work, listen).0
+        })
+    }
+
+    fn shop(&self) -> String {
+        std::fs::read_to_string(self.root.join("shop.py")).unwrap()
+    }
+
+    fn steps(&self) -> String {
+        let text = |event: &Event| if let Event::Step { text } = event { Some(text.clone()) } else { None };
+        self.events.iter().filter_map(text).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Tokens of the last prompt, and how many of them were in the cache.
+    fn last_prefill(&self) -> (u32, u32) {
+        let prefill = |event: &Event| {
+            if let Event::Prefill { total, reused, .. } = event { Some((*total, *reused)) } else { None }
+        };
+        self.events.iter().rev().find_map(prefill).unwrap()
+    }
+}
+
+/// Whether the example's tests can be run here; says so where not.
+fn can_judge(place: &Place) -> bool {
+    let can = place.agent.judge.tier().is_some() && std::process::Command::new("python3").arg("-V").output().is_ok();
+    if !can {
+        eprintln!("skipped: no walls or no python3 here");
+    }
+    can
+}
+
+#[test]
+fn failing_tests_are_repaired_accepted_and_taken_back() {
+    let mut place = Place::saying(&[WRONG, RIGHT], Consent::Ask);
+    if !can_judge(&place) {
+        return;
+    }
+    let before = place.shop();
+    let outcome = place.run("make the tests pass", None, &[Decision::Accept]);
+    assert_eq!(outcome.status, Status::Verified, "{outcome:?}\n{}", place.steps());
+    assert_eq!(outcome.rounds, 2);
+    assert!(place.steps().contains("before any change 2 passed, 1 failed"), "{}", place.steps());
+    assert!(place.steps().contains("shop.py: whole"), "{}", place.steps());
+    assert!(
+        outcome.answer.contains("-    return price + price") && outcome.answer.contains("+    return price - price")
+    );
+    assert!(place.shop().contains("price - price * percent"));
+    let tree = Tree::open(&place.root).unwrap();
+    Journal::new(&place.state, &tree).undo().unwrap();
+    assert_eq!(place.shop(), before);
+    assert_eq!(place.session.turns.len(), 1);
+}
+
+#[test]
+fn nothing_is_written_without_a_word_or_after_a_no() {
+    for (consent, decisions, status) in
+        [(Consent::Show, vec![], Status::Verified), (Consent::Ask, vec![Decision::Reject], Status::Refused)]
+    {
+        let mut place = Place::saying(&[RIGHT_AT_ONCE], consent);
+        if !can_judge(&place) {
+            return;
+        }
+        let before = place.shop();
+        let outcome = place.run("make the tests pass", None, &decisions);
+        assert_eq!((outcome.status, place.shop()), (status, before), "{outcome:?}");
+        assert!(outcome.answer.contains("+    return price - price"));
+    }
+}
+
+#[test]
+fn yes_writes_what_holds_and_not_what_fails() {
+    let mut place = Place::saying(&[RIGHT_AT_ONCE], Consent::Yes);
+    if !can_judge(&place) {
+        return;
+    }
+    assert_eq!(place.run("make the tests pass", None, &[]).status, Status::Verified);
+    assert!(place.shop().contains("price - price"));
+    let mut place = Place::saying(&[WRONG, WRONG, WRONG, WRONG, WRONG], Consent::Yes);
+    let before = place.shop();
+    let outcome = place.run("make the tests pass", None, &[]);
+    assert_eq!((outcome.status, place.shop()), (Status::Failed, before), "{outcome:?}");
+    assert!(outcome.rounds < 5, "the same change again and again is cut: {}", outcome.rounds);
+}
+
+#[test]
+fn a_miss_goes_back_with_the_nearest_lines_and_a_remark_asks_again() {
+    let mut place = Place::saying(&[MISSED, WRONG, RIGHT], Consent::Ask);
+    let decisions = [Decision::AskAgain("Take it off instead.".into()), Decision::Accept];
+    // Without a check everything is unverified, which needs no walls.
+    let outcome = place.run("discount adds the percentage", Some("true"), &decisions);
+    let said: String = place.session.conversation.messages().iter().map(|m| m.content.clone() + "\n").collect();
+    assert!(said.contains("could not be used") && said.contains("is not in shop.py"), "{said}");
+    assert!(said.contains("Take it off instead."), "{said}");
+    assert!(place.shop().contains("price - price"), "{outcome:?}");
+}
+
+#[test]
+fn a_truncated_reply_goes_on_and_is_never_written_half() {
+    // The answer's allowance is a quarter of this context: the file is longer.
+    let long: String = (0..400).map(|n| format!("value_{n} = {n}\n")).collect();
+    let text = format!("values.py\n```python\n{long}```\n");
+    let mut script = Script::answering(move |ask| {
+        let said = ask.prompt.rsplit("<|im_start|>assistant\n").next()?;
+        match said.rfind("values.py\n```python") {
+            Some(at) => Some(Reply::new(text.strip_prefix(&said[at..])?)),
+            None => Some(Reply::new(text.clone()).after_shift(text.clone())),
+        }
+    });
+    script.context_tokens_max = 8192;
+    let mut place = Place::new(script, Consent::Yes);
+    let outcome = place.run("write values.py", Some("true"), &[]);
+    let written = std::fs::read_to_string(place.root.join("values.py")).unwrap_or_default();
+    assert_eq!(written, long, "{outcome:?}\n{}", place.steps());
+    assert!(place.steps().contains("goes on"), "{}", place.steps());
+}
+
+#[test]
+fn a_question_looks_around_bounded_and_answers_in_words() {
+    let looking = "Let me see.\n\n```bash\nls\n```\n";
+    let mut place = Place::saying(&[looking, "It is `discount` in shop.py.\n"], Consent::Yes);
+    if !can_judge(&place) {
+        return;
+    }
+    let outcome = place.run("Where is the discount computed?", None, &[]);
+    assert_eq!((outcome.status, outcome.answer.as_str()), (Status::Unverified, "It is `discount` in shop.py."));
+    let said: String = place.session.conversation.messages().iter().map(|m| m.content.clone()).collect();
+    assert!(said.contains("test_shop.py"), "{said}");
+    let mut place = Place::saying(&[looking; 4], Consent::Yes);
+    let outcome = place.run("Where is the discount computed?", None, &[]);
+    assert!(outcome.rounds <= 4, "the same command with the same result is cut");
+}
+
+#[test]
+fn a_following_task_decodes_only_what_is_new() {
+    let replies = ["One.\n", "Two.\n", "Three.\n", "Four.\n", "Five.\n"];
+    let mut place = Place::saying(&replies, Consent::Show);
+    let mut said_before = 0;
+    for (turn, prompt) in ["What is shop.py?", "What is area?", "Why?", "How?", "Who?"].into_iter().enumerate() {
+        let outcome = place.run(prompt, None, &[]);
+        let (_, reused) = place.last_prefill();
+        if turn > 0 {
+            assert_eq!(reused, said_before, "turn {turn}: everything said before is in the cache");
+        }
+        said_before = outcome.usage.prompt_tokens + outcome.usage.generated_tokens();
+    }
+    assert_eq!(place.session.turns.len(), 5);
+}
+
+#[test]
+fn tests_that_pass_need_no_model() {
+    let mut place = Place::saying(&[], Consent::Yes);
+    if !can_judge(&place) {
+        return;
+    }
+    let right = place.shop().replace("price + price", "price - price");
+    std::fs::write(place.root.join("shop.py"), right).unwrap();
+    let outcome = place.run("make the tests pass", None, &[]);
+    assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 0), "{outcome:?}");
+}
