@@ -31,10 +31,13 @@ pub struct Record {
     pub text: String,
 }
 
-/// The thinking in a trajectory: what comes before the first code fence and before any hint.
-pub fn thought(trajectory: &Trajectory) -> &str {
+/// The thinking in a trajectory: what comes before the answer's fence, block or path, and before any hint.
+pub fn thought<'a>(row: &Row, trajectory: &'a Trajectory) -> &'a str {
     let before_hint = &trajectory.text[..trajectory.shift_at.unwrap_or(trajectory.text.len())];
-    &before_hint[..before_hint.find("```").unwrap_or(before_hint.len())]
+    let ends = ["```", "<<<<<<<"].iter().filter_map(|mark| before_hint.find(mark)).min();
+    let before_answer = &before_hint[..ends.unwrap_or(before_hint.len())];
+    let path = row.project.as_ref().map_or("", |project| project.path.as_str());
+    before_answer.trim_end_matches('\n').strip_suffix(path).unwrap_or(before_answer)
 }
 
 /// How faithful the thinking is to the problem's own; `None` where there is nothing to compare.
@@ -42,7 +45,7 @@ pub fn faith(row: &Row, trajectory: &Trajectory) -> Option<Faith> {
     if row.trace.is_empty() || trajectory.shift_at.is_some() {
         return None;
     }
-    Some(trace::check(&row.trace, thought(trajectory)))
+    Some(trace::check(&row.trace, thought(row, trajectory)))
 }
 
 /// Passes among trials, with the interval that the number of trials allows.
@@ -218,8 +221,19 @@ mod tests {
             usage: Usage::default(),
             logprob_sum: None,
         };
-        assert_eq!(thought(&whole("1+2=3\n\n```python\nx\n```", None)), "1+2=3\n\n");
-        assert_eq!(thought(&whole("1+2=\n\nI over", Some(4))), "1+2=");
-        assert_eq!(thought(&whole("no code", None)), "no code");
+        let prompts = crate::prompt::Prompts::load(crate::prompt::Profile::Nano, None).unwrap();
+        let row = |family| {
+            let families = vec![(family, 1)];
+            let corpus = crate::gym::corpus::Corpus { families, ..crate::gym::corpus::Corpus::training(1) };
+            corpus.row(0, &prompts).unwrap()
+        };
+        let write = row(crate::gym::Family::Write);
+        assert_eq!(thought(&write, &whole("1+2=3\n\n```python\nx\n```", None)), "1+2=3\n\n");
+        assert_eq!(thought(&write, &whole("1+2=\n\nI over", Some(4))), "1+2=");
+        assert_eq!(thought(&write, &whole("no code", None)), "no code");
+        let edit = row(crate::gym::Family::Edit);
+        let path = &edit.project.as_ref().unwrap().path;
+        let text = format!("3-1=2\n\n{path}\n```python\nx\n```");
+        assert_eq!(thought(&edit, &whole(&text, None)), "3-1=2\n\n");
     }
 }

@@ -9,15 +9,18 @@ use tokio::task::JoinSet;
 use super::gym::{Record, faith, thought};
 use crate::cancel::Cancel;
 use crate::engine::{Engine, EngineError, EngineEvent, GenerateRequest, Sampling, SessionId, WindowSpec};
+use crate::gym::edit::File;
 use crate::gym::row::Row;
 use crate::prompt::render_chatml;
-use crate::reply::{self, Wanted};
+use crate::reply::paths::Known;
+use crate::reply::{self, Wanted, edits};
 use crate::sandbox::Sandbox;
-use crate::task::{Candidate, Check, Language, Trajectory, Usage, Verdict};
+use crate::task::{Candidate, Check, Finish, Language, Trajectory, Usage, Verdict};
 use crate::verify::{VerifyOptions, verify};
+use crate::workspace::plan::{self, FileState, Rules};
 
-/// Room for the answer after a shift; the longest reference has about half of it.
-const ANSWER_TOKENS: u32 = 256;
+/// Room for the answer after a shift; the longest reference has about two thirds of it.
+const ANSWER_TOKENS: u32 = 384;
 
 /// How the model is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +29,10 @@ pub struct Settings {
     pub window: u32,
     /// Hard cut at the window, as the paper does it.
     pub paper_exact: bool,
-    /// The words forced at the window.
+    /// The words forced at the window, up to the program's fence.
     pub hint: String,
+    /// The words forced at the window of a task in a project, whose answer begins with a path.
+    pub hint_project: String,
     /// 0 is greedy.
     pub temperature: f32,
     pub seed: u64,
@@ -57,7 +62,7 @@ pub async fn run(
     };
     for (index, row) in rows.iter().enumerate() {
         let trajectories = generate(engine, row, settings).await?;
-        let thought_tokens = trajectories.iter().map(|t| engine.count_tokens(thought(t)) as u32).collect();
+        let thought_tokens = trajectories.iter().map(|t| engine.count_tokens(thought(row, t)) as u32).collect();
         while judging.len() >= side_by_side {
             keep(judging.join_next().await.expect("invariant: some are being judged")??);
         }
@@ -81,7 +86,7 @@ async fn generate(engine: &Engine, row: &Row, settings: &Settings) -> Result<Vec
         window: WindowSpec {
             thinking_tokens_max: settings.window,
             answer_tokens_max: ANSWER_TOKENS,
-            hint: settings.hint.clone(),
+            hint: if row.project.is_some() { settings.hint_project.clone() } else { settings.hint.clone() },
             paper_exact: settings.paper_exact,
         },
         thinking_sampling: sampling,
@@ -110,9 +115,7 @@ async fn judged(
     cancel: &Cancel,
 ) -> anyhow::Result<Record> {
     let asserts = |tests: &[String], hidden| [Check::Asserts { source: tests.join("\n"), hidden }];
-    let wanted = Wanted { language: Some(Language::Python), names: vec![row.entry.clone()], stdin: false };
-    let programs: Vec<Result<Candidate, String>> =
-        trajectories.iter().map(|t| reply::program(t, &wanted).map_err(|problem| problem.to_string())).collect();
+    let programs: Vec<Result<Candidate, String>> = trajectories.iter().map(|t| program(row, t)).collect();
     let mut chosen = 0;
     if programs.len() > 1 && !row.visible.is_empty() {
         for (index, program) in programs.iter().enumerate() {
@@ -151,6 +154,28 @@ async fn judged(
         faith: trajectory.and_then(|t| faith(row, t)),
         text: trajectory.map(|t| t.text.clone()).unwrap_or_default(),
     })
+}
+
+/// What a reply comes to: its program or, in a project, the changed file as a program of its own.
+fn program(row: &Row, trajectory: &Trajectory) -> Result<Candidate, String> {
+    let Some(project) = &row.project else {
+        let wanted = Wanted { language: Some(Language::Python), names: vec![row.entry.clone()], stdin: false };
+        return reply::program(trajectory, &wanted).map_err(|problem| problem.to_string());
+    };
+    let reading = edits::read(trajectory.answer(), &Known::new(project.files.iter().map(|file| file.path.clone())));
+    let state = |file: &File| (file.path.clone(), FileState::Text(file.content.clone()));
+    let before = project.files.iter().map(state).collect();
+    let rules = Rules { reply_is_complete: trajectory.finish == Finish::EndOfTurn, ..Rules::default() };
+    let plan = plan::plan(&before, &reading, rules);
+    if let Some(refusal) = plan.refused.first() {
+        return Err(refusal.message.clone());
+    }
+    if let Some(other) = plan.files.iter().find(|file| file.path != project.path) {
+        return Err(format!("it changes {}", other.path));
+    }
+    let after = plan.files.into_iter().find_map(|file| file.after);
+    let source = after.ok_or_else(|| format!("it does not change {}", project.path))?;
+    Ok(Candidate::Program { language: Language::Python, source })
 }
 
 /// Whether it passed, and why not.

@@ -62,7 +62,7 @@ fn slip(right: &str, dice: &mut Dice) -> Attempt {
 
 /// A pipeline that runs and does something else: a step missing, two steps in the other order, or another
 /// step in the place of one.
-fn mistaken(pipeline: &Pipeline, dice: &mut Dice) -> Option<Pipeline> {
+pub(super) fn mistaken(pipeline: &Pipeline, dice: &mut Dice) -> Option<Pipeline> {
     let mut ops = pipeline.ops.clone();
     let at = dice.below(ops.len());
     let plain = |op: &Op| op.from() == op.to();

@@ -31,6 +31,7 @@ pub fn draw(level: u8, dice: &mut Dice) -> Option<Problem> {
         hidden: Vec::new(),
         draft: Vec::new(),
         attempt: None,
+        project: None,
         work,
         task,
     })

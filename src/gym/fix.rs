@@ -113,6 +113,7 @@ fn finish(
         work,
         draft: wording::draft(pipeline, &name),
         attempt: attempt::draw(pipeline, &name, &shown, dice),
+        project: None,
         entry: name,
     }
 }

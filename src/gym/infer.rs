@@ -214,6 +214,7 @@ pub fn draw(level: u8, dice: &mut Dice) -> Option<Problem> {
         work,
         draft: wording::draft(&pipeline, &name),
         attempt: attempt::draw(&pipeline, &name, &shown, dice),
+        project: None,
         entry: name,
     })
 }

@@ -12,6 +12,7 @@ pub mod calc;
 pub mod corpus;
 pub mod dice;
 pub mod drill;
+pub mod edit;
 pub mod fix;
 pub mod infer;
 pub mod op;
@@ -53,13 +54,15 @@ pub enum Family {
     Infer,
     /// Mend a function that fails an example.
     Fix,
+    /// Mend a file of a small project after a failing test.
+    Edit,
     /// The skills of thinking by themselves: lines of a trace and no code. For training only.
     Drill,
 }
 
 impl Family {
     /// The families that are judged by running code.
-    pub const JUDGED: [Self; 5] = [Self::Write, Self::Calc, Self::Plan, Self::Infer, Self::Fix];
+    pub const JUDGED: [Self; 6] = [Self::Write, Self::Calc, Self::Plan, Self::Infer, Self::Fix, Self::Edit];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,6 +71,7 @@ impl Family {
             Self::Plan => "plan",
             Self::Infer => "infer",
             Self::Fix => "fix",
+            Self::Edit => "edit",
             Self::Drill => "drill",
         }
     }
@@ -140,6 +144,8 @@ pub struct Problem {
     pub draft: Vec<Line>,
     /// A solution that is nearly right, as a failed attempt would be.
     pub attempt: Option<Attempt>,
+    /// The project that the task is set in; `reference` is then the whole file, and `task` the user's words alone.
+    pub project: Option<edit::Project>,
 }
 
 impl Problem {
@@ -168,6 +174,7 @@ pub fn draw(family: Family, level: u8, split: Split, seed: u64, index: u64) -> P
             Family::Plan => plan::draw(level, &mut dice),
             Family::Infer => infer::draw(level, &mut dice),
             Family::Fix => fix::draw(level, &mut dice),
+            Family::Edit => edit::draw(level, &mut dice),
             Family::Drill => drill::draw(level, &mut dice),
         };
         let Some(problem) = drawn else { continue };

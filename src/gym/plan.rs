@@ -181,6 +181,7 @@ pub fn draw(level: u8, dice: &mut Dice) -> Option<Problem> {
         work: if revisions == 0 { Vec::new() } else { work },
         draft: wording::draft(&pipeline, &name),
         attempt: attempt::draw(&pipeline, &name, &shown, dice),
+        project: None,
         entry: name,
     })
 }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{Attempt, Failed};
 use super::dice::Dice;
+use super::edit::Project;
 use super::trace::{self, Line};
 use super::{Family, Problem, Split, by_name, drill};
-use crate::prompt::conversation::{self, ReviseContext, Revision, TaskContext};
+use crate::prompt::conversation::{self, ProjectContext, ProjectFile, ReviseContext, Revision, TaskContext};
 use crate::prompt::{Message, PromptError, Prompts};
 use crate::task::{Failure, FailureKind, Report, Tier, Verdict};
 use crate::verify;
@@ -84,6 +85,9 @@ pub struct Row {
     pub hidden: Vec<String>,
     /// The lines of thinking in `reply`, before any cut.
     pub trace: Vec<Line>,
+    /// The project that the task is set in; `reference` is then the whole file that was to be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<Project>,
 }
 
 /// Names a row and says what it is to teach.
@@ -106,10 +110,14 @@ impl Row {
         let lines = thinking(&problem, wanted.style);
         let whole = match problem.family {
             Family::Drill => drill::answer(&problem),
-            _ => trajectory(&lines, &problem.reference),
+            _ => trajectory(&lines, &answer(&problem)),
         };
         let part = |text: String| Part { text, learn: true, keep: None };
         let mut kind = wanted.kind;
+        let opening = || match &problem.project {
+            Some(project) => project_opening(prompts, &problem.task, project),
+            None => conversation::opening(prompts, task),
+        };
         let (messages, reply) = match (kind, &problem.attempt) {
             (Kind::Revised, Some(attempt)) => {
                 let (why, feedback) = feedback(attempt, &problem.visible);
@@ -119,17 +127,24 @@ impl Row {
                 (conversation::revision(prompts, task, why, revise)?, vec![part(reply)])
             }
             (Kind::Hinted, _) if problem.family != Family::Drill => {
-                let hint = prompts.render("hint_code", HintContext { language: PYTHON })?;
+                // A change to a project begins with a path, so nothing of its fence is forced.
+                let (hint, rest) = match &problem.project {
+                    Some(project) => (prompts.render("hint", HintContext { language: "" })?, project.answer.clone()),
+                    None => {
+                        let hint = prompts.render("hint_code", HintContext { language: PYTHON })?;
+                        (hint, format!("{}```", problem.reference))
+                    }
+                };
                 let reply = vec![
                     Part { text: whole, learn: true, keep: Some(dice.fraction()) },
                     Part { text: hint, learn: false, keep: None },
-                    part(format!("{}```", problem.reference)),
+                    part(rest),
                 ];
-                (conversation::opening(prompts, task)?, reply)
+                (opening()?, reply)
             }
             _ => {
                 kind = Kind::Whole;
-                (conversation::opening(prompts, task)?, vec![part(whole)])
+                (opening()?, vec![part(whole)])
             }
         };
         Ok(Self {
@@ -149,6 +164,7 @@ impl Row {
             visible: problem.visible,
             hidden: problem.hidden,
             trace: lines,
+            project: problem.project,
         })
     }
 }
@@ -171,12 +187,40 @@ fn thinking(problem: &Problem, style: Style) -> Vec<Line> {
     }
 }
 
-/// One undivided stream: the thinking, a blank line, the code.
-fn trajectory(lines: &[Line], code: &str) -> String {
+/// One undivided stream: the thinking, a blank line, the answer.
+fn trajectory(lines: &[Line], answer: &str) -> String {
     if lines.is_empty() {
-        return fenced(code);
+        return answer.to_owned();
     }
-    format!("{}\n{}", trace::text(lines), fenced(code))
+    format!("{}\n{answer}", trace::text(lines))
+}
+
+/// What a model ends with: a fenced program, or a change to a project's file.
+fn answer(problem: &Problem) -> String {
+    problem.project.as_ref().map_or_else(|| fenced(&problem.reference), |project| project.answer.clone())
+}
+
+/// A task in a project, laid out as the agent lays it out.
+fn project_opening(prompts: &Prompts, words: &str, project: &Project) -> Result<Vec<Message>, PromptError> {
+    let files: Vec<ProjectFile<'_>> = project
+        .files
+        .iter()
+        .map(|file| ProjectFile {
+            path: &file.path,
+            language: PYTHON,
+            content: file.content.trim_end_matches('\n'),
+            fence: "```",
+            part: None,
+        })
+        .collect();
+    let context = ProjectContext {
+        prompt: words,
+        files: &files,
+        failure: project.failure.as_deref(),
+        check: Some(&project.check),
+        ..ProjectContext::default()
+    };
+    conversation::project(prompts, context)
 }
 
 fn fenced(code: &str) -> String {

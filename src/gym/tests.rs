@@ -20,7 +20,7 @@ fn every_family_has_problems_on_every_level_of_every_split() {
                 let problem = draw(family, level, split, 7, 0);
                 assert_eq!(problem.level, level);
                 assert!(problem.hidden.len() >= 4 && !problem.visible.is_empty(), "{problem:?}");
-                assert!(problem.task.ends_with(problem.visible.last().unwrap()));
+                assert!(family == Family::Edit || problem.task.ends_with(problem.visible.last().unwrap()));
             }
         }
     }
@@ -35,7 +35,9 @@ fn a_seed_and_an_index_name_one_row() {
 
 /// A task without what makes two of the same kind look different: its examples and the function's name.
 fn normalised(row: &Row) -> String {
-    let text = row.task.split("\nassert").next().unwrap_or("").replace(&row.entry, "NAME");
+    // A few words about a project are everybody's; the request is the words with the project.
+    let request = if row.project.is_some() { &row.messages.last().unwrap().content } else { &row.task };
+    let text = request.split("\nassert").next().unwrap_or("").replace(&row.entry, "NAME");
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
@@ -74,7 +76,7 @@ fn styles_share_problems_and_differ_in_thinking() {
             Family::Write | Family::Drill => false,
             Family::Calc | Family::Plan => m.level > 0,
             Family::Infer => true,
-            Family::Fix => m.level > 2,
+            Family::Fix | Family::Edit => m.level > 2,
         };
         assert_eq!(!m.trace.is_empty(), thinks, "{}", m.id);
     }
@@ -86,7 +88,11 @@ fn a_hinted_row_ends_as_inference_forces_it() {
     for row in rows(&corpus, 60).into_iter().filter(|row| row.kind == Kind::Hinted) {
         let [cut, hint, answer] = row.reply.as_slice() else { panic!("three parts: {row:?}") };
         assert!(cut.keep.is_some() && cut.learn && !hint.learn && answer.learn);
-        assert!(hint.text.ends_with("```python\n") && answer.text.starts_with("def "));
+        let Some(project) = &row.project else {
+            assert!(hint.text.ends_with("```python\n") && answer.text.starts_with("def "));
+            continue;
+        };
+        assert!(hint.text.ends_with(":\n\n") && answer.text.starts_with(&project.path));
     }
 }
 

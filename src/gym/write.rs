@@ -33,6 +33,7 @@ pub fn draw(level: u8, dice: &mut Dice) -> Option<Problem> {
         work: Vec::new(),
         draft: wording::draft(&pipeline, &name),
         attempt: attempt::draw(&pipeline, &name, &shown, dice),
+        project: None,
         entry: name,
     })
 }

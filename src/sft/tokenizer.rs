@@ -5,6 +5,7 @@
 //!
 //! Not for: inference; there the GGUF carries the vocabulary and llama.cpp reads it.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -48,25 +49,7 @@ impl Tokenizer {
         let words = size.checked_sub(SPECIALS.len()).filter(|&words| words >= 256);
         let words =
             words.ok_or_else(|| UserError::usage(format!("a vocabulary of {size} is too small (259 at least)")))?;
-        let pattern = SplitPattern::Regex(QWEN2_PATTERN.to_owned());
-        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| anyhow!(e))?;
-        let mut inner: TokenizerImpl<
-            BPE,
-            tokenizers::NormalizerWrapper,
-            PreTokenizers,
-            tokenizers::PostProcessorWrapper,
-            ByteLevelDecoder,
-        > = TokenizerBuilder::new()
-            .with_model(BPE::default())
-            .with_normalizer(None)
-            .with_pre_tokenizer(Some(PreTokenizers::new(vec![
-                split.into(),
-                ByteLevel::new(false, false, false).into(),
-            ])))
-            .with_post_processor(None)
-            .with_decoder(Some(ByteLevelDecoder::new(false, false, false)))
-            .build()
-            .map_err(|e| anyhow!(e))?;
+        let mut inner = bare(BPE::default())?;
         let mut trainer = BpeTrainer::builder()
             .vocab_size(words)
             .min_frequency(2)
@@ -79,11 +62,23 @@ impl Tokenizer {
             let message = format!("the corpus yields {found} tokens of {words}");
             return Err(UserError::new(Exit::Error, message).hint("give more text or a smaller --vocab").into());
         }
-        let specials = SPECIALS.map(|text| AddedToken::from(text, true).normalized(false));
-        inner.add_special_tokens(specials).map_err(|e| anyhow!(e))?;
-        // Through its file form, so that a fresh tokenizer and a loaded one are the same thing.
-        let json = serde_json::to_vec(&inner).context("cannot write the tokenizer")?;
-        Self::from_bytes(&json)
+        finished(inner)
+    }
+
+    /// The tokenizer of a GGUF file that z1-sft exported: its tokens in the order of their ids, the control tokens
+    /// last, and its merges (`left right`).
+    ///
+    /// # Errors
+    /// Other control tokens, or merges that do not fit the tokens.
+    pub fn from_vocabulary(tokens: &[String], merges: &[String]) -> anyhow::Result<Self> {
+        let words = tokens.len().saturating_sub(SPECIALS.len());
+        if tokens[words..].iter().map(String::as_str).ne(SPECIALS) {
+            bail!("its last tokens are not {}", SPECIALS.join(", "));
+        }
+        let vocabulary: HashMap<&str, usize> = tokens[..words].iter().map(String::as_str).zip(0..).collect();
+        let merges: Vec<Vec<&str>> = merges.iter().map(|merge| merge.split(' ').collect()).collect();
+        let model = serde_json::json!({ "type": "BPE", "vocab": vocabulary, "merges": merges });
+        finished(bare(serde_json::from_value(model).context("its merges do not fit its tokens")?)?)
     }
 
     /// Loads a `tokenizer.json`.
@@ -189,9 +184,55 @@ impl Tokenizer {
     }
 }
 
+type Bare = TokenizerImpl<
+    BPE,
+    tokenizers::NormalizerWrapper,
+    PreTokenizers,
+    tokenizers::PostProcessorWrapper,
+    ByteLevelDecoder,
+>;
+
+/// A tokenizer with Qwen2's way of cutting and without control tokens.
+fn bare(model: BPE) -> anyhow::Result<Bare> {
+    let pattern = SplitPattern::Regex(QWEN2_PATTERN.to_owned());
+    let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| anyhow!(e))?;
+    TokenizerBuilder::new()
+        .with_model(model)
+        .with_normalizer(None)
+        .with_pre_tokenizer(Some(PreTokenizers::new(vec![split.into(), ByteLevel::new(false, false, false).into()])))
+        .with_post_processor(None)
+        .with_decoder(Some(ByteLevelDecoder::new(false, false, false)))
+        .build()
+        .map_err(|e| anyhow!(e))
+}
+
+/// With the control tokens, through its file form: a fresh tokenizer and a loaded one are the same thing.
+fn finished(mut inner: Bare) -> anyhow::Result<Tokenizer> {
+    let specials = SPECIALS.map(|text| AddedToken::from(text, true).normalized(false));
+    inner.add_special_tokens(specials).map_err(|e| anyhow!(e))?;
+    let json = serde_json::to_vec(&inner).context("cannot write the tokenizer")?;
+    Tokenizer::from_bytes(&json)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_vocabulary_of_an_exported_file_gives_the_same_tokens() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/z1-nano.gguf");
+        let file = crate::gguf::Gguf::open(&path).unwrap();
+        let strings = |key: &str| file.metadata.strings(key).unwrap();
+        let (tokens, merges) = (strings("tokenizer.ggml.tokens"), strings("tokenizer.ggml.merges"));
+        let tokenizer = Tokenizer::from_vocabulary(tokens, merges).unwrap();
+        assert_eq!(tokenizer.vocab_size(), tokens.len());
+        let text = "def f(xs):\n    return [x + 12 for x in xs]\n";
+        let ids = tokenizer.encode(text);
+        assert!(ids.len() < text.len() / 2, "merges are used: {ids:?}");
+        assert_eq!(tokenizer.decode(&ids), text);
+        assert!(Tokenizer::from_vocabulary(&tokens[1..], merges).is_err(), "merges without their tokens");
+        assert!(Tokenizer::from_vocabulary(&tokens[..4], merges).is_err(), "other control tokens");
+    }
 
     fn small() -> Tokenizer {
         let texts =

@@ -105,7 +105,8 @@ fn measured(
             window: window.unwrap_or(UNLIMITED),
             // The curve is the paper's: a hard cut, nothing of ours beside it.
             paper_exact: true,
-            hint: hint(prompts)?,
+            hint: hint(prompts, "hint_code")?,
+            hint_project: hint(prompts, "hint")?,
             temperature: 0.0,
             seed: 0,
             samples: 1,

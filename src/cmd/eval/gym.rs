@@ -88,7 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let settings = Settings {
         window: args.window.unwrap_or(UNLIMITED),
         paper_exact: args.paper_exact,
-        hint: hint(&prompts)?,
+        hint: hint(&prompts, "hint_code")?,
+        hint_project: hint(&prompts, "hint")?,
         temperature: args.temperature,
         seed: args.problems.seed,
         samples: args.samples,
@@ -125,9 +126,9 @@ pub(super) fn load(model: &Path, threads: u32) -> anyhow::Result<Engine> {
     Ok(Engine::start_llama(options, |_| {}, &Cancel::new()).map_err(UserError::from)?)
 }
 
-/// The words forced at the window.
-pub(super) fn hint(prompts: &Prompts) -> anyhow::Result<String> {
-    Ok(prompts.render("hint_code", HintContext { language: "python" })?)
+/// The words forced at the window, from the prompt file of this name.
+pub(super) fn hint(prompts: &Prompts, file: &str) -> anyhow::Result<String> {
+    Ok(prompts.render(file, HintContext { language: "python" })?)
 }
 
 #[derive(Serialize)]

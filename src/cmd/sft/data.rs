@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use rayon::prelude::*;
 
+use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::sft::data::execute;
 use crate::sft::data::filter::{Rules, Sieve};
 use crate::sft::data::preview::{self, Paint};
 use crate::sft::data::read::{self, Bad};
@@ -52,6 +55,12 @@ pub struct Args {
     /// How many words in a row count as shared
     #[arg(long, default_value_t = 13)]
     overlap_words: usize,
+    /// Keep a record only if the code in its response passes the record's own tests, run in the sandbox
+    #[arg(long)]
+    execute: bool,
+    /// With --execute: keep records that have no tests
+    #[arg(long, requires = "execute")]
+    keep_untested: bool,
     /// Spend this many response tokens
     #[arg(long, value_name = "TOKENS")]
     budget: Option<u64>,
@@ -98,6 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         forbid(file, &rules, &mut sieve)?;
     }
     let (records, bad) = sift(args, tokenizer.as_ref(), &rules, &mut sieve)?;
+    let records = if args.execute { executed(args, records, &mut sieve)? } else { records };
     let records = spend(args, records);
     report(args, &records, &sieve, &bad, tokenizer.is_some());
     if let Some(count) = args.preview {
@@ -160,6 +170,37 @@ fn sift(args: &Args, tokenizer: Option<&Tokenizer>, rules: &Rules, sieve: &mut S
     }
     flush(&mut batch, &mut kept, sieve);
     Ok((kept, bad))
+}
+
+/// Runs what the filters left; what does not pass is counted with the rest.
+fn executed(args: &Args, records: Vec<Record>, sieve: &mut Sieve) -> anyhow::Result<Vec<Record>> {
+    let sandbox = walls()?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
+    let live = std::io::stderr().is_terminal();
+    let found = runtime.block_on(execute::run(&records, &sandbox, &Cancel::new(), |done| {
+        if live {
+            eprint!("\r{done} of {} run ", records.len());
+        }
+    }))?;
+    if live {
+        eprintln!();
+    }
+    let stays = |reason: &&'static str| args.keep_untested && *reason == execute::NO_TESTS;
+    let kept = records.into_iter().zip(found).filter(|(_, found)| match found.as_ref().filter(|r| !stays(r)) {
+        None => true,
+        Some(reason) => {
+            sieve.drop_kept(reason);
+            false
+        }
+    });
+    Ok(kept.map(|(record, _)| record).collect())
+}
+
+/// The sandbox; refuses where there are no walls.
+fn walls() -> anyhow::Result<Sandbox> {
+    let helper_exe = std::env::current_exe().context("cannot find this program's own file")?;
+    let options = SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe };
+    Ok(Sandbox::start(options).map_err(UserError::from)?)
 }
 
 fn count(text: &str, tokenizer: Option<&Tokenizer>) -> u32 {

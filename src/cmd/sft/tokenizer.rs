@@ -1,4 +1,4 @@
-//! `z1 sft tokenizer`: trains a vocabulary on rows of data.
+//! `z1 sft tokenizer`: trains a vocabulary on rows of data, or takes that of a GGUF file.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::error::{Exit, UserError};
+use crate::gguf::Gguf;
 use crate::sft::sample::Sample;
 use crate::sft::tokenizer::Tokenizer;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// JSONL rows with `messages` (and `reply`)
+    /// JSONL rows with `messages` (and `reply`), or a .gguf file that z1-sft exported: its vocabulary is taken
     data: PathBuf,
     /// Tokens in the vocabulary, control tokens included
     #[arg(long, default_value_t = 1024)]
@@ -32,6 +33,9 @@ pub struct Args {
 /// Unreadable data, rows that are no samples, or a corpus too small for the vocabulary.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let shown = args.data.display();
+    if args.data.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+        return taken(args);
+    }
     let file = File::open(&args.data).with_context(|| format!("cannot read {shown}"))?;
     let mut samples = Vec::new();
     for (index, line) in BufReader::new(file).lines().take(args.rows).enumerate() {
@@ -54,5 +58,18 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         tokens / rows,
         learnt / rows
     );
+    Ok(Exit::Success)
+}
+
+/// The vocabulary of a GGUF file, so that its model can be trained further.
+fn taken(args: &Args) -> anyhow::Result<Exit> {
+    let shown = args.data.display();
+    let file = Gguf::open(&args.data).with_context(|| format!("cannot read {shown}"))?;
+    let strings = |key: &str| file.metadata.strings(key).unwrap_or_default();
+    let (tokens, merges) = (strings("tokenizer.ggml.tokens"), strings("tokenizer.ggml.merges"));
+    let tokenizer = Tokenizer::from_vocabulary(tokens, merges)
+        .with_context(|| format!("the vocabulary of {shown} is not one of z1-sft's"))?;
+    tokenizer.save(&args.out)?;
+    eprintln!("{}: {} tokens", args.out.display(), tokenizer.vocab_size());
     Ok(Exit::Success)
 }

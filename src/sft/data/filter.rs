@@ -58,6 +58,12 @@ impl Sieve {
         }
     }
 
+    /// Takes back a record that was kept, for a reason found later.
+    pub fn drop_kept(&mut self, reason: &'static str) {
+        self.kept -= 1;
+        *self.dropped.entry(reason).or_insert(0) += 1;
+    }
+
     fn reason(&mut self, record: &Record, rules: &Rules) -> Option<&'static str> {
         let tokens = record.tokens.unwrap_or(0);
         if tokens > rules.tokens_max {

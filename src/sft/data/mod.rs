@@ -4,9 +4,10 @@
 //! record is left out; `select` spends a token budget as the paper's ablation does; `stats` and `preview` show
 //! what a model will see. Every step takes records and returns records; what is dropped is counted by reason.
 //!
-//! Not for: the gym's own rows (they are samples already), tokenising for training (`sample`), running code
-//! (the execution filter calls `verify` at the edge).
+//! Not for: the gym's own rows (they are samples already), tokenising for training (`sample`). `execute` runs
+//! the code in a trajectory, behind the judge's walls.
 
+pub mod execute;
 pub mod filter;
 pub mod preview;
 pub mod read;

@@ -1,4 +1,4 @@
-//! A model to start from: a checkpoint of ours, a Hugging Face folder, or a GGUF file of floats.
+//! A model to start from: a checkpoint of ours, a Hugging Face folder, or a GGUF file of floats or Q8_0.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::names;
 use crate::error::{Exit, UserError};
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, TensorType};
 use crate::sft::core::config::ModelConfig;
 use crate::sft::core::model::Model;
 use crate::sft::core::params::Layout;
@@ -35,7 +35,7 @@ pub fn load(path: &Path) -> anyhow::Result<Model> {
 
 fn not_ours(path: &Path, why: &str) -> anyhow::Error {
     UserError::new(Exit::Error, format!("{} cannot be trained on: {why}", path.display()))
-        .hint("give a checkpoint of z1-sft, a Hugging Face folder of a Qwen2 model, or its GGUF in F32 or F16")
+        .hint("give a checkpoint of z1-sft, a Hugging Face folder of a Qwen2 model, or its GGUF in F32, F16 or Q8_0")
         .into()
 }
 
@@ -107,6 +107,15 @@ fn config_of(json: &Value) -> Result<ModelConfig, &'static str> {
     })
 }
 
+/// Blocks of 32 signed bytes behind their scale, as floats.
+fn q8_0(bytes: &[u8]) -> Vec<f32> {
+    let block = |block: &[u8]| {
+        let scale = half::f16::from_le_bytes([block[0], block[1]]).to_f32();
+        block[2..].iter().map(|&value| scale * f32::from(value.cast_signed())).collect::<Vec<_>>()
+    };
+    bytes.chunks_exact(34).flat_map(block).collect()
+}
+
 fn from_gguf(path: &Path) -> anyhow::Result<Model> {
     let file = Gguf::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     if file.architecture() != "qwen2" {
@@ -132,8 +141,31 @@ fn from_gguf(path: &Path) -> anyhow::Result<Model> {
     };
     let model = assemble(config, |name| {
         let tensor = file.tensor(name).with_context(|| format!("the tensor {name} is missing"))?;
-        let values = file.read_floats(tensor)?;
+        let values = match tensor.kind {
+            TensorType::Q8_0 => Some(q8_0(&file.read_tensor(tensor)?)),
+            _ => file.read_floats(tensor)?,
+        };
         values.with_context(|| format!("{name} is {}: quantised models cannot be trained on", tensor.kind.name()))
     });
     model.map_err(|why| not_ours(path, &format!("{why:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bit_blocks_become_floats() {
+        let mut bytes = half::f16::from_f32(0.5).to_le_bytes().to_vec();
+        bytes.extend((0..32).map(|value: i8| if value == 1 { -128_i8 } else { value }.cast_unsigned()));
+        let values = q8_0(&bytes);
+        assert_eq!((values.len(), values[0], values[1], values[31]), (32, 0.0, -64.0, 15.5));
+    }
+
+    #[test]
+    fn the_shipped_model_can_be_trained_further() {
+        let model = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/z1-nano.gguf")).unwrap();
+        assert_eq!(model.config.vocab_size, 1024);
+        assert!(model.params.iter().all(|value| value.is_finite()));
+    }
 }
