@@ -36,8 +36,8 @@ pub fn thought<'a>(row: &Row, trajectory: &'a Trajectory) -> &'a str {
     let before_hint = &trajectory.text[..trajectory.shift_at.unwrap_or(trajectory.text.len())];
     let ends = ["```", "<<<<<<<"].iter().filter_map(|mark| before_hint.find(mark)).min();
     let before_answer = &before_hint[..ends.unwrap_or(before_hint.len())];
-    let path = row.project.as_ref().map_or("", |project| project.path.as_str());
-    before_answer.trim_end_matches('\n').strip_suffix(path).unwrap_or(before_answer)
+    let Some(project) = &row.project else { return before_answer };
+    before_answer.trim_end_matches('\n').strip_suffix(&project.path).unwrap_or(before_answer)
 }
 
 /// How faithful the thinking is to the problem's own; `None` where there is nothing to compare.

@@ -107,3 +107,26 @@ fn a_revised_row_shows_the_failure_and_learns_only_the_correction() {
         assert_eq!(row.reply.len(), 1);
     }
 }
+
+#[test]
+fn a_change_to_a_project_reads_back_as_the_reference() {
+    use crate::reply::edits;
+    use crate::reply::paths::Known;
+    use crate::workspace::plan::{FileState, Rules, plan};
+    let corpus = Corpus { families: vec![(Family::Edit, 1)], ..Corpus::measuring(4, Split::Test) };
+    let mut blocks = 0;
+    for row in rows(&corpus, 240) {
+        let project = row.project.as_ref().unwrap();
+        let known = Known::new(project.files.iter().map(|file| file.path.clone()));
+        let before = project.files.iter().map(|f| (f.path.clone(), FileState::Text(f.content.clone()))).collect();
+        let planned = plan(&before, &edits::read(&row.reply[0].text, &known), Rules::default());
+        assert!(planned.holds(), "{:?}\n{}", planned.refused, row.reply[0].text);
+        assert_eq!(planned.files.len(), 1);
+        assert_eq!(planned.files[0].after.as_deref(), Some(row.reference.as_str()), "{}", row.reply[0].text);
+        blocks += u32::from(row.reply[0].text.contains("<<<<<<<"));
+        let shown = &row.messages.last().unwrap().content;
+        assert!(!shown.contains(&row.reference), "the answer is not in the question: {shown}");
+        assert!(project.failure.as_ref().is_none_or(|failure| shown.ends_with(failure.as_str())), "{shown}");
+    }
+    assert!(blocks > 20, "longer files are changed by blocks");
+}

@@ -281,3 +281,58 @@ fn an_adapter_trains_and_leaves_its_base_alone() {
     let (code, said) = finish(folder.path(), &["export", "base", "--out", "a.gguf", "--adapter"]);
     assert!(code == 2 && said.contains("no adapter"), "{code} {said}");
 }
+
+#[test]
+fn a_tokenizer_of_another_model_is_refused() {
+    let folder = workplace();
+    let (path, tokenizer) = small_tokenizer(folder.path());
+    let row = r#"{"messages":[{"role":"user","content":"abc"},{"role":"assistant","content":"the answer is 42"}]}"#;
+    fs::write(folder.path().join("words.jsonl"), format!("{row}\n").repeat(8)).unwrap();
+    let tokens = format!("data.tokenizer={}", path.display());
+    let rows = format!("model.vocab_size={}", tokenizer.vocab_size() - 1);
+    let set = ["--set", "data.train=['words.jsonl']", "--set", "data.held_out=[]", "--set", &tokens, "--set", &rows];
+    let (code, said) = finish(folder.path(), &[&["train", "recipe.toml", "--out", "run"], &set[..]].concat());
+    assert!(code == 2 && said.contains("the model only") && said.contains("hint"), "{code} {said}");
+    assert!(checkpoint::list(&folder.path().join("run")).is_empty());
+}
+
+#[test]
+fn the_execution_filter_keeps_what_passes_its_own_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |id: &str, code: &str, tests: &str| {
+        let response = format!("Think.\n\n```python\ndef f(x):\n    return {code}\n```");
+        serde_json::json!({"id": id, "question": format!("Write {id}."), "response": response, "tests": tests})
+            .to_string()
+    };
+    let rows = [
+        row("right", "x + 1", "assert f(1) == 2"),
+        row("wrong", "x - 1", "assert f(1) == 2"),
+        row("endless", "[0 for _ in iter(int, 1)]", "assert f(1) == 2"),
+        row("untested", "x", ""),
+        r#"{"id":"prose","question":"Why?","response":"Because.","tests":"assert f(1) == 2"}"#.to_owned(),
+    ];
+    fs::write(folder.path().join("rows.jsonl"), rows.join("\n")).unwrap();
+    let run = |more: &[&str]| {
+        let arguments = [&["data", "rows.jsonl", "--json", "--out", "kept.jsonl", "--execute"], more].concat();
+        let output = sft(folder.path(), &arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let kept = fs::read_to_string(folder.path().join("kept.jsonl")).unwrap_or_default();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), said, kept)
+    };
+    let (done, report, said, kept) = run(&[]);
+    if !done && said.contains("sandbox") {
+        println!("skipped: {said}");
+        return;
+    }
+    assert!(done && kept.lines().count() == 1 && kept.contains("\"right\""), "{said}\n{kept}");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let dropped = &report["dropped"];
+    assert_eq!(
+        (&dropped["its code fails its tests"], &dropped["has no code to run"]),
+        (&2.into(), &1.into()),
+        "{report}"
+    );
+    assert_eq!((&dropped["has no tests to run"], &report["passed_filters"]), (&1.into(), &1.into()), "{report}");
+    let (_, _, _, kept) = run(&["--keep-untested"]);
+    assert_eq!(kept.lines().count(), 2, "{kept}");
+}

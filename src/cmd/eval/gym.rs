@@ -19,7 +19,7 @@ use crate::prompt::{Profile, Prompts};
 use crate::sandbox::{Sandbox, SandboxOptions};
 
 /// A window that no gym problem reaches.
-pub(super) const UNLIMITED: u32 = 640;
+pub(in crate::cmd) const UNLIMITED: u32 = 640;
 
 /// Which problems are asked.
 #[derive(Debug, clap::Args)]
@@ -114,20 +114,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// The sandbox that judges; refuses where there are no walls.
-pub(super) fn walls() -> anyhow::Result<Sandbox> {
+pub(in crate::cmd) fn walls() -> anyhow::Result<Sandbox> {
     let helper_exe = std::env::current_exe().context("cannot find this program's own file")?;
     let options = SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe };
     Ok(Sandbox::start(options).map_err(UserError::from)?)
 }
 
 /// The engine, with a model in it.
-pub(super) fn load(model: &Path, threads: u32) -> anyhow::Result<Engine> {
+pub(in crate::cmd) fn load(model: &Path, threads: u32) -> anyhow::Result<Engine> {
     let options = LoadOptions { threads: Some(threads), ..LoadOptions::from_path(model) };
     Ok(Engine::start_llama(options, |_| {}, &Cancel::new()).map_err(UserError::from)?)
 }
 
 /// The words forced at the window, from the prompt file of this name.
-pub(super) fn hint(prompts: &Prompts, file: &str) -> anyhow::Result<String> {
+pub(in crate::cmd) fn hint(prompts: &Prompts, file: &str) -> anyhow::Result<String> {
     Ok(prompts.render(file, HintContext { language: "python" })?)
 }
 

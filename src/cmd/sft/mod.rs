@@ -9,6 +9,7 @@ pub mod eval_loss;
 pub mod export;
 pub mod gym;
 pub mod plot;
+mod probe;
 pub mod tokenizer;
 pub mod train;
 

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use super::probe::Probe;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::sft::core::model::Model;
@@ -84,6 +85,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let data = read(&recipe.data.train)?;
     let held_out = if recipe.data.held_out.is_empty() { None } else { Some(read(&recipe.data.held_out)?) };
     check_tokenizer(&recipe, &model)?;
+    let probe = Probe::of(&recipe, &args.out)?;
+    let mut score = |model: &Model, _step: u64| probe.as_ref().map(|probe| probe.score(model)).transpose();
     let cancel = Cancel::new();
     cancel_on_signals(&cancel)?;
     let mut printer = Printer::default();
@@ -96,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         resume: args.resume(),
         cancel: &cancel,
         observe: &mut |progress| printer.show(progress),
-        probe: None,
+        probe: Some(&mut score),
     })?;
     printer.end_line();
     draw(&args.out)?;

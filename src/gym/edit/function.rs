@@ -15,6 +15,8 @@ use crate::gym::{attempt, wording};
 
 /// Tries at a slip that shows in a call.
 const SLIPS_MAX: usize = 8;
+/// Calls of a function: one that a test shows and those that judge.
+const CALLS: usize = 5;
 /// Tries at calls that tell a slip from the right function.
 const CALLS_MAX: usize = 24;
 
@@ -67,12 +69,12 @@ pub fn known(dice: &mut Dice) -> Option<Function> {
         if (!calls.is_empty() || tried.right != tried.wrong) && !calls.contains(&tried) {
             calls.push(tried);
         }
-        if calls.len() == 4 {
+        if calls.len() == CALLS {
             break;
         }
     }
     let said = dice.below(known.does.len());
-    if calls.len() < 4 {
+    if calls.len() < CALLS {
         return None;
     }
     Some(Function {
@@ -100,7 +102,7 @@ pub fn steps(count: usize, dice: &mut Dice) -> Option<Function> {
     if right.ops.len() != count {
         return None;
     }
-    let (shown, kept) = right.cases(1, 3, Shown::Near, dice)?;
+    let (shown, kept) = right.cases(1, CALLS - 1, Shown::Near, dice)?;
     let wrong = (0..SLIPS_MAX).find_map(|_| {
         let other = attempt::mistaken(&right, dice)?;
         (other.run(shown[0].input.clone()) != shown[0].output).then_some(other)
@@ -141,7 +143,7 @@ pub fn constant(multiplied: bool, dice: &mut Dice) -> Option<Function> {
         sum_line(got.max(expected), -got.min(expected)),
         sum_line(bad, if expected > got { difference } else { -difference }),
     ];
-    let (_, kept) = right.cases(0, 3, Shown::Near, dice)?;
+    let (_, kept) = right.cases(0, CALLS - 1, Shown::Near, dice)?;
     let others = kept.iter().map(|case| tried(&wrong, &case.input, &case.output));
     let calls = [shown].into_iter().chain(others).collect();
     let key = format!("{}~{bad}@{n}", right.composition(true));
@@ -159,7 +161,7 @@ pub fn factor(dice: &mut Dice) -> Option<Function> {
     let (right, wrong) = (of(good), of(bad));
     let input = Value::Int(n);
     let shown = tried(&wrong, &input, &Value::Int(n * good));
-    let (_, kept) = right.cases(0, 3, Shown::Near, dice)?;
+    let (_, kept) = right.cases(0, CALLS - 1, Shown::Near, dice)?;
     let others = kept.iter().map(|case| tried(&wrong, &case.input, &case.output));
     let calls = [shown].into_iter().chain(others).collect();
     let work = vec![quotient_line(n * good, n), product_line(n, good)];
@@ -259,7 +261,10 @@ mod tests {
 
     #[test]
     fn only_whole_identifiers_are_renamed() {
-        assert_eq!(rename("def f(n):\n    return len(n) + n\n", "n", "value"), "def f(value):\n    return len(value) + value\n");
+        assert_eq!(
+            rename("def f(n):\n    return len(n) + n\n", "n", "value"),
+            "def f(value):\n    return len(value) + value\n"
+        );
     }
 
     #[test]

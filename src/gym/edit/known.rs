@@ -164,7 +164,10 @@ pub static KNOWN: &[Known] = &[
         takes: Takes::Two,
         does: &["return how far {0} and {1} are apart"],
         right: ("return abs({0} - {1})", |c| (c.a - c.b).abs().to_string()),
-        wrong: &[("return {1} - {0}", |c| (c.b - c.a).to_string()), ("return abs({0} + {1})", |c| (c.a + c.b).to_string())],
+        wrong: &[
+            ("return {1} - {0}", |c| (c.b - c.a).to_string()),
+            ("return abs({0} + {1})", |c| (c.a + c.b).to_string()),
+        ],
     },
     Known {
         names: &["area", "rectangle_area"],
@@ -172,7 +175,10 @@ pub static KNOWN: &[Known] = &[
         takes: Takes::Two,
         does: &["return the area of a rectangle"],
         right: ("return {0} * {1}", |c| (c.a * c.b).to_string()),
-        wrong: &[("return {0} + {1}", |c| (c.a + c.b).to_string()), ("return 2 * {0} * {1}", |c| (2 * c.a * c.b).to_string())],
+        wrong: &[
+            ("return {0} + {1}", |c| (c.a + c.b).to_string()),
+            ("return 2 * {0} * {1}", |c| (2 * c.a * c.b).to_string()),
+        ],
     },
     Known {
         names: &["perimeter", "outline"],
@@ -180,7 +186,10 @@ pub static KNOWN: &[Known] = &[
         takes: Takes::Two,
         does: &["return the perimeter of a rectangle"],
         right: ("return 2 * ({0} + {1})", |c| (2 * (c.a + c.b)).to_string()),
-        wrong: &[("return 2 * {0} + {1}", |c| (2 * c.a + c.b).to_string()), ("return {0} + {1}", |c| (c.a + c.b).to_string())],
+        wrong: &[
+            ("return 2 * {0} + {1}", |c| (2 * c.a + c.b).to_string()),
+            ("return {0} + {1}", |c| (c.a + c.b).to_string()),
+        ],
     },
     Known {
         names: &["discount", "reduced", "discounted"],
@@ -256,7 +265,10 @@ pub static KNOWN: &[Known] = &[
         takes: Takes::One,
         does: &["tell whether {0} is even"],
         right: ("return {0} % 2 == 0", |c| boolean(c.a % 2 == 0)),
-        wrong: &[("return {0} % 2 == 1", |c| boolean(c.a % 2 == 1)), ("return {0} % 2 != 0", |c| boolean(c.a % 2 != 0))],
+        wrong: &[
+            ("return {0} % 2 == 1", |c| boolean(c.a % 2 == 1)),
+            ("return {0} % 2 != 0", |c| boolean(c.a % 2 != 0)),
+        ],
     },
     Known {
         names: &["sum_to", "sum_up_to"],

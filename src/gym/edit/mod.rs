@@ -66,16 +66,16 @@ pub fn draw(level: u8, dice: &mut Dice) -> Option<Problem> {
     }
     let mut files = vec![File { path: file.path.clone(), content: file.text(Version::Wrong) }];
     if words.fails && file.functions.len() < BLOCK_FUNCTIONS_MIN && dice.percent(35) {
-        files.insert(dice.below(2), File { path: file.test_path(), content: told::tests(&broken, &file, &words.check) });
+        files
+            .insert(dice.below(2), File { path: file.test_path(), content: told::tests(&broken, &file, &words.check) });
     }
     let first = broken.first()?;
     let asserts = |calls: &mut dyn Iterator<Item = (&str, &function::Tried)>| -> Vec<String> {
         calls.map(|(name, call)| format!("assert {name}({}) == {}", call.arguments, call.right)).collect()
     };
     let visible = asserts(&mut broken.iter().map(|f| (f.name.as_str(), &f.calls[0])));
-    let hidden = asserts(&mut broken.iter().chain(&sound).flat_map(|f| {
-        f.calls[1..].iter().map(|call| (f.name.as_str(), call))
-    }));
+    let hidden =
+        asserts(&mut broken.iter().chain(&sound).flat_map(|f| f.calls[1..].iter().map(|call| (f.name.as_str(), call))));
     let keys: Vec<&str> = broken.iter().map(|f| f.key.as_str()).collect();
     let said: Vec<&str> = broken.iter().map(|f| f.worded.as_str()).collect();
     Some(Problem {
@@ -91,13 +91,7 @@ pub fn draw(level: u8, dice: &mut Dice) -> Option<Problem> {
         work: if level > 2 { broken.iter().flat_map(|f| f.work.clone()).collect() } else { Vec::new() },
         draft: draft(&broken, &file),
         attempt: None,
-        project: Some(Project {
-            answer: file.answer(),
-            path: file.path,
-            check: words.check,
-            files,
-            failure,
-        }),
+        project: Some(Project { answer: file.answer(), path: file.path, check: words.check, files, failure }),
     })
 }
 
@@ -153,7 +147,8 @@ impl Layout {
         let path = format!("{}{stem}.py", dice.pick(FOLDERS));
         let style = dice.below(3);
         let documented: Vec<bool> = functions.iter().map(|f| f.does.is_some() && (style > 0 || !f.named)).collect();
-        let opening = if dice.percent(25) { format!("\"\"\"{}\"\"\"\n\n\n", told::heading(stem, dice)) } else { String::new() };
+        let opening =
+            if dice.percent(25) { format!("\"\"\"{}\"\"\"\n\n\n", told::heading(stem, dice)) } else { String::new() };
         let key = format!("{style}{}{}", usize::from(opening.is_empty()), functions.len());
         Self { path, functions, documented, opening, key }
     }

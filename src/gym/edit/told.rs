@@ -2,8 +2,8 @@
 //!
 //! Not for: the code itself.
 
-use super::function::{Function, Tried};
 use super::Layout;
+use super::function::{Function, Tried};
 use crate::gym::dice::Dice;
 use crate::task::{Failure, FailureKind, Report, Tier, Verdict};
 use crate::verify;
@@ -82,8 +82,7 @@ pub fn request(broken: &[Function], file: &Layout, dice: &mut Dice) -> Request {
 /// What the failing tests said.
 pub fn failure(broken: &[Function], file: &Layout, check: &str, dice: &mut Dice) -> String {
     let plain = dice.percent(15);
-    let failures: Vec<Failure> =
-        broken.iter().map(|function| one(function, file, (check, plain), dice)).collect();
+    let failures: Vec<Failure> = broken.iter().map(|function| one(function, file, (check, plain), dice)).collect();
     let report = Report {
         command: check.to_owned(),
         passed: (file.functions.len() - broken.len()) as u32,
@@ -120,7 +119,11 @@ fn one(function: &Function, file: &Layout, (check, plain): (&str, bool), dice: &
     let (kind, got, frame) = match &function.crash {
         Some(bad) => {
             let (at, source) = file.line_of(bad).unwrap_or((1, String::new()));
-            (FailureKind::Crash, format!("NameError: name '{bad}' is not defined"), format!("{}:{at}  {source}", file.path))
+            (
+                FailureKind::Crash,
+                format!("NameError: name '{bad}' is not defined"),
+                format!("{}:{at}  {source}", file.path),
+            )
         }
         None => {
             let got = if !unittest {
@@ -159,12 +162,19 @@ fn first_difference(wrong: &str, right: &str) -> (String, &'static str) {
     let (a, b) = (items(wrong), items(right));
     match a.iter().zip(&b).position(|(x, y)| x != y) {
         Some(at) => (format!("{at}:\n{}\n{}", a[at], b[at]), "First differing element"),
-        None if a.len() > b.len() => {
-            (format!("{} additional elements.\nFirst extra element {}:\n{}", a.len() - b.len(), b.len(), a[b.len()]), "First list contains")
-        }
-        None => {
-            (format!("{} additional elements.\nFirst extra element {}:\n{}", b.len() - a.len(), a.len(), b.get(a.len()).unwrap_or(&"")), "Second list contains")
-        }
+        None if a.len() > b.len() => (
+            format!("{} additional elements.\nFirst extra element {}:\n{}", a.len() - b.len(), b.len(), a[b.len()]),
+            "First list contains",
+        ),
+        None => (
+            format!(
+                "{} additional elements.\nFirst extra element {}:\n{}",
+                b.len() - a.len(),
+                a.len(),
+                b.get(a.len()).unwrap_or(&"")
+            ),
+            "Second list contains",
+        ),
     }
 }
 

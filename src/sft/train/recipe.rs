@@ -92,6 +92,8 @@ pub struct TrainRecipe {
     pub eval_steps: u64,
     /// Held-out rows of one evaluation.
     pub eval_rows_max: usize,
+    /// Held-out gym problems asked and judged by execution at each evaluation; 0: none.
+    pub eval_problems: usize,
     /// Evaluations without improvement after which the run stops; 0: never.
     pub patience: u32,
 }
@@ -137,6 +139,7 @@ impl Default for TrainRecipe {
             keep_checkpoints: 3,
             eval_steps: 0,
             eval_rows_max: 64,
+            eval_problems: 0,
             patience: 0,
         }
     }
