@@ -78,7 +78,7 @@ impl Tokenizer {
         let vocabulary: HashMap<&str, usize> = tokens[..words].iter().map(String::as_str).zip(0..).collect();
         let merges: Vec<Vec<&str>> = merges.iter().map(|merge| merge.split(' ').collect()).collect();
         let model = serde_json::json!({ "type": "BPE", "vocab": vocabulary, "merges": merges });
-        finished(bare(serde_json::from_value(model).context("its merges do not fit its tokens")?)?)
+        finished(bare(serde_json::from_str(&model.to_string()).context("its merges do not fit its tokens")?)?)
     }
 
     /// Loads a `tokenizer.json`.
