@@ -33,7 +33,7 @@ pub struct Problems {
     /// Rows written by `z1 sft gym` instead of drawn ones
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
-    /// Only these families: write, calc, plan, infer, fix
+    /// Only these families: write, calc, plan, infer, fix, edit
     #[arg(long, value_delimiter = ',')]
     family: Vec<Family>,
     /// Only these levels
