@@ -25,6 +25,10 @@ pub struct NamedState {
 }
 
 /// Every named state, in the order of a session.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method of a type with a lifetime is no `fn` for all of them"
+)]
 pub const STATES: &[NamedState] = &[
     state("loading", "the model is being loaded", |p| p.event(Event::Loading { fraction: 0.42 })),
     state("empty", "ready, nothing asked yet", |p| p.ready()),

@@ -80,9 +80,9 @@ impl WorkerBackend {
             effort: submit.effort,
         };
         if self.ready {
-            self.start(task, Vec::new())
+            self.start(task, Vec::new());
         } else {
-            self.early = Some((task, Vec::new()))
+            self.early = Some((task, Vec::new()));
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ impl App {
             }
             Ok(Slash::Effort(effort)) => self.set_effort(effort),
             Ok(Slash::Model(None)) => send(Request::ListModels),
-            Ok(Slash::Model(Some(name))) => self.switch_model(name),
+            Ok(Slash::Model(Some(name))) => send(Request::SwitchModel { name }),
             Ok(Slash::Sessions(None)) => send(Request::ListSessions),
             Ok(Slash::Sessions(Some(id))) => send(Request::Resume { id }),
             Ok(Slash::New) => self.new_session(),
@@ -84,10 +84,6 @@ impl App {
             Ok(Slash::Redraw) => vec![Effect::Repaint],
             Ok(Slash::Quit) => self.leave(self.exit()),
         }
-    }
-
-    pub(super) fn switch_model(&mut self, name: String) -> Vec<Effect> {
-        vec![Effect::Send(Request::SwitchModel { name })]
     }
 
     fn new_session(&mut self) -> Vec<Effect> {

@@ -111,7 +111,9 @@ impl App {
             return;
         }
         if let Some((thought, fence)) = opening {
-            thought.into_iter().for_each(|cell| self.transcript.push(cell));
+            if let Some(thought) = thought {
+                self.transcript.push(thought);
+            }
             self.transcript.stream(&fence);
         }
         self.transcript.stream(text);

@@ -245,7 +245,7 @@ impl App {
         let Some(choice) = picker.chosen() else { return Vec::new() };
         match picker.purpose {
             Purpose::Session => vec![Effect::Send(Request::Resume { id: choice.value })],
-            Purpose::Model => self.switch_model(choice.value),
+            Purpose::Model => vec![Effect::Send(Request::SwitchModel { name: choice.value })],
             Purpose::History => {
                 self.composer.set(&choice.value);
                 Vec::new()

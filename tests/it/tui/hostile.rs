@@ -63,6 +63,12 @@ fn piece(part: Part, text: &str) -> Msg {
 
 /// Everything that can carry a text, with this text.
 fn messages(text: &str) -> Vec<Msg> {
+    let mut messages = of_a_task(text);
+    messages.extend(besides_a_task(text));
+    messages
+}
+
+fn of_a_task(text: &str) -> Vec<Msg> {
     let own = || text.to_owned();
     let failure =
         Failure { kind: FailureKind::Crash, name: own(), got: own(), expected: Some(own()), frame: Some(own()) };
@@ -85,9 +91,6 @@ fn messages(text: &str) -> Vec<Msg> {
         before: Some(format!("a\n{text}\nb\n")),
         after: Some(format!("a\n{text}x\nb\n")),
     };
-    let session = SessionRow { id: own(), title: own(), when: own(), tasks: 1 };
-    let model = ModelRow { name: own(), detail: own(), current: false };
-    let turn = PastTurn { task: own(), answer: own(), status: own() };
     let outcome = Outcome {
         status: Status::Failed,
         candidate: None,
@@ -119,6 +122,15 @@ fn messages(text: &str) -> Vec<Msg> {
         event(Event::Proposal { patch_id: 1, diff: own(), files: vec![file] }),
         report(Report::Text { title: own(), body: own() }),
         event(Event::Ended { outcome: Box::new(outcome) }),
+    ]
+}
+
+fn besides_a_task(text: &str) -> Vec<Msg> {
+    let own = || text.to_owned();
+    let session = SessionRow { id: own(), title: own(), when: own(), tasks: 1 };
+    let model = ModelRow { name: own(), detail: own(), current: false };
+    let turn = PastTurn { task: own(), answer: own(), status: own() };
+    vec![
         report(Report::Shell {
             command: own(),
             output: own(),

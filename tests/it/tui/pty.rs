@@ -312,7 +312,8 @@ fn round() -> Value {
 }
 
 /// One task that says these steps.
-fn script(steps: Vec<Value>) -> Value {
+fn script(steps: impl IntoIterator<Item = Value>) -> Value {
+    let steps: Vec<Value> = steps.into_iter().collect();
     json!({"start": [ready()], "tasks": [steps]})
 }
 
@@ -509,7 +510,7 @@ fn the_history_survives_a_restart() {
 fn a_pipe_instead_of_a_terminal_is_refused_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let file: &Path = &folder.path().join("script.json");
-    std::fs::write(file, script(Vec::new()).to_string()).unwrap();
+    std::fs::write(file, script([]).to_string()).unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_z1"))
         .args(["debug-render", "--play"])
         .arg(file)
