@@ -1,8 +1,8 @@
 //! What the engine costs beyond llama.cpp, and what sessions, forks and the forced hint save.
 //!
 //! Every figure is a ratio of two child processes that run one after the other, again and again, so that a
-//! busy machine slows both. The peer is the barest possible loop over `llama-cpp-2` (decode, argmax,
-//! decode): the crate does not ship llama.cpp's own `llama-bench`.
+//! busy machine slows both. There are two peers: the barest possible loop over `llama-cpp-2` (decode, argmax,
+//! decode), and what llama.cpp's own `llama-bench` does (`llama_bench.cpp`, linked with the same libraries).
 //!
 //! Run it with `scripts/bench-engine [MODEL.gguf]`.
 
@@ -59,7 +59,20 @@ fn child(kind: &str, model: &Path) -> Vec<(String, f64)> {
     let program = std::env::current_exe().expect("this program has a path");
     let output = Command::new(program).args(["child", kind]).arg(model).output().expect("the child runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("text");
+    figures(&output.stdout)
+}
+
+/// The figures of the program that does what llama-bench does; none where it was not built.
+fn llama_bench(model: &Path) -> Vec<(String, f64)> {
+    let Some(program) = std::env::var_os("Z1_BENCH_PEER") else { return Vec::new() };
+    let output = Command::new(program).arg(model).arg(physical_threads().to_string()).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    figures(&output.stdout)
+}
+
+/// Lines of a name and a number.
+fn figures(output: &[u8]) -> Vec<(String, f64)> {
+    let text = String::from_utf8_lossy(output);
     let pair = |line: &str| line.split_once(' ').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
     text.lines().filter_map(pair).collect()
 }
@@ -75,7 +88,8 @@ fn compare(model: PathBuf) {
     let mut seen: Vec<(String, Vec<f64>)> = Vec::new();
     for _ in 0..ROUNDS {
         for kind in ["peer", "engine", "sessions"] {
-            for (name, value) in child(kind, &model) {
+            let beside = if kind == "engine" { llama_bench(&model) } else { Vec::new() };
+            for (name, value) in beside.into_iter().chain(child(kind, &model)) {
                 match seen.iter_mut().find(|(known, _)| *known == name) {
                     Some((_, values)) => values.push(value),
                     None => seen.push((name, vec![value])),
@@ -92,6 +106,8 @@ fn compare(model: PathBuf) {
     let row = |what: &str, ours: f64, beside: f64, unit: &str| {
         println!("| {what} | {ours:.1} {unit} | {beside:.1} {unit} | {:.2} |", ours / beside);
     };
+    row("prefill of 512 tokens, beside llama-bench's loop", value("engine_prefill"), value("bench_prefill"), "t/s");
+    row("decoding after 512 tokens, beside llama-bench's loop", value("engine_decode"), value("bench_decode"), "t/s");
     row("prefill of 512 tokens, beside a bare loop", value("engine_prefill"), value("peer_prefill"), "t/s");
     row("decoding, beside a bare loop", value("engine_decode"), value("peer_decode"), "t/s");
     row("4 candidates in one batch, beside one after the other", value("batch4"), value("single4"), "t/s");
