@@ -48,7 +48,7 @@ pub const KEYS: &[Key] = &[
     key("context", Kind::Number(128, 1 << 20), "", false, "context in tokens; otherwise the model's own, up to 16k"),
     key("threads", Kind::Number(1, 1024), "", false, "threads; otherwise the physical cores"),
     key("gpu_layers", Kind::Number(0, 10_000), "", false, "layers on the GPU; otherwise as many as fit"),
-    key("kv", Kind::Choice(&["auto", "f16", "q8_0"]), "auto", false, "element type of the KV cache"),
+    key("kv", Kind::Choice(&["auto", "f16", "q8_0", "q4_0"]), "auto", false, "element type of the KV cache"),
     key("effort", Kind::Choice(&["fast", "auto", "deep"]), "auto", true, "how much to think"),
     key("window", Kind::Number(0, 1 << 20), "", true, "a thinking window of so many tokens; 0 answers at once"),
     key("samples", Kind::Number(1, 32), "", true, "candidates of the first round"),

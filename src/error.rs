@@ -83,12 +83,37 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     error.chain().find_map(|cause| cause.downcast_ref::<UserError>()).map_or(Exit::Error, |user| user.exit)
 }
 
+/// A message may quote what a file says: no control characters reach the terminal, and no megabytes.
+fn shown(message: &str) -> String {
+    const CHARS_MAX: usize = 1000;
+    let plain = |c: char| if c.is_control() && c != '\n' { '\u{FFFD}' } else { c };
+    let mut text: String = message.chars().map(plain).take(CHARS_MAX).collect();
+    if message.chars().nth(CHARS_MAX).is_some() {
+        text.push('…');
+    }
+    text
+}
+
 /// Renders an error for stderr: one line that says what, one that says how to mend it.
 pub fn render(error: &anyhow::Error) -> String {
-    let mut text = format!("z1: {error:#}");
+    let mut text = format!("z1: {}", shown(&format!("{error:#}")));
     if let Some(hint) = error.chain().find_map(|c| c.downcast_ref::<UserError>()).and_then(|u| u.hint.as_deref()) {
         text.push_str("\n    hint: ");
         text.push_str(hint);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_cannot_paint_the_terminal_or_fill_it() {
+        let quoted =
+            UserError::new(Exit::Error, format!("the tensor \x1b[31m{}", "x".repeat(5000))).hint("fetch it again");
+        let text = render(&quoted.into());
+        assert!(!text.contains('\x1b') && text.chars().count() < 1100, "{text}");
+        assert!(text.ends_with("hint: fetch it again"));
+    }
 }

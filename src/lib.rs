@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod dirs;
 pub mod error;
 pub mod event;
+pub mod hex;
 pub mod task;
 
 pub mod gguf;

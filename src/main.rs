@@ -4,12 +4,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use z1::cli::Cli;
+use z1::model_store::quantise;
 use z1::{engine, error, sandbox};
 
 fn main() -> ExitCode {
     // The sandbox's helper is this binary under another word; it must not do anything else.
     if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::HELPER_WORD) {
         sandbox::helper_main();
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == quantise::CHILD_ARGUMENT) {
+        quantise::child_main();
     }
     engine::prepare_process();
     let cli = match Cli::try_parse() {

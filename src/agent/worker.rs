@@ -228,6 +228,10 @@ fn serve(
         offload: info.offload.clone(),
     };
     let _ = events.blocking_send(ready);
+    if !info.given_up.is_empty() {
+        let text = format!("so that the model fits into memory: {}", info.given_up.join("; "));
+        let _ = events.blocking_send(Event::Warning { text });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("agent-work")

@@ -19,19 +19,17 @@ use llama_cpp_2::{DecodeError, LlamaBackendDeviceType, list_llama_ggml_backend_d
 use tokio::sync::mpsc;
 
 use super::handle::{Request, serve, spawn};
-use super::load::{Gpu, LoadOptions, Machine, Plan, Shape, describe, plan};
+use super::load::{LoadOptions, describe, fingerprint};
 use super::model::{BatchToken, Constraint, Decoded, Sequence, TokenModel, Vocabulary};
+use super::plan::{Gpu, KvType, Machine, Plan, Shape, plan, smaller};
 use super::process::{memory_available_bytes, physical_threads};
 use super::raw::{self, AbortSlot};
+use super::states::States;
 use super::worker::Worker;
-use super::{CANDIDATES_MAX, Engine, EngineError, ModelInfo, REQUESTS_MAX, TokenId};
+use super::{Engine, EngineError, ModelInfo, OUTPUTS_MAX, REQUESTS_MAX, SEQUENCES_MAX, TokenId};
 use crate::cancel::Cancel;
 use crate::gguf::{Gguf, Metadata, Value};
 
-/// Sequences: a full set of candidates, a probe's fork, and some sessions beside them.
-const SEQUENCES_MAX: u32 = CANDIDATES_MAX + 8;
-/// Rows of logits that are reserved: llama.cpp wants at least one for each sequence.
-const OUTPUTS_MAX: u32 = SEQUENCES_MAX;
 /// GGUF's `token_type` of control tokens.
 const TOKEN_TYPE_CONTROL: i32 = 3;
 
@@ -67,7 +65,12 @@ pub fn machine() -> Machine {
         .filter(|device| {
             matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
         })
-        .map(|device| Gpu { name: device.name, free_bytes: device.memory_free as u64 })
+        .map(|device| Gpu {
+            name: device.name,
+            description: device.description,
+            free_bytes: device.memory_free as u64,
+            total_bytes: device.memory_total as u64,
+        })
         .collect();
     Machine {
         gpus,
@@ -103,53 +106,96 @@ pub(super) fn start(
 
 type Ready = Result<(ModelInfo, Arc<dyn Vocabulary>), EngineError>;
 
-/// The engine's thread: load, tell, serve.
+/// The engine's thread: load, tell, serve. Where memory that was said to be free is not, the next smaller plan
+/// is tried, until nothing is left to give up.
 fn run(
     options: &LoadOptions,
-    progress: impl FnMut(f32),
+    mut progress: impl FnMut(f32),
     cancel: &Cancel,
     ready: &std_mpsc::SyncSender<Ready>,
     inbox: mpsc::Receiver<Request>,
 ) {
-    let loaded = load(options, progress, cancel);
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => return drop(ready.send(Err(error))),
-    };
-    let vocabulary: Arc<dyn Vocabulary> = loaded.vocabulary.clone();
-    // The adapter belongs to the model and must be there as long as the context uses it.
-    let Loaded { vocabulary: model, info, plan, mut adapter } = loaded;
-    match Llama::new(&model, &info, &plan) {
-        Ok(mut llama) => {
-            if let (Some(adapter), Some(wish)) = (&mut adapter, &options.adapter)
-                && let Err(error) = llama.context.lora_adapter_set(adapter, wish.scale)
-            {
-                return drop(ready.send(Err(EngineError::Load {
-                    path: wish.path.clone(),
-                    reason: error.to_string(),
-                    hint: "the adapter must have been made for this model".to_owned(),
-                })));
-            }
-            if ready.send(Ok((info, Arc::clone(&vocabulary)))).is_ok() {
-                serve(Worker::new(llama, vocabulary), inbox);
-            }
+    let mut inbox = Some(inbox);
+    let outcome = Wanted::read(options).and_then(|wanted| {
+        let mut plan = plan(options, &wanted.shape, &wanted.machine)?;
+        loop {
+            let attempt = attempt(&wanted, &plan, (&mut progress, cancel), ready, &mut inbox);
+            let Err(error) = attempt else { return Ok(()) };
+            let next = raw::allocation_failed().then(|| smaller(options, &wanted.shape, &wanted.machine, &plan));
+            plan = next.flatten().ok_or(error)?;
+            tracing::warn!(given_up = ?plan.given_up, "an allocation failed; trying again with less");
         }
-        Err(error) => drop(ready.send(Err(error))),
+    });
+    if let Err(error) = outcome {
+        // Whoever started the load may have gone.
+        drop(ready.send(Err(error)));
     }
+}
+
+/// What is to be loaded, and where.
+struct Wanted<'a> {
+    options: &'a LoadOptions,
+    gguf: Gguf,
+    shape: Shape,
+    machine: Machine,
+}
+
+impl<'a> Wanted<'a> {
+    fn read(options: &'a LoadOptions) -> Result<Self, EngineError> {
+        let gguf = Gguf::open(&options.path)?;
+        let shape = Shape::of(&gguf)?;
+        Ok(Self { options, gguf, shape, machine: machine() })
+    }
+}
+
+/// Loads by one plan and serves until every handle is gone.
+fn attempt(
+    wanted: &Wanted<'_>,
+    plan: &Plan,
+    (progress, cancel): (&mut dyn FnMut(f32), &Cancel),
+    ready: &std_mpsc::SyncSender<Ready>,
+    inbox: &mut Option<mpsc::Receiver<Request>>,
+) -> Result<(), EngineError> {
+    // The adapter belongs to the model and must be there as long as the context uses it.
+    let Loaded { vocabulary: model, info, mut adapter } = load(wanted, plan, progress, cancel)?;
+    let mut llama = Llama::new(&model, &info, plan)?;
+    if let (Some(adapter), Some(wish)) = (&mut adapter, &wanted.options.adapter)
+        && let Err(error) = llama.context.lora_adapter_set(adapter, wish.scale)
+    {
+        return Err(EngineError::Load {
+            path: wish.path.clone(),
+            reason: error.to_string(),
+            hint: "the adapter must have been made for this model".to_owned(),
+        });
+    }
+    let vocabulary: Arc<dyn Vocabulary> = model.clone();
+    let states = wanted.options.prompt_states.clone().map(|folder| {
+        let adapter = wanted.options.adapter.as_ref();
+        let adapter = adapter.map(|adapter| (fingerprint(&adapter.path).unwrap_or_default(), adapter.scale));
+        States::new(folder, &info.fingerprint, format!("{:?} {adapter:?}", plan.kv))
+    });
+    let inbox = inbox.take().expect("invariant: only one attempt succeeds");
+    if ready.send(Ok((info, Arc::clone(&vocabulary)))).is_ok() {
+        serve(Worker::new(llama, vocabulary).with_states(states), inbox);
+    }
+    Ok(())
 }
 
 struct Loaded {
     vocabulary: Arc<LlamaVocabulary>,
     info: ModelInfo,
-    plan: Plan,
     adapter: Option<llama_cpp_2::model::LlamaLoraAdapter>,
 }
 
-fn load(options: &LoadOptions, mut progress: impl FnMut(f32), cancel: &Cancel) -> Result<Loaded, EngineError> {
-    let gguf = Gguf::open(&options.path)?;
-    let shape = Shape::of(&gguf)?;
-    let plan = plan(options, &shape, &machine())?;
-    let info = describe(&gguf, &plan)?;
+fn load(
+    wanted: &Wanted<'_>,
+    plan: &Plan,
+    progress: &mut dyn FnMut(f32),
+    cancel: &Cancel,
+) -> Result<Loaded, EngineError> {
+    backend();
+    let options = wanted.options;
+    let info = describe(&wanted.gguf, plan)?;
     let refuse = |path: &Path, fallback: &str, hint: &str| EngineError::Load {
         path: path.to_owned(),
         reason: raw::first_error_line().unwrap_or_else(|| fallback.to_owned()),
@@ -180,13 +226,14 @@ fn load(options: &LoadOptions, mut progress: impl FnMut(f32), cancel: &Cancel) -
             Some(model.lora_adapter_init(path).map_err(|_| refuse(path, "llama.cpp cannot load it", hint))?)
         }
     };
-    let vocabulary = Arc::new(LlamaVocabulary::new(model, &gguf.metadata));
-    Ok(Loaded { vocabulary, info, plan, adapter })
+    let vocabulary = Arc::new(LlamaVocabulary::new(model, &wanted.gguf.metadata));
+    Ok(Loaded { vocabulary, info, adapter })
 }
 
 /// Loads nothing but a model's vocabulary.
 pub(super) fn load_vocabulary(path: &Path) -> Result<Arc<dyn Vocabulary>, EngineError> {
     let gguf = Gguf::open(path)?;
+    super::inspect::vocabulary(&gguf)?;
     backend();
     raw::clear_log_lines();
     let wish = raw::Wish { gpu_layers: 0, repack: false, vocabulary_only: true };
@@ -277,7 +324,11 @@ struct Llama<'model> {
 impl<'model> Llama<'model> {
     fn new(vocabulary: &'model LlamaVocabulary, info: &ModelInfo, plan: &Plan) -> Result<Self, EngineError> {
         let abort = Box::new(AbortSlot::default());
-        let kv = if plan.kv_q8 { KvCacheType::Q8_0 } else { KvCacheType::F16 };
+        let kv = match plan.kv {
+            KvType::F16 => KvCacheType::F16,
+            KvType::Q8_0 => KvCacheType::Q8_0,
+            KvType::Q4_0 => KvCacheType::Q4_0,
+        };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(plan.cells))
             .with_n_batch(plan.batch_tokens)
@@ -438,7 +489,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("tiny.gguf");
         Tiny::default().write(&path).expect("written");
-        load(&LoadOptions::from_path(path), |_| {}, &Cancel::new()).expect("the tiny model loads").vocabulary
+        let options = LoadOptions::from_path(path);
+        let wanted = Wanted::read(&options).expect("the tiny model has a header");
+        let plan = plan(&options, &wanted.shape, &wanted.machine).expect("it fits");
+        load(&wanted, &plan, &mut |_| {}, &Cancel::new()).expect("the tiny model loads").vocabulary
     }
 
     #[test]

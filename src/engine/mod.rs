@@ -14,16 +14,19 @@ mod candidate;
 mod decode;
 mod error;
 mod handle;
+mod inspect;
 #[cfg(feature = "llama")]
 mod llama;
 mod load;
 pub mod model;
+mod plan;
 mod process;
 #[cfg(feature = "llama")]
 mod raw;
 mod sample;
 mod scripted;
 mod session;
+mod states;
 mod vocabulary;
 mod worker;
 
@@ -38,9 +41,16 @@ pub use error::EngineError;
 pub use handle::{Engine, Generation};
 #[cfg(feature = "llama")]
 pub use llama::machine;
-pub use load::{Adapter, Gpu, KvType, LoadOptions, Machine, Offload, Plan, Shape, describe, fingerprint, plan};
+pub use load::{Adapter, LoadOptions, Offload, describe, fingerprint};
+pub use plan::{
+    CONTEXT_TOKENS_WANTED, GPU_MARGIN_BYTES, Gpu, HOST_MARGIN_BYTES, KvType, Machine, Memory, Plan, Shape, plan,
+    smaller,
+};
+#[cfg(not(feature = "llama"))]
+pub use process::machine;
 pub use process::{StderrGuard, memory_available_bytes, physical_threads, prepare_process};
 pub use scripted::{Answerer, Ask, Reply, Script, Tokens};
+pub use states::remove_states;
 pub use vocabulary::{vocabulary_of_json, vocabulary_of_model};
 
 /// Requests that may wait for the engine's thread.
@@ -49,6 +59,10 @@ pub const REQUESTS_MAX: usize = 16;
 pub const EVENTS_MAX: usize = 256;
 /// Candidates of one request.
 pub const CANDIDATES_MAX: u32 = 32;
+/// Sequences: a full set of candidates, a probe's fork, and some sessions beside them.
+const SEQUENCES_MAX: u32 = CANDIDATES_MAX + 8;
+/// Rows of logits that are reserved: llama.cpp wants at least one for each sequence.
+const OUTPUTS_MAX: u32 = SEQUENCES_MAX;
 
 /// Names a token log. Requests of one session share a KV prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -134,6 +148,9 @@ pub struct ModelInfo {
     pub fingerprint: String,
     pub parameters: u64,
     pub size_bytes: u64,
+    /// What was given up at the load so that the model fits, in words.
+    #[serde(default)]
+    pub given_up: Vec<String>,
 }
 
 /// What a session has cost so far.

@@ -104,6 +104,17 @@ pub fn memory_available_bytes() -> u64 {
     system.into_iter().chain(group).min().unwrap_or(u64::MAX)
 }
 
+/// What this machine has, where no back end can be asked.
+#[cfg(not(feature = "llama"))]
+pub fn machine() -> super::Machine {
+    super::Machine {
+        gpus: Vec::new(),
+        memory_available_bytes: memory_available_bytes(),
+        threads: physical_threads(),
+        prefers_plain_weights: false,
+    }
+}
+
 /// Physical cores that this process may use: hyper-threads share the units that matrix kernels need.
 pub fn physical_threads() -> u32 {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);

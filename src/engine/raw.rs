@@ -146,6 +146,12 @@ pub(super) fn first_error_line() -> Option<String> {
     Some(line.split_once(": ").map_or(line.as_str(), |(_, reason)| reason).trim().to_owned())
 }
 
+/// Whether llama.cpp complained since [`clear_log_lines`] that it was given no memory.
+pub(super) fn allocation_failed() -> bool {
+    let lines = LOG_LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().any(|line| line.contains("allocat") || line.contains("out of memory"))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -11,6 +11,7 @@ use super::decode::Outside;
 use super::model::{BatchToken, Decoded, Sequence, TokenModel, Turn, Vocabulary};
 use super::sample::log_sum_exp;
 use super::session::{Branch, Sessions, common_prefix, tokenize_following};
+use super::states::{States, first_turn, forget};
 use super::{CANDIDATES_MAX, EngineError, EngineEvent, GenerateRequest, SessionId, SessionStats, TokenId};
 use crate::cancel::Cancel;
 use crate::prompt::Rendered;
@@ -21,6 +22,8 @@ pub(super) struct Worker<M> {
     pub(super) model: M,
     vocabulary: Arc<dyn Vocabulary>,
     sessions: Sessions,
+    /// States of earlier runs.
+    states: Option<States>,
 }
 
 /// A session's trunk, ready to be continued: everything of the prompt but `rest` is in the cache.
@@ -33,7 +36,13 @@ struct Trunk {
 impl<M: TokenModel> Worker<M> {
     pub(super) fn new(model: M, vocabulary: Arc<dyn Vocabulary>) -> Self {
         let sessions = Sessions::new(model.sequences_max());
-        Self { model, vocabulary, sessions }
+        Self { model, vocabulary, sessions, states: None }
+    }
+
+    /// Keeps the states of system prompts there.
+    #[cfg(feature = "llama")]
+    pub(super) fn with_states(self, states: Option<States>) -> Self {
+        Self { states, ..self }
     }
 
     /// Serves one request; everything it has to say goes through `outside`.
@@ -69,7 +78,40 @@ impl<M: TokenModel> Worker<M> {
         let outcome = self.begin_turn(&candidates, &round);
         let outcome = outcome.and_then(|()| self.decode_all(&mut candidates, &round, outside));
         self.keep(&round, candidates);
+        self.save_first_turn(request.session, &tokens);
         outcome
+    }
+
+    /// Saves the cache of the prompt's first turn for the next run of the program, where it is not saved yet.
+    fn save_first_turn(&mut self, id: SessionId, tokens: &[TokenId]) {
+        let (Some(states), Some(length)) = (&self.states, first_turn(tokens)) else { return };
+        let turn = &tokens[..length];
+        if states.has(turn) {
+            return;
+        }
+        let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
+        let Some(whole) = branches.iter().find(|branch| branch.tokens.starts_with(turn)) else { return };
+        let from = whole.sequence;
+        // A sequence of its own, because a file holds all that its sequence has.
+        let Some(sequence) = self.sessions.take_free() else { return };
+        self.model.copy_sequence(from, sequence, length as u32);
+        states.store(turn, |path| self.model.save_sequence(sequence, turn, path));
+        self.release(sequence);
+    }
+
+    /// Fills an empty sequence with the prompt's first turn from the disk.
+    fn load_first_turn(&mut self, sequence: Sequence, tokens: &[TokenId]) -> Option<Branch> {
+        let turn = &tokens[..first_turn(tokens)?];
+        let path = self.states.as_ref()?.find(turn)?;
+        match self.model.load_sequence(sequence, &path) {
+            Ok(found) if found == turn => Some(Branch { sequence, tokens: found }),
+            other => {
+                tracing::warn!(path = %path.display(), error = ?other.err(), "a saved prompt state cannot be used");
+                self.model.truncate_sequence(sequence, 0);
+                forget(&path);
+                None
+            }
+        }
     }
 
     fn begin_turn(&mut self, candidates: &[Candidate], round: &Round<'_>) -> Result<(), EngineError> {
@@ -152,7 +194,8 @@ impl<M: TokenModel> Worker<M> {
     fn adopt(&mut self, id: SessionId, tokens: &[TokenId]) -> Branch {
         let sequence = self.allocate(id);
         let Some((from, shared)) = self.sessions.best_prefix(tokens) else {
-            return Branch { sequence, tokens: Vec::new() };
+            let saved = self.load_first_turn(sequence, tokens);
+            return saved.unwrap_or_else(|| Branch { sequence, tokens: Vec::new() });
         };
         self.model.copy_sequence(from, sequence, shared as u32);
         Branch { sequence, tokens: tokens[..shared].to_vec() }

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use crate::error::{Exit, UserError};
+
 /// A file that cannot be read or written as GGUF. Each variant says what it is instead; [`GgufError::hint`]
 /// says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +51,13 @@ impl GgufError {
             Self::Damaged { .. } => "download or convert the file again; compare its checksum with the source's",
             Self::Truncated { .. } => "the download or copy was cut short: fetch the file again",
         }
+    }
+}
+
+impl From<GgufError> for UserError {
+    fn from(error: GgufError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::NoModel, error.to_string()).hint(hint)
     }
 }
 

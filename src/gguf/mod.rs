@@ -5,13 +5,17 @@
 //! it never allocates more than the header's own size allows. Tensors are read one at a time.
 //! [`Writer`] streams tensors into a new file, which appears under its name only when it is whole.
 //!
-//! Not for: knowing what a tensor means, or computing with it.
+//! [`qwen2`] and [`vocabulary`] are what importing and exporting share: names of tensors, tables of tokens.
+//!
+//! Not for: computing with tensors.
 
 mod error;
 mod metadata;
+pub mod qwen2;
 mod reader;
 pub mod tiny;
 mod types;
+pub mod vocabulary;
 mod writer;
 
 pub use error::GgufError;

@@ -13,11 +13,11 @@ use super::error::recognise;
 use super::{ALIGNMENT_DEFAULT, GgufError, Metadata, TensorType, Value};
 
 /// A header (metadata and tensor list) may have this many bytes. The largest known vocabularies need 15 MB.
-const HEADER_BYTES_MAX: u64 = 64 << 20;
+const HEADER_BYTES_MAX: u64 = 32 << 20;
 /// Texts in all metadata arrays together: each costs memory beyond its bytes.
-const STRINGS_MAX: u64 = 2_000_000;
+const STRINGS_MAX: u64 = 1_000_000;
 const TENSORS_MAX: u64 = 100_000;
-const ENTRIES_MAX: u64 = 100_000;
+const ENTRIES_MAX: u64 = 10_000;
 const DIMENSIONS_MAX: u32 = 4;
 /// llama.cpp refuses names of 64 bytes and more.
 const TENSOR_NAME_BYTES_MAX: u64 = 63;
@@ -73,7 +73,9 @@ impl Gguf {
             Header { path, input: BufReader::with_capacity(1 << 16, &file), at: 0, file_bytes, strings: 0 };
         let version = header.preamble()?;
         let (metadata, mut tensors) = header.body()?;
-        let data_at = header.data_start(&metadata)?;
+        let alignment = header.alignment(&metadata)?;
+        header.check_places(&tensors, alignment)?;
+        let data_at = header.data_start(alignment);
         let mut need_bytes = 0;
         for tensor in &mut tensors {
             tensor.offset = tensor.offset.saturating_add(data_at);
@@ -245,14 +247,32 @@ impl Header<'_> {
             let value = self.value(kind)?;
             metadata.push(key, value);
         }
+        self.refuse_twice(metadata.iter().map(|(key, _)| key), "metadata key")?;
         let tensors = (0..tensor_count).map(|_| self.tensor()).collect::<Result<Vec<_>, _>>()?;
-        let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-        names.sort_unstable();
-        let twice = names.windows(2).find(|pair| pair[0] == pair[1]).and_then(|pair| pair.first());
-        if let Some(twice) = twice {
-            return Err(self.damaged(format!("the tensor `{twice}` is there twice")));
-        }
+        self.refuse_twice(tensors.iter().map(|tensor| tensor.name.as_str()), "tensor")?;
         Ok((metadata, tensors))
+    }
+
+    fn refuse_twice<'n>(&self, names: impl Iterator<Item = &'n str>, what: &str) -> Result<(), GgufError> {
+        let mut names: Vec<&str> = names.collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(self.damaged(format!("the {what} `{}` is there twice", pair[0]))),
+            None => Ok(()),
+        }
+    }
+
+    /// Tensors lie at aligned places and do not overlap.
+    fn check_places(&self, tensors: &[TensorInfo], alignment: u64) -> Result<(), GgufError> {
+        let mut places: Vec<&TensorInfo> = tensors.iter().collect();
+        places.sort_by_key(|tensor| tensor.offset);
+        if let Some(odd) = places.iter().find(|tensor| !tensor.offset.is_multiple_of(alignment)) {
+            return Err(self.damaged(format!("the tensor `{}` is not aligned", odd.name)));
+        }
+        match places.windows(2).find(|pair| pair[0].offset.saturating_add(pair[0].bytes) > pair[1].offset) {
+            Some(pair) => Err(self.damaged(format!("the tensors `{}` and `{}` overlap", pair[0].name, pair[1].name))),
+            None => Ok(()),
+        }
     }
 
     fn value(&mut self, kind: u32) -> Result<Value, GgufError> {
@@ -322,6 +342,9 @@ impl Header<'_> {
             return Err(self.damaged(format!("the tensor `{name}` has {axes} dimensions")));
         }
         let dimensions = (0..axes).map(|_| self.u64()).collect::<Result<Vec<_>, _>>()?;
+        if dimensions.contains(&0) {
+            return Err(self.damaged(format!("the tensor `{name}` is empty")));
+        }
         let kind = TensorType(self.u32()?);
         let offset = self.u64()?;
         if kind.block().is_none() {
@@ -334,11 +357,18 @@ impl Header<'_> {
     }
 
     /// Where tensor data begins: the header's end, aligned.
-    fn data_start(&self, metadata: &Metadata) -> Result<u64, GgufError> {
-        let alignment = metadata.unsigned("general.alignment").unwrap_or(ALIGNMENT_DEFAULT);
+    fn data_start(&self, alignment: u64) -> u64 {
+        self.at.next_multiple_of(alignment)
+    }
+
+    fn alignment(&self, metadata: &Metadata) -> Result<u64, GgufError> {
+        let alignment = match metadata.get("general.alignment") {
+            None => ALIGNMENT_DEFAULT,
+            Some(_) => metadata.unsigned("general.alignment").unwrap_or(0),
+        };
         if !alignment.is_power_of_two() || alignment > 1 << 20 {
             return Err(self.damaged(format!("an alignment of {alignment}")));
         }
-        Ok(self.at.next_multiple_of(alignment))
+        Ok(alignment)
     }
 }

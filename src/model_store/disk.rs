@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Exit, UserError};
+use crate::hex::hex;
 
 const CHUNK_BYTES: usize = 1 << 20;
 /// Left free on the disk after a write.
@@ -26,7 +27,7 @@ pub fn sha256_of(path: &Path) -> anyhow::Result<String> {
             n => hash.update(&buffer[..n]),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// Refuses where the disk has not room for `bytes` more.
@@ -84,4 +85,11 @@ pub fn sync_parent(path: &Path) {
     if let Some(folder) = path.parent().and_then(|parent| File::open(parent).ok()) {
         let _ = folder.sync_all();
     }
+}
+
+/// The name under which a file is collected before it is whole.
+pub fn part_path(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    target.with_file_name(name)
 }

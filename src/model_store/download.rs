@@ -9,7 +9,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::disk::{check_space, disk_error, sha256_of, sync_parent};
+use super::disk::{check_space, disk_error, part_path, sha256_of, sync_parent};
 use super::hub::{Hub, HubError, RemoteFile};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
@@ -214,11 +214,4 @@ fn check_cancel(cancel: &Cancel) -> anyhow::Result<()> {
             .into());
     }
     Ok(())
-}
-
-/// The name under which a file is collected before it is whole.
-pub fn part_path(target: &Path) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    target.with_file_name(name)
 }

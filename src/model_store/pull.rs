@@ -2,13 +2,14 @@
 //!
 //! Which files are needed is decided here, purely; each is fetched by `download`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::disk::check_space;
-use super::download::{Download, Progress, part_path};
+use super::disk::{check_space, part_path};
+use super::download::{Download, Progress};
 use super::hub::{Hub, HubError, RemoteFile};
-use super::registry::Entry;
+use super::registry::{Entry, FileSpec};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 
@@ -144,6 +145,33 @@ pub fn list(
     unreachable!("invariant: the loop returns at its last attempt")
 }
 
+/// Lays what the registry knows beforehand over what the hub says: the registry wins.
+pub fn expect(files: &mut [RemoteFile], known: &BTreeMap<String, FileSpec>) {
+    for file in files {
+        let Some(spec) = known.get(&file.name) else { continue };
+        file.bytes = spec.bytes.or(file.bytes);
+        file.sha256 = spec.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()).or_else(|| file.sha256.take());
+    }
+}
+
+/// The room that fetching, converting and quantising need together, at most.
+pub fn bytes_in_all(selection: &Selection, quantised: bool) -> u64 {
+    let fetched = selection.bytes();
+    match selection {
+        Selection::Gguf(_) => fetched,
+        // The converted model is as large as the checkpoint, the quantised one about half of it at most.
+        Selection::Checkpoint(_) => fetched * 2 + if quantised { fetched / 2 } else { 0 },
+    }
+}
+
+/// Bytes of a selection that lie in the folder already, whole or in part.
+pub fn bytes_there(selection: &Selection, folder: &Path) -> u64 {
+    let paths = selection.files().iter().map(|file| folder.join(local_name(&file.name)));
+    let abouts =
+        paths.filter_map(|path| std::fs::metadata(&path).or_else(|_| std::fs::metadata(part_path(&path))).ok());
+    abouts.map(|about| about.len()).sum()
+}
+
 /// Fetches a selection into a folder; `progress` hears the file's name and the bytes of the whole selection.
 ///
 /// # Errors
@@ -158,13 +186,7 @@ pub fn fetch(
     mut progress: impl FnMut(&str, Progress),
 ) -> anyhow::Result<Vec<PathBuf>> {
     let total = selection.bytes();
-    let present: u64 = selection
-        .files()
-        .iter()
-        .map(|file| folder.join(local_name(&file.name)))
-        .filter_map(|path| std::fs::metadata(&path).or_else(|_| std::fs::metadata(part_path(&path))).ok())
-        .map(|meta| meta.len())
-        .sum();
+    let present = bytes_there(selection, folder);
     check_space(&folder.join("x"), total.saturating_sub(present))?;
     let mut before = 0;
     let mut paths = Vec::new();

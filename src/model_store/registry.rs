@@ -32,6 +32,12 @@ pub struct Entry {
     /// Quantisation made by `pull` where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
+    /// The thinking window that suits it, in tokens, where nothing else is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_tokens: Option<u32>,
+    /// How its makers draw from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// Checksums that are known beforehand, by file name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, FileSpec>,
@@ -39,6 +45,23 @@ pub struct Entry {
     pub embedded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// How tokens are drawn, as the model's makers advise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// 0 is greedy.
+    pub temperature: f32,
+    #[serde(default = "one")]
+    pub top_p: f32,
+    /// 0 keeps every token.
+    #[serde(default)]
+    pub top_k: u32,
+}
+
+const fn one() -> f32 {
+    1.0
 }
 
 /// What a file of a model must be.
@@ -123,6 +146,10 @@ mod tests {
         let registry = Registry::load(Path::new("/nowhere/models.toml")).unwrap();
         assert_eq!(registry.get("z1-7b").unwrap().repo.as_deref(), Some("efficientscaling/Z1-7B"));
         assert!(registry.get("z1-nano").unwrap().embedded);
+        for (name, entry) in &registry.entries {
+            assert!(entry.embedded || entry.repo.is_some(), "{name} has no source");
+            assert!(entry.quant.as_deref().is_none_or(|quant| crate::model_store::quantise::file_type(quant).is_ok()));
+        }
     }
 
     #[test]

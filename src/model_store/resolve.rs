@@ -60,7 +60,8 @@ pub fn resolve(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Found> {
     }
     let looks_like_path = wish.contains(std::path::MAIN_SEPARATOR)
         || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
-    if path.is_dir() || looks_like_path {
+    let is_installed = !looks_like_path && store.folder(wish).is_dir();
+    if looks_like_path || (path.is_dir() && !is_installed) {
         let what = if path.is_dir() { "is a folder, not a GGUF file" } else { "does not exist" };
         return Err(UserError::new(Exit::NoModel, format!("the model {wish} {what}"))
             .hint("name a .gguf file, or an installed model (`z1 models list`)")

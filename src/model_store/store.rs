@@ -43,6 +43,11 @@ impl Store {
         Self { root: data_dir.join("models") }
     }
 
+    /// The folder of all models.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder that holds everything about one model.
     pub fn folder(&self, name: &str) -> PathBuf {
         self.root.join(name)
@@ -130,10 +135,21 @@ impl Store {
         let bytes = folder_bytes(&folder);
         fs::remove_dir_all(&folder).map_err(|p| disk_error(&folder, &p))?;
         if self.default_name()?.as_deref() == Some(name) {
-            let file = self.root.join("default");
-            fs::remove_file(&file).map_err(|p| disk_error(&file, &p))?;
+            self.clear_default()?;
         }
         Ok(bytes)
+    }
+
+    /// From now on the embedded model is used where none is named.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn clear_default(&self) -> anyhow::Result<()> {
+        let file = self.root.join("default");
+        match fs::remove_file(&file) {
+            Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => Err(disk_error(&file, &problem)),
+            _ => Ok(()),
+        }
     }
 
     /// The model that is used where none is named.

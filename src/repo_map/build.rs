@@ -163,7 +163,7 @@ fn read(root: &Path, paths: &[String], bounds: &Bounds, notes: &mut Vec<String>)
 
 fn digest(text: &[u8], salt: &[u8]) -> String {
     let digest = Sha256::new().chain_update(salt).chain_update([0]).chain_update(text).finalize();
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    crate::hex::hex(&digest[..16])
 }
 
 /// A damaged or older cache counts as none.

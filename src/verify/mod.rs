@@ -31,6 +31,12 @@ pub use feedback::{CHARS_MAX as FEEDBACK_CHARS_MAX, feedback};
 pub use j2::{decides_about_tests, project, test_command};
 pub use options::VerifyOptions;
 
+/// Every language that can be run, and the program that runs it where there is one.
+pub fn tools() -> Vec<(Language, Option<std::path::PathBuf>)> {
+    let tool = |language| setting::of(language).ok().map(|setting| setting.program);
+    Language::ALL.into_iter().map(|language| (language, tool(language))).collect()
+}
+
 /// Judges a candidate by every check, stopping at the first that fails.
 ///
 /// Never fails itself: what could not be judged is [`Verdict::NothingToCheck`] or [`Verdict::SandboxFailed`].

@@ -51,7 +51,7 @@ impl<'a> Journal<'a> {
     /// The journal of a project below `state` (see [`crate::dirs`]).
     pub fn new(state: &Path, tree: &'a Tree) -> Self {
         let digest = Sha256::digest(tree.root().as_os_str().as_encoded_bytes());
-        let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = crate::hex::hex(&digest[..8]);
         Self { tree, folder: state.join("undo").join(name) }
     }
 

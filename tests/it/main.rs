@@ -4,6 +4,8 @@
 mod agent;
 mod bad_input;
 mod cli;
+#[cfg(all(feature = "llama", feature = "pull"))]
+mod doctor;
 mod edits;
 mod engine;
 mod gguf;
@@ -11,6 +13,10 @@ mod gguf;
 mod hub;
 #[cfg(feature = "llama")]
 mod llama;
+#[cfg(all(feature = "llama", feature = "pull"))]
+mod malformed;
+#[cfg(all(feature = "llama", feature = "pull"))]
+mod models;
 mod project;
 mod redteam;
 mod sandbox;

@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::bring::{self, Origin};
+use super::interrupt::on_interrupt;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::model_store::disk::check_space;
 use crate::model_store::hub::{DEFAULT_BASE, Hub};
+use crate::model_store::import;
 use crate::model_store::pull::{self, Selection};
+use crate::model_store::quantise::{self, Job};
 use crate::model_store::registry::{Entry, Registry};
-use crate::model_store::store::{Store, check_name};
+use crate::model_store::store::{Store, check_name, write_whole};
 
 /// First pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -24,16 +29,16 @@ pub(super) struct Pull {
     /// Branch, tag or commit
     #[arg(long)]
     revision: Option<String>,
-    /// Take the ready GGUF of this quantisation, where the repository has several
+    /// The quantisation wanted: a ready GGUF of it is taken, else one is made; `none` keeps the checkpoint's floats
     #[arg(long, value_name = "QUANT")]
     quant: Option<String>,
     /// The name it is installed under
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Another hub that speaks the same interface
-    #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = DEFAULT_BASE)]
+    #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = DEFAULT_BASE, hide_env_values = true)]
     mirror: String,
-    /// Keep the checkpoint's files after the conversion
+    /// Keep the checkpoint's files and the unquantised model
     #[arg(long)]
     keep: bool,
 }
@@ -60,43 +65,112 @@ pub(super) fn run(args: &Pull, store: &Store, registry: &Registry) -> anyhow::Re
         if entry.is_some() { args.model.clone() } else { repo.rsplit('/').next().unwrap_or(repo).to_lowercase() }
     });
     check_name(&name)?;
+    let wanted = args.quant.as_deref().or_else(|| entry.and_then(|entry| entry.quant.as_deref()));
+    let quant = wanted.filter(|quant| !quant.eq_ignore_ascii_case("none"));
+    if let Some(quant) = quant {
+        quantise::file_type(quant)?;
+    }
     let hub = Hub::new(&args.mirror, token());
     let cancel = on_interrupt()?;
-    let (files, commit) = pull::list(&hub, repo, revision, PAUSE)?;
-    let selection = pull::select(repo, &files, args.quant.as_deref())?;
-    let staging = store.folder(&name).join("source");
+    let (mut files, commit) = pull::list(&hub, repo, revision, PAUSE)?;
+    if let Some(entry) = entry {
+        pull::expect(&mut files, &entry.files);
+    }
+    let selection = pull::select(repo, &files, quant)?;
+    let source = format!("{repo}@{}", commit.as_deref().unwrap_or(revision));
+    let work = Work { store, name: &name, entry, source: &source, quant, keep: args.keep, cancel: &cancel };
+    if work.is_installed() {
+        println!("{name} is installed already, from {source}");
+        return Ok(());
+    }
+    let staging = work.staging();
+    if work.floats_are_there() {
+        return work.finish(&selection, &[]);
+    }
+    // What converting and quantising will need comes on top of the download.
+    check_space(
+        &staging,
+        pull::bytes_in_all(&selection, quant.is_some()).saturating_sub(pull::bytes_there(&selection, &staging)),
+    )?;
     let mut line = super::line::Line::new("pulling");
     let paths = pull::fetch(&hub, (repo, revision), &selection, &staging, PAUSE, &cancel, |file, progress| {
         line.rename(file);
         line.show(progress.done_bytes, progress.total_bytes);
     })?;
     line.end();
-    let source = format!("{repo}@{}", commit.as_deref().unwrap_or(revision));
-    finish(args, store, (&name, entry, &source), &selection, (&staging, &paths))
+    work.finish(&selection, &paths)
 }
 
-/// Turns what was fetched into an installed model.
-fn finish(
-    args: &Pull,
-    store: &Store,
-    (name, entry, source): (&str, Option<&Entry>, &str),
-    selection: &Selection,
-    (staging, paths): (&Path, &[PathBuf]),
-) -> anyhow::Result<()> {
-    let target = store.folder(name).join("model.gguf");
-    match selection {
-        Selection::Gguf(_) => std::fs::rename(&paths[0], &target)?,
-        Selection::Checkpoint(_) => super::convert(staging, &target, name, None)?,
+/// A pull whose files are known: what is left is converting, quantising and installing.
+struct Work<'a> {
+    store: &'a Store,
+    name: &'a str,
+    entry: Option<&'a Entry>,
+    /// `owner/name@commit`
+    source: &'a str,
+    quant: Option<&'a str>,
+    keep: bool,
+    cancel: &'a Cancel,
+}
+
+impl Work<'_> {
+    fn staging(&self) -> PathBuf {
+        self.store.folder(self.name).join("source")
     }
-    let gguf = super::open(&target)?;
-    let licence = entry.map_or("unknown", |entry| entry.licence.as_str());
-    let profile = entry.map_or("default", |entry| entry.prompt_profile.as_str());
-    super::install(store, name, Path::new("model.gguf"), &gguf, licence, source, profile, None)?;
-    if !args.keep {
-        // What is installed no longer needs it; a leftover is only room on the disk.
-        let _ = std::fs::remove_dir_all(staging);
+
+    /// The converted, unquantised model, and the file that says what it was made of.
+    fn floats(&self) -> (PathBuf, PathBuf) {
+        let file = self.store.folder(self.name).join("floats.gguf");
+        (file.clone(), file.with_extension("from"))
     }
-    Ok(())
+
+    fn is_installed(&self) -> bool {
+        self.store.get(self.name).is_ok_and(|(manifest, path)| {
+            let same_quant = self.quant.is_none_or(|quant| manifest.quant.eq_ignore_ascii_case(quant));
+            let whole = std::fs::metadata(path).is_ok_and(|about| about.len() == manifest.bytes);
+            manifest.source == self.source && same_quant && whole
+        })
+    }
+
+    /// Whether an earlier run got as far as the conversion.
+    fn floats_are_there(&self) -> bool {
+        let (file, from) = self.floats();
+        file.is_file() && std::fs::read_to_string(from).is_ok_and(|text| text == self.source)
+    }
+
+    /// Turns what was fetched into an installed model.
+    fn finish(&self, selection: &Selection, paths: &[PathBuf]) -> anyhow::Result<()> {
+        let target = self.store.folder(self.name).join("model.gguf");
+        let (floats, from) = self.floats();
+        match (selection, self.quant) {
+            (Selection::Gguf(_), _) => std::fs::rename(&paths[0], &target)?,
+            (Selection::Checkpoint(_), None) => {
+                bring::convert(import::Plan::read(&self.staging())?, &target, self.name, None, self.cancel)?;
+            }
+            (Selection::Checkpoint(_), Some(quant)) => {
+                if !self.floats_are_there() {
+                    bring::convert(import::Plan::read(&self.staging())?, &floats, self.name, None, self.cancel)?;
+                    write_whole(&from, self.source.as_bytes())?;
+                }
+                let job = Job { input: floats.clone(), output: target.clone(), ..bring::job(quant, None, None)? };
+                bring::run_job(&job, self.cancel)?;
+            }
+        }
+        let gguf = super::open(&target)?;
+        let origin = Origin {
+            licence: self.entry.map_or("unknown", |entry| &entry.licence),
+            source: self.source,
+            profile: self.entry.map_or("default", |entry| &entry.prompt_profile),
+        };
+        bring::install(self.store, self.name, Path::new("model.gguf"), &gguf, &origin)?;
+        if !self.keep {
+            // What is installed no longer needs it; a leftover is only room on the disk.
+            let _ = std::fs::remove_dir_all(self.staging());
+            let _ = std::fs::remove_file(&floats);
+            let _ = std::fs::remove_file(&from);
+        }
+        Ok(())
+    }
 }
 
 /// The hub's token from where its own tools keep it.
@@ -109,19 +183,4 @@ fn token() -> Option<String> {
         std::fs::read_to_string(home.join("token")).ok()
     };
     from_env.or_else(from_file).map(|token| token.trim().to_owned()).filter(|token| !token.is_empty())
-}
-
-/// A flag that Ctrl-C sets, so that a download ends between two chunks with its part kept.
-fn on_interrupt() -> anyhow::Result<Cancel> {
-    let cancel = Cancel::new();
-    let seen = cancel.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                seen.cancel();
-            }
-        });
-    });
-    Ok(cancel)
 }

@@ -56,6 +56,18 @@ impl Line {
         );
     }
 
+    /// For work that is counted in steps.
+    pub(super) fn steps(&mut self, done: u32, total: u32) {
+        if !self.terminal || self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let seconds =
+            self.started.elapsed().as_secs_f64() / f64::from(done.max(1)) * f64::from(total.saturating_sub(done));
+        let left = format!("{}:{:02} left", seconds as u64 / 60, seconds as u64 % 60);
+        let _ = write!(std::io::stderr(), "\r\x1b[K{}: tensor {done} of {total}, {left}", self.what);
+    }
+
     pub(super) fn end(&self) {
         if self.drawn.is_some() {
             let _ = writeln!(std::io::stderr());

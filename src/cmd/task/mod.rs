@@ -68,8 +68,17 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     lora: Option<PathBuf>,
     /// Context in tokens
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, visible_alias = "ctx", value_name = "N", allow_negative_numbers = true)]
     context: Option<String>,
+    /// Layers on the GPU; otherwise as many as fit
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    gpu_layers: Option<String>,
+    /// Element type of the KV cache: auto, f16, q8_0, q4_0
+    #[arg(long, value_name = "TYPE")]
+    kv: Option<String>,
+    /// Threads; otherwise the physical cores
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    threads: Option<String>,
     /// A command that must succeed in the sandbox
     #[arg(long, value_name = "CMD")]
     check: Option<String>,
@@ -241,6 +250,9 @@ fn load_config(args: &Args, dirs: &Dirs) -> Result<Config, UserError> {
         ("rounds", &args.rounds),
         ("model", &args.model),
         ("context", &args.context),
+        ("gpu_layers", &args.gpu_layers),
+        ("kv", &args.kv),
+        ("threads", &args.threads),
         ("check", &args.check),
         ("seed", &args.seed),
         ("temperature", &args.temperature),
@@ -313,7 +325,7 @@ fn setup(
     model: Option<&str>,
 ) -> anyhow::Result<Setup> {
     let found = resolve::resolve(model, dirs)?;
-    let options = load_options(config);
+    let options = LoadOptions { prompt_states: Some(prompt_states(dirs)), ..load_options(config) };
     let prompts = Some(dirs.config.join("prompts"));
     let settings = Settings {
         samples: config.number("samples").map(|n| n as u32),
@@ -353,16 +365,17 @@ fn judge(walls: &Result<Sandbox, String>) -> Arc<dyn Judge> {
     }
 }
 
-fn load_options(config: &Config) -> LoadOptions {
+/// Where the states of system prompts are kept between runs.
+pub(super) fn prompt_states(dirs: &Dirs) -> PathBuf {
+    dirs.cache.join("prompt-states")
+}
+
+pub(super) fn load_options(config: &Config) -> LoadOptions {
     LoadOptions {
         context_tokens_max: config.number("context").map(|n| n as u32),
         threads: config.number("threads").map(|n| n as u32),
         offload: config.number("gpu_layers").map_or(Offload::Auto, |n| Offload::Layers(n as u32)),
-        kv: match config.text("kv") {
-            Some("f16") => KvType::F16,
-            Some("q8_0") => KvType::Q8_0,
-            _ => KvType::Auto,
-        },
+        kv: config.text("kv").and_then(KvType::from_name),
         adapter: config.text("lora").map(|path| Adapter { path: path.into(), scale: 1.0 }),
         ..LoadOptions::from_path("")
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::hf::{self, Config, Vocabulary};
 use super::safetensors::{Dtype, Shard};
+use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::gguf::{TensorType, Value, Writer};
 use crate::model_store::disk::check_space;
@@ -41,51 +42,89 @@ impl Storage {
     }
 }
 
-/// Converts a Hugging Face folder; `progress` hears (bytes read, bytes in all). Returns how matrices are stored.
-///
-/// # Errors
-/// Everything that is wrong with the folder (see [`hf`] and [`super::safetensors`]), a tensor that is missing, unknown
-/// or of another shape, a full disk. The output is whole or absent.
-pub fn convert(
-    folder: &Path,
-    output: &Path,
-    name: &str,
-    storage: Option<Storage>,
-    mut progress: impl FnMut(u64, u64),
-) -> anyhow::Result<Storage> {
-    let config = hf::read_config(folder)?;
-    let vocabulary = hf::read_vocabulary(folder, &config)?;
-    let mut shards = Vec::new();
-    for file in hf::weight_files(folder)? {
-        shards.push(Shard::open(&folder.join(file))?);
+/// A Hugging Face folder that was read and found whole: everything but the weights' values.
+#[derive(Debug)]
+pub struct Plan {
+    config: Config,
+    vocabulary: Vocabulary,
+    shards: Vec<Shard>,
+    sources: BTreeMap<String, (usize, usize)>,
+}
+
+impl Plan {
+    /// Reads and checks the folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it (see [`hf`] and [`super::safetensors`]), a tensor that is missing, unknown or
+    /// of another shape.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let config = hf::read_config(folder)?;
+        // Headers before vocabulary: they are small, and more often broken.
+        let mut shards = Vec::new();
+        for file in hf::weight_files(folder)? {
+            shards.push(Shard::open(&folder.join(file))?);
+        }
+        let sources = locate(folder, &config, &shards)?;
+        let vocabulary = hf::read_vocabulary(folder, &config)?;
+        Ok(Self { config, vocabulary, shards, sources })
     }
-    let sources = locate(folder, &config, &shards)?;
-    let stored = storage.unwrap_or_else(|| own_storage(&shards));
-    let mut writer = Writer::new();
-    describe(&mut writer, &config, name, stored);
-    describe_vocabulary(&mut writer, &vocabulary);
-    let mut total = 0;
-    for (gguf_name, &(shard, index)) in &sources {
-        let tensor = &shards[shard].tensors[index];
-        total += tensor.bytes;
-        let dimensions: Vec<u64> = tensor.shape.iter().rev().copied().collect();
-        writer.tensor(gguf_name.clone(), kind(&dimensions, stored), &dimensions);
-    }
-    check_space(output, total)?;
-    let mut done = 0;
-    writer
-        .write(output, |tensor, out| {
+
+    /// Writes the GGUF; `progress` hears (bytes read, bytes in all).
+    ///
+    /// # Errors
+    /// A full disk, a file that changed, a cancel. The output is whole or absent.
+    pub fn write(
+        mut self,
+        output: &Path,
+        name: &str,
+        storage: Option<Storage>,
+        cancel: &Cancel,
+        mut progress: impl FnMut(u64, u64),
+    ) -> anyhow::Result<()> {
+        let stored = storage.unwrap_or_else(|| own_storage(&self.shards));
+        let mut writer = Writer::new();
+        describe(&mut writer, &self.config, name, stored);
+        describe_vocabulary(&mut writer, &self.vocabulary);
+        let mut total = 0;
+        let mut written = 0;
+        for (gguf_name, &(shard, index)) in &self.sources {
+            let tensor = &self.shards[shard].tensors[index];
+            total += tensor.bytes;
+            let dimensions: Vec<u64> = tensor.shape.iter().rev().copied().collect();
+            let kind = kind(&dimensions, stored);
+            written += kind.bytes(&dimensions).unwrap_or(0);
+            writer.tensor(gguf_name.clone(), kind, &dimensions);
+        }
+        check_space(output, written)?;
+        let (sources, shards) = (&self.sources, &mut self.shards);
+        let mut done = 0;
+        let outcome = writer.write(output, |tensor, out| {
             let &(shard, index) = sources.get(&tensor.name).expect("invariant: every announced tensor has a source");
-            let bytes = shards[shard].tensors[index].bytes;
-            shards[shard]
-                .for_each_chunk(index, CHUNK_VALUES, |values| Ok(encode(out, values, tensor.kind)?))
-                .map_err(std::io::Error::other)?;
-            done += bytes;
-            progress(done, total);
-            Ok(())
-        })
-        .map_err(|problem| UserError::new(Exit::Error, problem.to_string()).hint(problem.hint()))?;
-    Ok(stored)
+            let dtype = shards[shard].tensors[index].dtype;
+            let mut count = |bytes: u64| {
+                anyhow::ensure!(!cancel.is_cancelled(), "interrupted");
+                done += bytes;
+                progress(done, total);
+                Ok(())
+            };
+            let copied = if dtype.tensor_type() == tensor.kind {
+                shards[shard].for_each_raw(index, CHUNK_VALUES, |raw| {
+                    count(raw.len() as u64)?;
+                    Ok(out.write_all(raw)?)
+                })
+            } else {
+                shards[shard].for_each_chunk(index, CHUNK_VALUES, |values| {
+                    count(values.len() as u64 * dtype.bytes())?;
+                    Ok(encode(out, values, tensor.kind)?)
+                })
+            };
+            copied.map_err(std::io::Error::other)
+        });
+        if cancel.is_cancelled() {
+            return Err(UserError::new(Exit::Interrupted, "interrupted; nothing was written").into());
+        }
+        Ok(outcome.map_err(UserError::from)?)
+    }
 }
 
 /// Where each tensor of the model lies: (shard, index), in llama.cpp's order of writing (by name within layers).
@@ -173,7 +212,7 @@ fn describe(writer: &mut Writer, config: &Config, name: &str, stored: Storage) {
 
 fn describe_vocabulary(writer: &mut Writer, vocabulary: &Vocabulary) {
     writer.set("tokenizer.ggml.model", "gpt2");
-    writer.set("tokenizer.ggml.pre", "qwen2");
+    writer.set("tokenizer.ggml.pre", vocabulary.pre_tokenizer);
     writer.set("tokenizer.ggml.tokens", Value::Strings(vocabulary.tokens.clone()));
     writer.set("tokenizer.ggml.token_type", Value::I32s(vocabulary.kinds.iter().map(|kind| *kind as i32).collect()));
     writer.set("tokenizer.ggml.merges", Value::Strings(vocabulary.merges.clone()));

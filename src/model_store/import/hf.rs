@@ -9,19 +9,19 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Exit, UserError};
+use crate::gguf::qwen2;
+use crate::gguf::vocabulary::{AddedToken, Bpe, Tables, TokenKind};
 
-/// A JSON file of a model is small; more than this is something else.
-const JSON_BYTES_MAX: u64 = 64 << 20;
+/// Settings files have kilobytes, an index of shards a few hundred; more than this is something else.
+const SETTINGS_BYTES_MAX: u64 = 4 << 20;
+/// The largest vocabularies of Qwen2 models have 12 MB.
+const TOKENIZER_BYTES_MAX: u64 = 24 << 20;
 /// More tokens than any Qwen2 has, by an order of magnitude.
 const VOCABULARY_MAX: u64 = 4_000_000;
 
 /// `config.json` of a Qwen2 model.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Config {
-    #[serde(default)]
-    pub architectures: Vec<String>,
-    #[serde(default)]
-    pub model_type: String,
     pub hidden_size: u64,
     pub intermediate_size: u64,
     pub num_hidden_layers: u32,
@@ -48,22 +48,21 @@ pub struct Config {
     pub pad_token_id: Option<u32>,
 }
 
+/// Whose model it is.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    architectures: Vec<String>,
+    #[serde(default)]
+    model_type: String,
+}
+
 fn default_rope_theta() -> f64 {
     10_000.0
 }
 
 fn default_eps() -> f64 {
     1e-6
-}
-
-/// Token kinds as GGUF numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub enum TokenKind {
-    Normal = 1,
-    Control = 3,
-    UserDefined = 4,
-    Unused = 5,
 }
 
 /// A byte-level BPE vocabulary with everything that GGUF wants to know.
@@ -78,38 +77,9 @@ pub struct Vocabulary {
     pub eos: Option<u32>,
     pub pad: Option<u32>,
     pub add_bos: Option<bool>,
+    /// How text is split before merging, by llama.cpp's name.
+    pub pre_tokenizer: &'static str,
     pub chat_template: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct TokenizerFile {
-    model: BpeModel,
-    #[serde(default)]
-    added_tokens: Vec<AddedToken>,
-}
-
-#[derive(Deserialize)]
-struct BpeModel {
-    #[serde(rename = "type", default)]
-    kind: String,
-    vocab: BTreeMap<String, u32>,
-    merges: Vec<Merge>,
-}
-
-/// Older files write `"a b"`, newer ones `["a", "b"]`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Merge {
-    Joined(String),
-    Pair(String, String),
-}
-
-#[derive(Clone, Deserialize)]
-struct AddedToken {
-    id: u32,
-    content: String,
-    #[serde(default)]
-    special: bool,
 }
 
 /// Reads and checks `config.json`.
@@ -118,14 +88,18 @@ struct AddedToken {
 /// Missing, broken, another architecture (with what is supported), or dimensions that make no sense.
 pub fn read_config(folder: &Path) -> anyhow::Result<Config> {
     let path = folder.join("config.json");
-    let config: Config = serde_json::from_str(&read_json(&path)?)
-        .map_err(|p| UserError::new(Exit::Error, format!("{}: {p}", path.display())))?;
-    let named = config.architectures.first().map_or(config.model_type.as_str(), String::as_str);
+    let text = read_json(&path, SETTINGS_BYTES_MAX)?;
+    let broken = |problem: serde_json::Error| UserError::new(Exit::Error, format!("{}: {problem}", path.display()));
+    // Whose model it is comes first: others lack keys that are Qwen2's.
+    let Named { architectures, model_type } = serde_json::from_str(&text).map_err(broken)?;
+    let named = architectures.first().map_or(model_type.as_str(), String::as_str);
     if named != "Qwen2ForCausalLM" && named != "qwen2" {
-        return Err(UserError::new(Exit::Error, format!("{} is a {named:?} model", folder.display()))
+        let what = if named.is_empty() { "of no named architecture".to_owned() } else { format!("a {named:?} model") };
+        return Err(UserError::new(Exit::Error, format!("{} is {what}", folder.display()))
             .hint("Qwen2ForCausalLM is supported (Qwen2, Qwen2.5, Z1, R1-Distill-Qwen); for others use a ready GGUF: z1 models add FILE")
             .into());
     }
+    let config: Config = serde_json::from_str(&text).map_err(broken)?;
     let heads = u64::from(config.num_attention_heads);
     let sane = heads > 0
         && config.hidden_size.is_multiple_of(heads)
@@ -134,6 +108,9 @@ pub fn read_config(folder: &Path) -> anyhow::Result<Config> {
         && (1..=1 << 20).contains(&config.hidden_size)
         && (1..=1 << 22).contains(&config.intermediate_size)
         && (1..=VOCABULARY_MAX).contains(&config.vocab_size)
+        && config.rope_theta.is_finite()
+        && config.rope_theta > 0.0
+        && (0.0..1.0).contains(&config.rms_norm_eps)
         && config.heads_kv() > 0
         && heads.is_multiple_of(u64::from(config.heads_kv()));
     if !sane {
@@ -160,85 +137,61 @@ impl Config {
 /// Missing or broken files, or ids that do not fit the model.
 pub fn read_vocabulary(folder: &Path, config: &Config) -> anyhow::Result<Vocabulary> {
     let settings = optional_json(&folder.join("tokenizer_config.json"))?;
-    let (vocab, merges, mut added) = read_bpe(folder)?;
-    added.extend(added_of_settings(&settings));
+    let mut bpe = read_bpe(folder)?;
+    bpe.added.extend(added_of_settings(&settings));
     let rows = config.vocab_size as usize;
-    let mut tokens: Vec<Option<String>> = vec![None; rows];
-    let mut kinds = vec![TokenKind::Unused; rows];
-    let outside = |id: u32, token: &str| {
-        UserError::new(Exit::Error, format!("token {token:?} has id {id}, but the model has {rows} rows"))
+    let Tables { tokens, kinds } = bpe.tables(rows).map_err(|why| {
+        UserError::new(Exit::Error, format!("{}: {why}", folder.display()))
             .hint("tokenizer and model do not belong together")
+    })?;
+    let named = |name: &str| -> Option<&str> {
+        match settings.get(name)? {
+            Value::String(text) => Some(text),
+            Value::Object(token) => token.get("content")?.as_str(),
+            _ => None,
+        }
     };
-    for (token, id) in vocab {
-        let slot = tokens.get_mut(id as usize).ok_or_else(|| outside(id, &token))?;
-        *slot = Some(token);
-        kinds[id as usize] = TokenKind::Normal;
-    }
-    for token in &added {
-        let slot = tokens.get_mut(token.id as usize).ok_or_else(|| outside(token.id, &token.content))?;
-        *slot = Some(token.content.clone());
-        kinds[token.id as usize] = if token.special { TokenKind::Control } else { TokenKind::UserDefined };
-    }
     let id_of = |name: &str| -> Option<u32> {
-        let text = match settings.get(name)? {
-            Value::String(text) => text.as_str(),
-            Value::Object(token) => token.get("content")?.as_str()?,
-            _ => return None,
-        };
-        tokens.iter().position(|t| t.as_deref() == Some(text)).map(|id| id as u32)
+        let text = named(name)?;
+        tokens.iter().position(|token| token == text).map(|id| id as u32)
     };
+    let inside = |id: &u32| (*id as usize) < rows;
     let first_id = |value: Option<&Value>| -> Option<u32> {
-        match value? {
+        let id = match value? {
             Value::Array(ids) => ids.first()?.as_u64(),
             value => value.as_u64(),
-        }
-        .and_then(|id| u32::try_from(id).ok())
+        };
+        id.and_then(|id| u32::try_from(id).ok()).filter(inside)
     };
     let (bos, eos, pad) = (
-        id_of("bos_token").or(config.bos_token_id),
+        id_of("bos_token").or(config.bos_token_id.filter(inside)),
         id_of("eos_token").or_else(|| first_id(config.eos_token_id.as_ref())),
-        id_of("pad_token").or(config.pad_token_id),
+        id_of("pad_token").or(config.pad_token_id.filter(inside)),
     );
+    // The same splitting under the name that llama.cpp's converter gives the distilled models.
+    let is_distilled = named("bos_token") == Some("<｜begin▁of▁sentence｜>");
     Ok(Vocabulary {
         bos,
         eos,
         pad,
-        tokens: tokens
-            .into_iter()
-            .enumerate()
-            .map(|(id, token)| token.unwrap_or_else(|| format!("[PAD{id}]")))
-            .collect(),
-        kinds,
-        merges,
+        pre_tokenizer: if is_distilled { "deepseek-r1-qwen" } else { "qwen2" },
         add_bos: settings.get("add_bos_token").and_then(Value::as_bool),
         chat_template: read_template(folder, &settings)?,
+        tokens,
+        kinds,
+        merges: bpe.merges,
     })
 }
 
-type Bpe = (BTreeMap<String, u32>, Vec<String>, Vec<AddedToken>);
-
 fn read_bpe(folder: &Path) -> anyhow::Result<Bpe> {
+    let broken = |path: &Path, why: &dyn std::fmt::Display| {
+        UserError::new(Exit::Error, format!("{}: {why}", path.display()))
+            .hint("download the file again; a git-lfs pointer or a web page in its place is a common cause")
+    };
     let whole = folder.join("tokenizer.json");
     if whole.is_file() {
-        let file: TokenizerFile = serde_json::from_str(&read_json(&whole)?)
-            .map_err(|p| UserError::new(Exit::Error, format!("{}: {p}", whole.display())))?;
-        if !file.model.kind.is_empty() && file.model.kind != "BPE" {
-            return Err(UserError::new(
-                Exit::Error,
-                format!("{}: a {} tokenizer; BPE is supported", whole.display(), file.model.kind),
-            )
-            .into());
-        }
-        let merges = file
-            .model
-            .merges
-            .into_iter()
-            .map(|merge| match merge {
-                Merge::Joined(text) => text,
-                Merge::Pair(left, right) => format!("{left} {right}"),
-            })
-            .collect();
-        return Ok((file.model.vocab, merges, file.added_tokens));
+        let text = read_json(&whole, TOKENIZER_BYTES_MAX)?;
+        return Bpe::parse(text.as_bytes()).map_err(|why| broken(&whole, &why).into());
     }
     let vocab_path = folder.join("vocab.json");
     let merges_path = folder.join("merges.txt");
@@ -250,14 +203,17 @@ fn read_bpe(folder: &Path) -> anyhow::Result<Bpe> {
         .hint("download the tokenizer's files too")
         .into());
     }
-    let vocab = serde_json::from_str(&read_json(&vocab_path)?)
-        .map_err(|p| UserError::new(Exit::Error, format!("{}: {p}", vocab_path.display())))?;
-    let merges = read_json(&merges_path)?
+    let vocab =
+        serde_json::from_str(&read_json(&vocab_path, TOKENIZER_BYTES_MAX)?).map_err(|why| broken(&vocab_path, &why))?;
+    let merges = read_json(&merges_path, TOKENIZER_BYTES_MAX)?
         .lines()
         .filter(|line| !line.starts_with("#version") && !line.trim().is_empty())
-        .map(str::to_owned)
-        .collect();
-    Ok((vocab, merges, Vec::new()))
+        .map(|line| if line.split(' ').count() == 2 { Ok(line.to_owned()) } else { Err(line) })
+        .collect::<Result<_, _>>()
+        .map_err(|line| {
+            broken(&merges_path, &format!("{:?} is no merge", line.chars().take(60).collect::<String>()))
+        })?;
+    Ok(Bpe { vocab, merges, added: Vec::new() })
 }
 
 /// `added_tokens_decoder` of `tokenizer_config.json`; needed where there is no `tokenizer.json`.
@@ -277,7 +233,7 @@ fn added_of_settings(settings: &Value) -> Vec<AddedToken> {
 fn read_template(folder: &Path, settings: &Value) -> anyhow::Result<Option<String>> {
     let file = folder.join("chat_template.jinja");
     if file.is_file() {
-        return Ok(Some(read_json(&file)?));
+        return Ok(Some(read_json(&file, SETTINGS_BYTES_MAX)?));
     }
     Ok(match settings.get("chat_template") {
         Some(Value::String(text)) => Some(text.clone()),
@@ -293,25 +249,25 @@ fn optional_json(path: &Path) -> anyhow::Result<Value> {
     if !path.is_file() {
         return Ok(Value::Null);
     }
-    serde_json::from_str(&read_json(path)?)
+    serde_json::from_str(&read_json(path, SETTINGS_BYTES_MAX)?)
         .map_err(|p| UserError::new(Exit::Error, format!("{}: {p}", path.display())).into())
 }
 
-fn read_json(path: &Path) -> anyhow::Result<String> {
-    let size = fs::metadata(path)
-        .map_err(|p| {
-            UserError::new(Exit::Error, format!("{}: {p}", path.display()))
-                .hint("a model folder has config.json, tokenizer.json and *.safetensors")
-        })?
-        .len();
-    if size > JSON_BYTES_MAX {
-        return Err(UserError::new(
-            Exit::Error,
-            format!("{} is {size} bytes long; that is no settings file", path.display()),
-        )
-        .into());
+fn read_json(path: &Path, bytes_max: u64) -> anyhow::Result<String> {
+    let wrong = |why: String| UserError::new(Exit::Error, format!("{}: {why}", path.display()));
+    let hint = "a model folder has config.json, tokenizer.json and *.safetensors";
+    let about = fs::metadata(path).map_err(|problem| wrong(problem.to_string()).hint(hint))?;
+    if !about.is_file() {
+        return Err(wrong("it is no file".to_owned()).hint(hint).into());
     }
-    fs::read_to_string(path).with_context(|| path.display().to_string())
+    if about.len() > bytes_max {
+        return Err(wrong(format!("{} bytes are too many for such a file", about.len())).into());
+    }
+    let bytes = fs::read(path).map_err(|problem| wrong(problem.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        wrong(format!("it is not text: no UTF-8 at byte {at}")).hint("download the file again").into()
+    })
 }
 
 /// GGUF's name of a Hugging Face tensor; `None` for tensors that are derived and not stored.
@@ -319,31 +275,11 @@ fn read_json(path: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// A name that is not Qwen2's.
 pub fn gguf_name(name: &str, tied: bool) -> Result<Option<String>, String> {
-    match name {
-        "model.embed_tokens.weight" => return Ok(Some("token_embd.weight".into())),
-        "model.norm.weight" => return Ok(Some("output_norm.weight".into())),
-        // A tied checkpoint may still carry the copy.
-        "lm_head.weight" => return Ok((!tied).then(|| "output.weight".into())),
-        _ if name.ends_with("rotary_emb.inv_freq") => return Ok(None),
-        _ => {}
+    // A tied checkpoint may still carry the copy.
+    if name.ends_with("rotary_emb.inv_freq") || (tied && name == "lm_head.weight") {
+        return Ok(None);
     }
-    let unknown = || format!("tensor {name:?} is not one of Qwen2's");
-    let (layer, rest) = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')).ok_or_else(unknown)?;
-    let layer: u32 = layer.parse().map_err(|_| unknown())?;
-    let (stem, kind) = rest.rsplit_once('.').ok_or_else(unknown)?;
-    let part = match (stem, kind) {
-        ("input_layernorm", "weight") => "attn_norm",
-        ("post_attention_layernorm", "weight") => "ffn_norm",
-        ("self_attn.q_proj", "weight" | "bias") => "attn_q",
-        ("self_attn.k_proj", "weight" | "bias") => "attn_k",
-        ("self_attn.v_proj", "weight" | "bias") => "attn_v",
-        ("self_attn.o_proj", "weight") => "attn_output",
-        ("mlp.gate_proj", "weight") => "ffn_gate",
-        ("mlp.up_proj", "weight") => "ffn_up",
-        ("mlp.down_proj", "weight") => "ffn_down",
-        _ => return Err(unknown()),
-    };
-    Ok(Some(format!("blk.{layer}.{part}.{kind}")))
+    qwen2::from_hf(name).map(Some).ok_or_else(|| format!("tensor {name:?} is not one of Qwen2's"))
 }
 
 /// Every tensor that a complete model has, with its shape (outermost dimension first).

@@ -6,4 +6,4 @@ pub mod convert;
 pub mod hf;
 pub mod safetensors;
 
-pub use convert::{Storage, convert};
+pub use convert::{Plan, Storage};

@@ -8,12 +8,14 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Exit, UserError};
+use crate::gguf::TensorType;
 
-/// The format's own limit.
-const HEADER_BYTES_MAX: u64 = 100_000_000;
+/// Ten thousand tensors have a header of two megabytes; the format's own limit is higher.
+const HEADER_BYTES_MAX: u64 = 16 << 20;
 const DIMENSIONS_MAX: usize = 4;
 
 /// Element types that Qwen2 checkpoints come in.
@@ -29,6 +31,15 @@ impl Dtype {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// The same type in GGUF.
+    pub const fn tensor_type(self) -> TensorType {
+        match self {
+            Self::F32 => TensorType::F32,
+            Self::F16 => TensorType::F16,
+            Self::Bf16 => TensorType::BF16,
         }
     }
 }
@@ -60,6 +71,42 @@ struct RawTensor {
     data_offsets: (u64, u64),
 }
 
+/// The header's tensors. Read one by one, so that a hostile header costs no more memory than it has bytes, and a
+/// name that is there twice is seen.
+struct Entries(BTreeMap<String, RawTensor>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Entries;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let tensor = map.next_value().map_err(|problem| A::Error::custom(format!("tensor {name:?}: {problem}")))?;
+            if entries.contains_key(&name) {
+                return Err(A::Error::custom(format!("tensor {name:?} is there twice")));
+            }
+            entries.insert(name, tensor);
+        }
+        Ok(Entries(entries))
+    }
+}
+
 impl Shard {
     /// Opens a file and checks its header.
     ///
@@ -76,17 +123,16 @@ impl Shard {
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(|_| broken(format!("too short for a safetensors file ({size} bytes)")))?;
         let length = u64::from_le_bytes(length);
-        if length > HEADER_BYTES_MAX || length.checked_add(8).is_none_or(|end| end > size) {
+        if length == 0 || length > HEADER_BYTES_MAX || length.checked_add(8).is_none_or(|end| end > size) {
             return Err(broken("not a safetensors file, or cut short: its header would not fit".to_owned()).into());
         }
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(|p| broken(p.to_string()))?;
-        let map: BTreeMap<String, serde_json::Value> =
-            serde_json::from_slice(&header).map_err(|p| broken(format!("its header is not JSON: {p}")))?;
+        let Entries(entries) =
+            serde_json::from_slice(&header).map_err(|p| broken(format!("its header does not parse: {p}")))?;
         let start = 8 + length;
-        let mut tensors = Vec::with_capacity(map.len());
-        for (name, value) in map.into_iter().filter(|(name, _)| name != "__metadata__") {
-            let raw: RawTensor = serde_json::from_value(value).map_err(|p| broken(format!("tensor {name:?}: {p}")))?;
+        let mut tensors = Vec::with_capacity(entries.len());
+        for (name, raw) in entries {
             tensors.push(check(name, &raw, start, size).map_err(broken)?);
         }
         tensors.sort_by_key(|tensor| tensor.offset);
@@ -98,7 +144,7 @@ impl Shard {
         Ok(Self { path: path.to_owned(), file, tensors })
     }
 
-    /// Reads a tensor's values in file order, in pieces of at most `buffer` values, as 32-bit floats.
+    /// Reads a tensor's values in file order, in pieces of at most `chunk_values` values, as 32-bit floats.
     ///
     /// # Errors
     /// The disk's, or `each`'s.
@@ -108,18 +154,33 @@ impl Shard {
         chunk_values: usize,
         mut each: impl FnMut(&[f32]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        let dtype = self.tensors[index].dtype;
+        let mut values = Vec::with_capacity(chunk_values);
+        self.for_each_raw(index, chunk_values, |raw| {
+            values.clear();
+            decode(dtype, raw, &mut values);
+            each(&values)
+        })
+    }
+
+    /// Reads a tensor's bytes as they are in the file, in pieces of at most `chunk_values` values.
+    ///
+    /// # Errors
+    /// The disk's, or `each`'s.
+    pub fn for_each_raw(
+        &mut self,
+        index: usize,
+        chunk_values: usize,
+        mut each: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let tensor = &self.tensors[index];
-        let width = tensor.dtype.bytes() as usize;
         self.file.seek(SeekFrom::Start(tensor.offset))?;
         let mut left = tensor.bytes as usize;
-        let mut raw = vec![0; chunk_values * width];
-        let mut values = Vec::with_capacity(chunk_values);
+        let mut raw = vec![0; (chunk_values * tensor.dtype.bytes() as usize).min(left)];
         while left > 0 {
             let take = left.min(raw.len());
             self.file.read_exact(&mut raw[..take]).map_err(|p| super::super::disk::disk_error(&self.path, &p))?;
-            values.clear();
-            decode(tensor.dtype, &raw[..take], &mut values);
-            each(&values)?;
+            each(&raw[..take])?;
             left -= take;
         }
         Ok(())
@@ -207,7 +268,12 @@ mod tests {
                 "overlap",
             ),
             (r#"{"a": 7}"#, &[], "tensor"),
-            ("[]", &[], "JSON"),
+            (
+                r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+                &[0; 4],
+                "twice",
+            ),
+            ("[]", &[], "object of tensors"),
         ];
         for (header, data, word) in cases {
             let file = file(header, data);

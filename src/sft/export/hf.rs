@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::names;
 use super::vocabulary::{CHATML, Vocabulary};
+use crate::gguf::qwen2;
 use crate::sft::core::model::Model;
 use crate::sft::tensor_file::{self, Tensor};
 
@@ -47,7 +48,7 @@ pub fn write_model(folder: &Path, model: &Model, vocabulary: &Vocabulary, tokeni
 }
 
 fn tensor_of<'a>(tensor: &crate::sft::core::params::TensorInfo, params: &'a [f32]) -> Tensor<'a> {
-    let name = names::to_hf(&tensor.name).expect("invariant: every tensor of a model has a name outside");
+    let name = qwen2::to_hf(&tensor.name).expect("invariant: every tensor of a model has a name outside");
     let shape = if tensor.is_vector() { vec![tensor.cols] } else { vec![tensor.rows, tensor.cols] };
     Tensor { name, shape, data: tensor.of(params) }
 }

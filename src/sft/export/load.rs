@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 
-use super::names;
 use crate::error::{Exit, UserError};
-use crate::gguf::{Gguf, TensorType};
+use crate::gguf::{Gguf, TensorType, qwen2};
 use crate::sft::core::config::ModelConfig;
 use crate::sft::core::model::Model;
 use crate::sft::core::params::Layout;
@@ -71,7 +70,7 @@ fn from_hf(folder: &Path) -> anyhow::Result<Model> {
         tensors.extend(tensor_file::read(&shard)?.tensors);
     }
     let model = assemble(config, |name| {
-        let hf = names::to_hf(name).expect("invariant: every tensor of a model has a name outside");
+        let hf = qwen2::to_hf(name).expect("invariant: every tensor of a model has a name outside");
         let found = tensors.remove(&hf).map(|(_, values)| values);
         found.with_context(|| format!("the tensor {hf} is missing"))
     });

@@ -1,37 +1,6 @@
-//! Tensor names: GGUF's (used inside the house) and Hugging Face's.
+//! What a model's shape is called outside. Tensor names are in `gguf::qwen2`.
 
 use crate::sft::core::config::ModelConfig;
-
-/// Parts of a layer: GGUF's name and Hugging Face's.
-const LAYER_PARTS: [(&str, &str); 12] = [
-    ("attn_norm.weight", "input_layernorm.weight"),
-    ("ffn_norm.weight", "post_attention_layernorm.weight"),
-    ("attn_q.weight", "self_attn.q_proj.weight"),
-    ("attn_k.weight", "self_attn.k_proj.weight"),
-    ("attn_v.weight", "self_attn.v_proj.weight"),
-    ("attn_q.bias", "self_attn.q_proj.bias"),
-    ("attn_k.bias", "self_attn.k_proj.bias"),
-    ("attn_v.bias", "self_attn.v_proj.bias"),
-    ("attn_output.weight", "self_attn.o_proj.weight"),
-    ("ffn_gate.weight", "mlp.gate_proj.weight"),
-    ("ffn_up.weight", "mlp.up_proj.weight"),
-    ("ffn_down.weight", "mlp.down_proj.weight"),
-];
-const OUTER_PARTS: [(&str, &str); 3] = [
-    ("token_embd.weight", "model.embed_tokens.weight"),
-    ("output_norm.weight", "model.norm.weight"),
-    ("output.weight", "lm_head.weight"),
-];
-
-/// Hugging Face's name of a tensor.
-pub fn to_hf(gguf: &str) -> Option<String> {
-    if let Some((_, hf)) = OUTER_PARTS.iter().find(|(name, _)| *name == gguf) {
-        return Some((*hf).to_owned());
-    }
-    let (layer, part) = gguf.strip_prefix("blk.")?.split_once('.')?;
-    let (_, hf) = LAYER_PARTS.iter().find(|(name, _)| *name == part)?;
-    Some(format!("model.layers.{layer}.{hf}"))
-}
 
 /// The `config.json` of a model, without token ids.
 pub fn hf_config(config: &ModelConfig) -> serde_json::Value {
@@ -59,6 +28,7 @@ pub fn hf_config(config: &ModelConfig) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gguf::qwen2::to_hf;
     use crate::sft::core::params::Layout;
 
     #[test]
@@ -78,6 +48,5 @@ mod tests {
         let names: Vec<String> = Layout::full(&config).tensors.iter().filter_map(|t| to_hf(&t.name)).collect();
         assert_eq!(names.len(), Layout::full(&config).tensors.len());
         assert!(names.contains(&"model.layers.1.self_attn.k_proj.bias".to_owned()), "{names:?}");
-        assert_eq!(to_hf("blk.0.rope"), None);
     }
 }

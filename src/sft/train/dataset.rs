@@ -98,7 +98,7 @@ impl Dataset {
         for token in &self.tokens {
             hash.update(token.to_le_bytes());
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        crate::hex::hex(&hash.finalize()[..8])
     }
 
     /// Leaves out what cannot be trained on: sequences longer than `tokens_max`, without a learnt token, or
@@ -288,7 +288,7 @@ fn content_name(paths: &[&Path]) -> anyhow::Result<String> {
         let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         std::io::copy(&mut file, &mut hash).with_context(|| format!("cannot read {}", path.display()))?;
     }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::hex::hex(&hash.finalize()[..8]))
 }
 
 #[cfg(test)]

@@ -1,0 +1,114 @@
+//! `z1 doctor`: says what runs where, and why; what is broken, and how to mend it.
+//!
+//! Every check is a [`Finding`]: a place, a state, a sentence, and the mend where there is one. Nothing is
+//! changed and no model is loaded.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::dirs::Dirs;
+use crate::error::Exit;
+use crate::model_store::fit::Fit;
+
+mod machine;
+mod model;
+mod surroundings;
+mod walls;
+
+/// The subcommand's arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 nothing is broken; 1 something is. Warnings do not count.")]
+pub struct Args {
+    /// The model whose fit is shown; otherwise the one that would be used
+    #[arg(long, value_name = "NAME|PATH")]
+    model: Option<String>,
+    /// Compute the fit for this context in tokens
+    #[arg(long, visible_alias = "ctx", value_name = "N")]
+    context: Option<String>,
+    /// Write one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warning,
+    Broken,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    state: State,
+    text: String,
+    /// The one thing that would mend it.
+    mend: Option<String>,
+}
+
+impl Finding {
+    fn ok(what: &'static str, text: impl Into<String>) -> Self {
+        Self { what, state: State::Ok, text: text.into(), mend: None }
+    }
+
+    fn warning(what: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what, state: State::Warning, text: text.into(), mend: Some(mend.into()) }
+    }
+
+    fn broken(what: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what, state: State::Broken, text: text.into(), mend: Some(mend.into()) }
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Never for what it finds: that is told, and in the exit code.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let dirs = Dirs::find();
+    let flags = [("model", &args.model), ("context", &args.context)];
+    let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+    let (config, mut findings) = surroundings::settings(&dirs, flags);
+    findings.splice(0..0, machine::look());
+    findings.extend(walls::look());
+    findings.extend(surroundings::terminal());
+    findings.extend(surroundings::folders(&dirs));
+    findings.extend(model::store(&dirs));
+    let (fit, about) = model::chosen(&dirs, &config);
+    findings.extend(about);
+    let broken = findings.iter().any(|finding| finding.state == State::Broken);
+    if args.json {
+        println!("{}", json!({ "healthy": !broken, "findings": findings, "fit": fit }));
+    } else {
+        show(&findings, fit.as_ref());
+    }
+    Ok(if broken { Exit::Error } else { Exit::Success })
+}
+
+fn show(findings: &[Finding], fit: Option<&Fit>) {
+    for finding in findings {
+        println!("{:<8} {:<11} {}", finding.state.word(), finding.what, finding.text);
+        if let Some(mend) = &finding.mend {
+            println!("{:<20} mend: {mend}", "");
+        }
+    }
+    if let Some(fit) = fit {
+        println!();
+        for line in fit.table() {
+            println!("{:<20} {line}", "");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `pull NAME --quant …`: from the hub to an installed, quantised model in one command.
+
+use safetensors::tensor::Dtype;
+use z1::gguf::Gguf;
+use z1::model_store::quantise::name_of;
+
+use super::hub::{Hub, Trouble};
+use super::{Home, checkpoint, rewrite};
+
+fn repository(home: &Home) -> std::path::PathBuf {
+    let folder = home.path().join("repository");
+    checkpoint(&folder, false);
+    rewrite(&folder, Dtype::BF16, 2);
+    folder
+}
+
+fn pull<'a>(hub: &'a Hub, more: &[&'a str]) -> Vec<&'a str> {
+    [&["models", "pull", "owner/name", "--mirror", &hub.base], more].concat()
+}
+
+#[test]
+fn a_checkpoint_becomes_a_quantised_model_over_a_broken_line() {
+    let home = Home::new();
+    let hub = Hub::start(&repository(&home), &[Trouble::Cut(1000), Trouble::Status(503), Trouble::Cut(5000)], None);
+    let said = home.succeed(&pull(&hub, &["--quant", "q5_k_m"]));
+    assert!(said.stdout.contains("name is installed (Q5_K_M"), "{}", said.stdout);
+    assert_eq!(name_of(&Gguf::open(&home.model("name")).unwrap()), "Q5_K_M");
+    assert!(
+        hub.seen().iter().any(|request| request.ends_with(" 1000")),
+        "it went on where it stopped: {:?}",
+        hub.seen()
+    );
+    let left: Vec<_> = std::fs::read_dir(home.path().join("data/models/name")).unwrap().flatten().collect();
+    assert_eq!(left.len(), 2, "the model and its manifest: {left:?}");
+    let manifest = std::fs::read_to_string(home.path().join("data/models/name/manifest.json")).unwrap();
+    assert!(manifest.contains("owner/name@abc123"), "{manifest}");
+    // The same again asks the hub for its list and nothing more.
+    let before = hub.seen().len();
+    assert!(home.succeed(&pull(&hub, &["--quant", "q5_k_m"])).stdout.contains("installed already"));
+    assert_eq!(hub.seen().len(), before + 1);
+    home.succeed(&["models", "use", "name"]);
+    assert!(home.succeed(&["models", "list"]).stdout.contains("* name"));
+    home.succeed(&["models", "rm", "name"]);
+    assert!(!home.path().join("data/models/name").exists());
+}
+
+#[test]
+fn an_interrupted_pull_goes_on_at_the_step_it_had_reached() {
+    let home = Home::new();
+    let repository = repository(&home);
+    let hub = Hub::start(&repository, &[], None);
+    home.succeed(&pull(&hub, &["--quant", "none", "--keep"]));
+    assert_eq!(name_of(&Gguf::open(&home.model("name")).unwrap()), "BF16");
+    // As if it had been killed while quantising: everything before is there, the model is not.
+    let folder = home.path().join("data/models/name");
+    std::fs::rename(home.model("name"), folder.join("floats.gguf")).unwrap();
+    std::fs::write(folder.join("floats.from"), "owner/name@abc123").unwrap();
+    std::fs::remove_file(folder.join("manifest.json")).unwrap();
+    std::fs::write(folder.join("model.gguf.part"), "half").unwrap();
+    let before = hub.seen().len();
+    home.succeed(&pull(&hub, &["--quant", "Q4_K_M"]));
+    assert_eq!(hub.seen().len(), before + 1, "nothing was fetched again");
+    assert_eq!(name_of(&Gguf::open(&home.model("name")).unwrap()), "Q4_K_M");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "what the steps needed is gone");
+}
+
+#[test]
+fn a_wrong_checksum_a_missing_model_and_a_closed_door_are_told_apart() {
+    let home = Home::new();
+    let repository = repository(&home);
+    let hub = Hub::start(&repository, &[Trouble::Flipped], None);
+    let said = home.run(&pull(&hub, &[]));
+    assert!(said.code == 1 && said.stderr.contains("checksum"), "{}", said.stderr);
+    let said = home.run(&["models", "pull", "owner/other", "--mirror", &hub.base]);
+    assert!(said.code == 4 && said.stderr.contains("404"), "{}", said.stderr);
+    let gated = Hub::start(&repository, &[], Some("secret"));
+    let said = home.run(&pull(&gated, &[]));
+    assert!(said.code == 4 && said.stderr.contains("HF_TOKEN"), "{}", said.stderr);
+    let with_token =
+        |home: &Home| home.command().env("HF_TOKEN", "secret").args(pull(&gated, &["--name", "mine"])).assert();
+    with_token(&home).success();
+    assert!(home.model("mine").is_file());
+    // The hub's own login file counts too.
+    let other = Home::new();
+    std::fs::create_dir_all(other.path().join(".cache/huggingface")).unwrap();
+    std::fs::write(other.path().join(".cache/huggingface/token"), "secret\n").unwrap();
+    other.succeed(&pull(&gated, &[]));
+    let offline = home.command().env("HF_HUB_OFFLINE", "1").args(pull(&hub, &[])).output().unwrap();
+    assert_eq!(offline.status.code(), Some(6));
+}
+
+#[test]
+fn an_entry_of_ones_own_is_pulled_by_name_and_its_checksums_hold() {
+    let home = Home::new();
+    let repository = repository(&home);
+    let hub = Hub::start(&repository, &[], None);
+    let registry = home.path().join("data/models/models.toml");
+    std::fs::create_dir_all(registry.parent().unwrap()).unwrap();
+    let entry = |sum: &str| {
+        format!(
+            "[mine]\ntitle = 'Mine'\nrepo = 'owner/name'\nlicence = 'MIT'\ncontext_tokens_max = 512\nquant = 'Q8_0'\n\
+             [mine.files.\"config.json\"]\nsha256 = '{sum}'\n"
+        )
+    };
+    let good = super::hub::sum(&std::fs::read(repository.join("config.json")).unwrap());
+    std::fs::write(&registry, entry(&"0".repeat(64))).unwrap();
+    let said = home.run(&["models", "pull", "mine", "--mirror", &hub.base]);
+    assert!(said.code == 1 && said.stderr.contains("checksum"), "{}", said.stderr);
+    std::fs::write(&registry, entry(&good)).unwrap();
+    home.succeed(&["models", "pull", "mine", "--mirror", &hub.base]);
+    let said = home.succeed(&["models", "info", "mine"]);
+    assert!(said.stdout.contains("Q8_0") && said.stdout.contains("together"), "{}", said.stdout);
+    assert!(said.stdout.contains("licence        MIT"), "{}", said.stdout);
+}
