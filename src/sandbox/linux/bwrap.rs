@@ -80,6 +80,8 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
             Ok(Enclosure { tier: Tier::B, live, work, work_dir, features: Vec::new(), ground: Some(ground) })
         }
         Err(broken) => {
+            // Its own child may not have asked yet to die with it.
+            keeper::kill_descendants(keeper);
             sys::kill(keeper, libc::SIGKILL);
             sys::wait(keeper, true);
             Err(broken)
