@@ -132,7 +132,18 @@ impl<'a> Session<'a> {
         if let (ThemeChoice::Auto, Some(light)) = (self.options.theme, answers.light) {
             self.update(Msg::Light(light), backend)?;
         }
-        for c in answers.typed.chars() {
+        for typed in &answers.typed {
+            match typed {
+                probe::Typed::Keys(keys) => self.take_keys(keys, backend)?,
+                probe::Typed::Pasted(text) => self.update(Msg::Paste(text.clone()), backend)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys that were pressed before anyone could read them.
+    fn take_keys(&mut self, keys: &str, backend: &mut dyn Backend) -> anyhow::Result<()> {
+        for c in keys.chars() {
             let code = match c {
                 '\r' | '\n' => KeyCode::Enter,
                 '\u{7f}' => KeyCode::Backspace,

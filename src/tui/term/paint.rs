@@ -83,10 +83,16 @@ impl Pen {
 
     /// Writes a row of text where the cursor stands.
     pub fn row(&mut self, row: &Row) {
+        let (mut column, mut doubtful) = (0, false);
         for span in &row.line.spans {
             self.style(row.line.style.patch(span.style));
             for grapheme in span.content.graphemes(true).filter(|g| wrap::grapheme_width(g) > 0) {
+                // Terminals disagree about the width of joined characters: say where the next one stands.
+                if std::mem::replace(&mut doubtful, grapheme.chars().nth(1).is_some()) {
+                    self.raw(&format!("\x1b[{}G", column + 1));
+                }
                 self.symbol(grapheme);
+                column += wrap::grapheme_width(grapheme);
             }
         }
         self.reset_style();

@@ -15,6 +15,10 @@ const QUESTION: &str = "\x1b[6n\x1b]11;?\x1b\\\x1b[?u\x1b[c";
 /// The longest wait for answers.
 pub const PATIENCE: Duration = Duration::from_millis(100);
 const ANSWER_BYTES_MAX: usize = 4096;
+const PASTE_PATIENCE: Duration = Duration::from_secs(2);
+const PASTE_BYTES_MAX: usize = 4 << 20;
+const PASTE_BEGINS: &[u8] = b"\x1b[200~";
+const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
 /// What the terminal said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,10 +27,20 @@ pub struct Answers {
     pub cursor_row: Option<u16>,
     pub light: Option<bool>,
     pub kitty_keys: bool,
-    /// Keys that were pressed meanwhile, as far as they are text.
-    pub typed: String,
+    /// What was typed and pasted meanwhile, in order.
+    pub typed: Vec<Typed>,
     /// Every answer is in; nothing will come late.
     pub complete: bool,
+    /// A paste has begun and its end is not in yet.
+    pub pasting: bool,
+}
+
+/// Input that came among the answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Typed {
+    Keys(String),
+    /// Between the marks of a bracketed paste.
+    Pasted(String),
 }
 
 /// Asks, and waits for the answers.
@@ -39,6 +53,11 @@ pub fn ask() -> io::Result<Answers> {
     loop {
         let answers = parse(&bytes);
         let left = deadline.saturating_duration_since(Instant::now());
+        // Half a paste would be taken for typing, its line ends for Enter: its end is waited for.
+        if answers.pasting && bytes.len() < PASTE_BYTES_MAX && Instant::now() < deadline + PASTE_PATIENCE {
+            read_some(&mut bytes, PATIENCE)?;
+            continue;
+        }
         if answers.complete || left.is_zero() || bytes.len() > ANSWER_BYTES_MAX {
             return Ok(answers);
         }
@@ -55,7 +74,7 @@ fn read_some(bytes: &mut Vec<u8>, left: Duration) -> io::Result<()> {
         Ok(_) => {}
         Err(problem) => return Err(problem.into()),
     }
-    let mut chunk = [0_u8; 256];
+    let mut chunk = [0_u8; 4096];
     match rustix::io::read(stdin.as_fd(), &mut chunk) {
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
         Ok(n) => {
@@ -70,19 +89,26 @@ fn read_some(bytes: &mut Vec<u8>, left: Duration) -> io::Result<()> {
 /// Sorts what arrived into answers and typing.
 pub fn parse(bytes: &[u8]) -> Answers {
     let mut answers = Answers::default();
-    let mut typed = Vec::new();
+    let mut keys = Vec::new();
     let mut rest = bytes;
     while let Some((&first, after)) = rest.split_first() {
-        if first != 0x1b {
-            typed.push(first);
+        if let Some(paste) = rest.strip_prefix(PASTE_BEGINS) {
+            answers.keys(&mut keys);
+            let end = paste.windows(PASTE_ENDS.len()).position(|bytes| bytes == PASTE_ENDS);
+            answers.pasting = end.is_none();
+            let (text, after) = end.map_or((paste, &[][..]), |end| (&paste[..end], &paste[end + PASTE_ENDS.len()..]));
+            answers.typed.push(Typed::Pasted(String::from_utf8_lossy(text).into_owned()));
             rest = after;
-            continue;
+        } else if first == 0x1b {
+            let length = sequence_length(rest);
+            answers.take(&rest[..length]);
+            rest = &rest[length..];
+        } else {
+            keys.push(first);
+            rest = after;
         }
-        let length = sequence_length(rest);
-        answers.take(&rest[..length]);
-        rest = &rest[length..];
     }
-    answers.typed = String::from_utf8_lossy(&typed).into_owned();
+    answers.keys(&mut keys);
     answers
 }
 
@@ -101,6 +127,13 @@ fn sequence_length(bytes: &[u8]) -> usize {
 }
 
 impl Answers {
+    fn keys(&mut self, keys: &mut Vec<u8>) {
+        if !keys.is_empty() {
+            self.typed.push(Typed::Keys(String::from_utf8_lossy(keys).into_owned()));
+            keys.clear();
+        }
+    }
+
     fn take(&mut self, sequence: &[u8]) {
         let Ok(text) = std::str::from_utf8(sequence) else { return };
         if let Some(body) = text.strip_prefix("\x1b[?") {
@@ -141,7 +174,16 @@ mod tests {
         assert_eq!(answers.cursor_row, Some(11));
         assert_eq!(answers.light, Some(true));
         assert!(answers.kitty_keys && answers.complete);
-        assert_eq!(answers.typed, "hiä!");
+        assert_eq!(answers.typed, [Typed::Keys("hiä!".to_owned())]);
+    }
+
+    #[test]
+    fn a_paste_among_the_answers_is_a_paste() {
+        let answers = parse(b"a\x1b[200~two\rlines\x1b[201~b\x1b[?62c");
+        let typed = [Typed::Keys("a".into()), Typed::Pasted("two\rlines".into()), Typed::Keys("b".into())];
+        assert_eq!(answers.typed, typed);
+        assert!(answers.complete && !answers.pasting);
+        assert!(parse(b"\x1b[?62c\x1b[200~half").pasting);
     }
 
     #[test]

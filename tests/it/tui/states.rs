@@ -78,6 +78,12 @@ fn both_ways_into_the_scrollback_show_the_same_screen() {
     }
 }
 
+/// What becomes of a text in the emulator: it draws no U+FFFD, and of joined emoji only the first is left, because
+/// it gives them more cells than other terminals do. What stands after them is in its place all the same.
+fn as_emulated(text: &str) -> String {
+    text.replace(char::REPLACEMENT_CHARACTER, STAND_IN).replace("\u{200d}💻", "\u{200d}")
+}
+
 #[test]
 fn scrollback_and_screen_hold_the_whole_conversation_once() {
     for state in STATES {
@@ -95,8 +101,7 @@ fn scrollback_and_screen_hold_the_whole_conversation_once() {
             let above = emulator.everything().len() - usize::from(rows - emulator.live_top());
             let kept: Vec<String> = emulator.everything().into_iter().take(above).collect();
             let (all, _) = app.transcript.last_rows(&app.look(), usize::MAX / 2, 0);
-            let said: Vec<String> =
-                all.iter().map(|row| row.text().trim_end().replace(char::REPLACEMENT_CHARACTER, STAND_IN)).collect();
+            let said: Vec<String> = all.iter().map(|row| as_emulated(row.text().trim_end())).collect();
             assert_eq!(kept, said, "{} at {columns}×{rows}", state.name);
         }
     }
