@@ -40,10 +40,14 @@ fn main() {
             rustix::process::setpriority_process(None, 10).expect("everybody may be nicer");
             spawn(&walls, rounds, &runtime);
             throughput(&walls, &runtime);
-            walls.iter().for_each(|walls| kill(walls, &runtime));
+            for walls in &walls {
+                kill(walls, &runtime);
+            }
         }
         _ => {
-            let clean = walls.iter().fold(true, |clean, walls| soak(walls, rounds, &runtime) && clean);
+            // Every tier is soaked, also after one that left something.
+            let ends: Vec<bool> = walls.iter().map(|walls| soak(walls, rounds, &runtime)).collect();
+            let clean = ends.iter().all(|clean| *clean);
             std::process::exit(i32::from(!clean));
         }
     }
@@ -309,9 +313,9 @@ fn soak(walls: &Sandbox, rounds: usize, runtime: &tokio::runtime::Runtime) -> bo
         let outcomes = runtime.block_on(bombs(walls, &word));
         well &= outcomes.iter().all(|(_, outcome)| !matches!(outcome.end, End::SandboxError { .. }));
         if round == 0 || !well {
-            outcomes.iter().for_each(|(name, outcome)| {
+            for (name, outcome) in &outcomes {
                 write!(ends, " {name} {:?};", outcome.end).expect("a string takes everything");
-            });
+            }
         }
         let next = runtime.block_on(walls.run(&policy(|_| {}), Request::new(["echo", "well"]), &Cancel::new()));
         well &= next.stdout.text() == "well\n";

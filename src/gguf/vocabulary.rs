@@ -122,11 +122,11 @@ mod tests {
 
     #[test]
     fn tables_follow_the_ids_and_are_filled_up() {
+        use TokenKind::{Control, Normal, Unused, UserDefined};
         let bpe = Bpe::parse(TEXT.as_bytes()).unwrap();
         assert_eq!(bpe.merges, ["a b", "b a"]);
         let tables = bpe.tables(6).unwrap();
         assert_eq!(tables.tokens, ["a", "b", "<|endoftext|>", "<|fim_prefix|>", "<tool_call>", "[PAD5]"]);
-        use TokenKind::{Control, Normal, Unused, UserDefined};
         assert_eq!(tables.kinds, [Normal, Normal, Control, Control, UserDefined, Unused]);
         assert!(bpe.tables(3).unwrap_err().contains("beyond the model's 3 rows"));
     }

@@ -348,7 +348,8 @@ fn runs_are_listed_and_shown() {
     let shown = home.run(&["log", "last"]).out;
     assert!(shown.contains("task: say hello") && shown.contains("print(\"hello\")"), "{shown}");
     let lines = home.run(&["log", "last", "--json"]).out;
-    assert_eq!(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).count(), home.transcript().len());
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), home.transcript().len());
     home.run(&["log", "nothing-like-it"]).ends(2, "no run begins with");
 }
 

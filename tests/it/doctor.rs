@@ -22,7 +22,9 @@ fn every_subject_has_a_line_and_every_trouble_a_mend() {
     let home = Home::new();
     let tiny = home.path().join("tiny.gguf");
     z1::gguf::tiny::Tiny::default().write(&tiny).unwrap();
-    let (_, report) = json(&home, |command| drop(command.env("Z1_MODEL", &tiny)));
+    let (_, report) = json(&home, |command| {
+        command.env("Z1_MODEL", &tiny);
+    });
     for what in [
         "build",
         "processor",
@@ -67,7 +69,9 @@ fn a_broken_settings_file_is_found_and_the_rest_still_told() {
 fn without_python_and_with_a_home_that_cannot_be_written_it_warns() {
     let home = Home::new();
     // Nothing can be made below a device, not even by root.
-    let (_, report) = json(&home, |command| drop(command.env("Z1_HOME", "/dev/null/home").env("PATH", "/nowhere")));
+    let (_, report) = json(&home, |command| {
+        command.env("Z1_HOME", "/dev/null/home").env("PATH", "/nowhere");
+    });
     assert_eq!(states(&report, "folders"), ["warning"; 3]);
     if !std::path::Path::new("/usr/bin/python3").exists() && !std::path::Path::new("/bin/python3").exists() {
         assert!(states(&report, "tools").contains(&"warning"), "{report}");
@@ -82,7 +86,9 @@ fn a_model_that_is_not_there_or_broken_is_named() {
     for (model, word) in
         [("nothing.gguf", "does not exist"), (page.to_str().unwrap(), "a web page"), ("no-such", "not installed")]
     {
-        let (code, report) = json(&home, |command| drop(command.args(["--model", model])));
+        let (code, report) = json(&home, |command| {
+            command.args(["--model", model]);
+        });
         assert_eq!((code, states(&report, "model")), (1, vec!["broken"]), "{model}");
         assert!(report.to_string().contains(word), "{word}: {report}");
     }

@@ -23,6 +23,7 @@ fn run(home: &Home, arguments: &[&str]) -> End {
     use std::io::Read;
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("z1"));
     command.args(arguments).env("Z1_HOME", home.path()).current_dir(home.path()).env_remove("Z1_MODEL");
+    #[expect(clippy::zombie_processes, reason = "wait4 waits for it, which clippy cannot see")]
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

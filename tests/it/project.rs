@@ -79,7 +79,7 @@ impl Place {
         let (commands, for_task) = mpsc::channel(COMMANDS_MAX);
         let mut line = Line::new(sender, for_task, Cancel::new(), Transcript::none());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let mut decisions = decisions.to_vec().into_iter();
+        let mut decisions = decisions.iter().cloned();
         let (agent, session, events) = (&self.agent, &mut self.session, &mut self.events);
         runtime.block_on(async {
             let listen = async {

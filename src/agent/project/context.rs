@@ -123,7 +123,7 @@ fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: us
         if tokens <= left {
             context.report.push(format!("{path}: whole, {tokens} tokens ({why})"));
             context.digests.insert(path.clone(), digest);
-            context.files.push(shown(path, None, text));
+            context.files.push(shown(path, None, &text));
             left -= tokens;
             paths += 1;
             continue;
@@ -137,7 +137,7 @@ fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: us
             let tokens = (frame.count)(&content) + FRAME_TOKENS;
             context.report.push(format!("{path}: {part}, {tokens} tokens ({why})"));
             left = left.saturating_sub(tokens);
-            context.files.push(shown(path, Some(part), content));
+            context.files.push(shown(path, Some(part), &content));
         }
         paths += 1;
     }
@@ -146,7 +146,7 @@ fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: us
 /// A path, two fences and a part's remark.
 const FRAME_TOKENS: usize = 24;
 
-fn shown(path: &str, part: Option<String>, content: String) -> Shown {
+fn shown(path: &str, part: Option<String>, content: &str) -> Shown {
     let longest = content.lines().map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count()).max();
     let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
     Shown { path: path.to_owned(), part, content: content.trim_end_matches('\n').to_owned(), fence }

@@ -24,6 +24,7 @@ pub(super) struct Looks {
 
 /// What `project_output.md` may name.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are called what the prompt calls them")]
 struct Output<'a> {
     ended: &'a str,
     output: &'a str,

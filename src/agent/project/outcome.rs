@@ -34,7 +34,7 @@ impl Work<'_> {
         match &attempt.verdict {
             Verdict::NothingToCheck { why } => notes.push(format!("not verified: {why}")),
             Verdict::SandboxFailed { step, why } => {
-                notes.push(format!("not verified: the sandbox failed at {step}: {why}"))
+                notes.push(format!("not verified: the sandbox failed at {step}: {why}"));
             }
             Verdict::Passed(report) | Verdict::Failed(report) => {
                 notes.extend(report.flags.iter().map(|flag| format!("look at this: {flag}")));

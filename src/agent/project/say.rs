@@ -59,15 +59,15 @@ pub(super) async fn say(
     let turn = Turn { round: ask.round, prompt, budget, varied: ask.varied };
     let first = request(agent, plan, &turn, budget.samples);
     let mut trajectories = stream(agent.engine.generate(first.clone()), false, 0, line).await?;
-    for candidate in 0..trajectories.len() {
+    for (candidate, said) in (0_u32..).zip(&mut trajectories) {
         for _ in 0..CONTINUATIONS_MAX {
-            let cut = trajectories[candidate].finish == Finish::AnswerLimit && !line.cancel.is_cancelled();
-            let next = cut.then(|| continuation(agent, &first, &trajectories[candidate])).flatten();
+            let cut = said.finish == Finish::AnswerLimit && !line.cancel.is_cancelled();
+            let next = cut.then(|| continuation(agent, &first, said)).flatten();
             let Some(next) = next else { break };
             line.emit(Event::Step { text: "the reply was cut by its limit and goes on".to_owned() }).await;
-            let more = stream(agent.engine.generate(next), true, candidate as u32, line).await?;
+            let more = stream(agent.engine.generate(next), true, candidate, line).await?;
             let Some(more) = more.into_iter().next() else { break };
-            trajectories[candidate] = joined(&trajectories[candidate], &more);
+            *said = joined(said, &more);
         }
     }
     for (candidate, trajectory) in (0..).zip(&trajectories) {

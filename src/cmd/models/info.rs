@@ -43,7 +43,8 @@ pub(super) fn run(args: &Info, dirs: &Dirs, registry: &Registry) -> anyhow::Resu
         && !entry.embedded
         && !Store::new(&dirs.data).folder(&args.model).join("manifest.json").is_file()
     {
-        return known_only(&args.model, entry, args.json);
+        known_only(&args.model, entry, args.json);
+        return Ok(());
     }
     let path = match resolve::resolve(Some(&args.model), dirs)? {
         resolve::Found::File(path) => path,
@@ -97,10 +98,10 @@ fn show(file: &Gguf, fit: &Fit, entry: Option<&Entry>) {
 }
 
 /// What the registry says of a model that is not there.
-fn known_only(name: &str, entry: &Entry, as_json: bool) -> anyhow::Result<()> {
+fn known_only(name: &str, entry: &Entry, as_json: bool) {
     if as_json {
         println!("{}", json!({ "name": name, "installed": false, "entry": entry }));
-        return Ok(());
+        return;
     }
     println!("{name}: {} (not installed)", entry.title);
     if let Some(repo) = &entry.repo {
@@ -125,5 +126,4 @@ fn known_only(name: &str, entry: &Entry, as_json: bool) -> anyhow::Result<()> {
         println!("  {note}");
     }
     println!("  to get it      z1 models pull {name}");
-    Ok(())
 }

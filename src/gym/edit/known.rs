@@ -64,7 +64,7 @@ impl Takes {
             }
             Self::Text => {
                 let words = ["sun", "level", "Apple", "river run", "noon", "a red leaf", "Stone", "oat", "radar"];
-                call.s = (*dice.pick(&words)).to_owned();
+                (*dice.pick(&words)).clone_into(&mut call.s);
                 format!("'{}'", call.s)
             }
         };

@@ -46,7 +46,9 @@ fn quantise(arguments: &[OsString]) -> anyhow::Result<()> {
     let [input, output, quant, threads, rest @ ..] = arguments else {
         anyhow::bail!("this is for z1 itself: INPUT OUTPUT TYPE THREADS [IMATRIX]");
     };
-    let text = |word: &OsString| word.to_str().map(str::to_owned).ok_or_else(|| anyhow::anyhow!("{word:?} is no text"));
+    let text = |word: &OsString| {
+        word.to_str().map(str::to_owned).ok_or_else(|| anyhow::anyhow!("{} is no text", word.display()))
+    };
     let (input, output) = (CString::new(text(input)?)?, CString::new(text(output)?)?);
     let matrix = rest.first().map(|path| imatrix::read(&PathBuf::from(path))).transpose()?;
     // The names must outlive the call, and the list ends with a null name.

@@ -14,6 +14,7 @@ use super::disk::{check_space, disk_error, sync_parent};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::gguf::Gguf;
+use crate::gguf::types::TensorType;
 
 #[cfg(feature = "llama")]
 mod child;
@@ -94,7 +95,7 @@ pub fn name_of(gguf: &Gguf) -> String {
     let number = gguf.metadata.unsigned("general.file_type");
     let named =
         TYPES.iter().find(|(_, known, _)| Some(u64::from(*known)) == number).map(|(name, ..)| (*name).to_owned());
-    named.or_else(|| gguf.main_type().map(|kind| kind.name())).unwrap_or_else(|| "?".to_owned())
+    named.or_else(|| gguf.main_type().map(TensorType::name)).unwrap_or_else(|| "?".to_owned())
 }
 
 /// Runs the job; `progress` hears (tensors done, tensors in all).

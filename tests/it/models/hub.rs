@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 /// What goes wrong, in the order of requests for weights.
 #[derive(Clone, Copy, Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// Ends after so many bytes.
     Cut(usize),
     /// Answers so, with no body.
@@ -18,14 +18,14 @@ pub enum Trouble {
     Flipped,
 }
 
-pub struct Hub {
+pub(crate) struct Hub {
     pub base: String,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Hub {
     /// Serves `folder` as the repository `owner/name` at commit `abc123`; wants `token` where one is given.
-    pub fn start(folder: &Path, troubles: &[Trouble], token: Option<&'static str>) -> Self {
+    pub(crate) fn start(folder: &Path, troubles: &[Trouble], token: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -41,7 +41,7 @@ impl Hub {
     }
 
     /// Requested paths with their ranges.
-    pub fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -61,7 +61,7 @@ fn listing(folder: &Path) -> String {
     serde_json::json!({ "sha": "abc123", "siblings": rows.collect::<Vec<_>>() }).to_string()
 }
 
-pub fn sum(bytes: &[u8]) -> String {
+pub(crate) fn sum(bytes: &[u8]) -> String {
     z1::hex::hex(&Sha256::digest(bytes))
 }
 
@@ -116,9 +116,9 @@ fn serve(
     let rest = &bytes[start.min(bytes.len())..];
     let range = format!("Content-Range: bytes {start}-{}/{}\r\n", bytes.len().saturating_sub(1), bytes.len());
     if start > 0 {
-        head(206, &range, rest.len())
+        head(206, &range, rest.len());
     } else {
-        head(200, "", rest.len())
+        head(200, "", rest.len());
     }
     let _ = stream.write_all(&rest[..cut.min(rest.len())]);
 }

@@ -18,31 +18,31 @@ use z1::sft::export::vocabulary::Vocabulary;
 use z1::sft::tokenizer::Tokenizer;
 
 /// A home of z1's own, thrown away at the end.
-pub struct Home {
+pub(crate) struct Home {
     pub folder: tempfile::TempDir,
 }
 
 /// What a run said.
-pub struct Said {
+pub(crate) struct Said {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn model(&self, name: &str) -> PathBuf {
+    pub(crate) fn model(&self, name: &str) -> PathBuf {
         self.path().join("data/models").join(name).join("model.gguf")
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::cargo_bin("z1").unwrap();
         command.env("Z1_HOME", self.path()).env("HOME", self.path()).current_dir(self.path());
         for name in ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "Z1_MODEL"] {
@@ -51,13 +51,13 @@ impl Home {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         let output = self.command().args(arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).expect("the program speaks UTF-8");
         Said { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    pub fn succeed(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> Said {
         let said = self.run(arguments);
         assert_eq!(said.code, 0, "{arguments:?}: {}{}", said.stdout, said.stderr);
         said
@@ -65,7 +65,7 @@ impl Home {
 }
 
 /// The shape of a small model whose rows divide into k-quants' blocks.
-pub fn shape(tokenizer: &Tokenizer, tied: bool) -> ModelConfig {
+pub(crate) fn shape(tokenizer: &Tokenizer, tied: bool) -> ModelConfig {
     ModelConfig {
         vocab_size: tokenizer.vocab_size().next_multiple_of(32),
         hidden: 256,
@@ -80,13 +80,13 @@ pub fn shape(tokenizer: &Tokenizer, tied: bool) -> ModelConfig {
     }
 }
 
-pub fn tokenizer() -> Tokenizer {
+pub(crate) fn tokenizer() -> Tokenizer {
     let texts = ["def add(a, b):\n    return a + b\n", "It is é 42, the naïve end.", "1 2 3 4 5 6 7 8 9"];
     Tokenizer::train(texts.into_iter().cycle().take(60), 290).unwrap()
 }
 
 /// Writes a Hugging Face folder with random weights.
-pub fn checkpoint(folder: &Path, tied: bool) -> Tokenizer {
+pub(crate) fn checkpoint(folder: &Path, tied: bool) -> Tokenizer {
     std::fs::create_dir_all(folder).unwrap();
     let tokenizer = tokenizer();
     let json = folder.join("../tokenizer.json");
@@ -99,11 +99,12 @@ pub fn checkpoint(folder: &Path, tied: bool) -> Tokenizer {
 }
 
 /// Writes the weights anew in another type and in several files with an index.
-pub fn rewrite(folder: &Path, dtype: Dtype, shards: usize) {
+pub(crate) fn rewrite(folder: &Path, dtype: Dtype, shards: usize) {
+    type Tensor = (String, Vec<usize>, Vec<u8>);
     let whole = folder.join("model.safetensors");
     let bytes = std::fs::read(&whole).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let mut parts: Vec<Vec<(String, Vec<usize>, Vec<u8>)>> = vec![Vec::new(); shards];
+    let mut parts: Vec<Vec<Tensor>> = vec![Vec::new(); shards];
     for (at, (name, view)) in tensors.tensors().into_iter().enumerate() {
         let floats = view.data().as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four));
         let data = match dtype {
@@ -136,7 +137,7 @@ pub fn rewrite(folder: &Path, dtype: Dtype, shards: usize) {
 }
 
 /// Replaces `tokenizer.json` by `vocab.json`, `merges.txt` and what `tokenizer_config.json` says of the rest.
-pub fn split_tokenizer(folder: &Path) {
+pub(crate) fn split_tokenizer(folder: &Path) {
     let path = folder.join("tokenizer.json");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     std::fs::remove_file(path).unwrap();

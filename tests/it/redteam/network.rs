@@ -12,8 +12,8 @@ use super::harness::{Given, Prey, control, each_tier, empty, landlock, with_loop
 
 /// Servers of the host that a program would like to talk to.
 struct Servers {
-    _tcp: TcpListener,
-    _udp: UdpSocket,
+    tcp: TcpListener,
+    udp: UdpSocket,
     given: Given,
 }
 
@@ -23,15 +23,15 @@ impl Servers {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let given =
             vec![("TCP", json!(tcp.local_addr().unwrap().port())), ("UDP", json!(udp.local_addr().unwrap().port()))];
-        Self { _tcp: tcp, _udp: udp, given }
+        Self { tcp, udp, given }
     }
 
     /// Nobody has spoken to them.
     fn heard_nothing(&self) {
-        self._tcp.set_nonblocking(true).unwrap();
-        assert!(self._tcp.accept().is_err(), "somebody connected");
-        self._udp.set_nonblocking(true).unwrap();
-        assert!(self._udp.recv(&mut [0; 16]).is_err(), "somebody sent something");
+        self.tcp.set_nonblocking(true).unwrap();
+        assert!(self.tcp.accept().is_err(), "somebody connected");
+        self.udp.set_nonblocking(true).unwrap();
+        assert!(self.udp.recv(&mut [0; 16]).is_err(), "somebody sent something");
     }
 }
 
@@ -53,7 +53,9 @@ fn case_14_and_15_servers_of_the_host_are_out_of_reach() {
     control(&TO_THE_HOST[..2], &Servers::new().given).all_open();
     each_tier(|walls| {
         let results = walls.attempt(&TO_THE_HOST, &servers.given);
-        TO_THE_HOST.iter().for_each(|(name, _)| results.denied(name, &["EPERM"]));
+        for (name, _) in &TO_THE_HOST {
+            results.denied(name, &["EPERM"]);
+        }
         if !walls.loose() {
             let results = walls.attempt_under(with_loopback(), &TO_THE_HOST, &servers.given);
             results.denied("tcp", &["ECONNREFUSED"]);
@@ -137,10 +139,14 @@ fn case_17_and_60_sockets_of_machines_and_kernels_are_closed() {
     let attempts: Vec<(&str, &str)> = families.iter().map(|(name, code)| (name.as_str(), code.as_str())).collect();
     each_tier(|walls| {
         let results = walls.attempt(&attempts, &Vec::new());
-        attempts.iter().for_each(|(name, _)| results.denied(name, &["EPERM"]));
+        for (name, _) in &attempts {
+            results.denied(name, &["EPERM"]);
+        }
         if !walls.loose() {
             let results = walls.attempt_under(with_loopback(), &attempts, &Vec::new());
-            attempts.iter().for_each(|(name, _)| results.denied(name, &["EPERM"]));
+            for (name, _) in &attempts {
+                results.denied(name, &["EPERM"]);
+            }
         }
         // The ways of Windows' subsystem to leave.
         let ways = [("run", "os.listdir('/run/WSL')"), ("init", "read('/init')"), ("drive", "os.listdir('/mnt/c')")];
@@ -166,7 +172,9 @@ fn case_18_and_19_daemons_behind_unix_sockets_do_not_answer() {
     each_tier(|walls| {
         let results = walls.attempt(&attempts, &given);
         if walls.loose() {
-            attempts.iter().for_each(|(name, _)| results.denied(name, &["EPERM"]));
+            for (name, _) in &attempts {
+                results.denied(name, &["EPERM"]);
+            }
         } else {
             results.denied("path", &["ENOENT"]);
             results.denied("datagram", &["ENOENT"]);

@@ -28,7 +28,9 @@ fn case_09_nothing_is_read_about_other_processes() {
     let attempts: Vec<(&str, &str)> = attempts.iter().map(|(name, code)| (name.as_str(), code.as_str())).collect();
     let bystander = Bystander::new();
     let unprotected = control(&attempts, &bystander.given());
-    ["environ", "cmdline", "maps", "fd", "cwd"].iter().for_each(|name| unprotected.open(name));
+    for name in ["environ", "cmdline", "maps", "fd", "cwd"] {
+        unprotected.open(name);
+    }
     each_tier(|walls| {
         // The bystander, and this very process, which holds the sandbox's handle.
         walls.attempt(&attempts, &bystander.given()).all_denied();
@@ -142,11 +144,15 @@ fn case_11_to_13_no_process_outside_is_traced_read_or_limited() {
     ];
     let mut bystander = Bystander::new();
     let unprotected = control(&attempts, &bystander.given());
-    ["files limit", "priority", "scheduler", "affinity"].iter().for_each(|name| unprotected.open(name));
+    for name in ["files limit", "priority", "scheduler", "affinity"] {
+        unprotected.open(name);
+    }
     let given = bystander.given();
     each_tier(|walls| {
         let results = walls.attempt(&attempts, &given);
-        attempts.iter().for_each(|(name, _)| results.denied(name, &["EPERM", "ESRCH"]));
+        for (name, _) in &attempts {
+            results.denied(name, &["EPERM", "ESRCH"]);
+        }
     });
     bystander.is_well();
 }
@@ -161,7 +167,9 @@ fn case_26_nothing_is_typed_into_a_terminal() {
     ];
     each_tier(|walls| {
         let results = walls.attempt(&attempts, &Vec::new());
-        attempts.iter().for_each(|(name, _)| results.denied(name, &["EPERM"]));
+        for (name, _) in &attempts {
+            results.denied(name, &["EPERM"]);
+        }
         let terminals = [
             ("tty", "os.open('/dev/tty', os.O_RDWR)"),
             ("ptmx", "os.open('/dev/ptmx', os.O_RDWR)"),

@@ -19,6 +19,7 @@ fn refused(outcome: &Outcome, step: &str) {
 
 #[test]
 fn case_62_a_policy_that_opens_everything_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/", folder.path().join("root")).unwrap();
     std::os::unix::fs::symlink("/proc", folder.path().join("proc")).unwrap();
@@ -49,7 +50,6 @@ fn case_62_an_empty_list_allows_nothing_and_denying_beats_allowing() {
         std::fs::write(folder.path().join(name), name).unwrap();
     }
     std::os::unix::fs::symlink(folder.path().join("open"), folder.path().join("alias")).unwrap();
-    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let given = vec![("AT", json!(folder.path()))];
     let attempts = [("file", "read(AT + '/open/file')"), ("key", "read(AT + '/open/secret/key')")];
