@@ -349,7 +349,7 @@ fn runs_are_listed_and_shown() {
     assert!(shown.contains("task: say hello") && shown.contains("print(\"hello\")"), "{shown}");
     let lines = home.run(&["log", "last", "--json"]).out;
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), home.transcript().len());
+    assert_eq!(lines, home.transcript());
     home.run(&["log", "nothing-like-it"]).ends(2, "no run begins with");
 }
 
