@@ -240,12 +240,12 @@ impl Shape {
 
     /// llama.cpp's compute buffer for batches of this size: the largest set of intermediate results that live at
     /// the same time is the feed-forward's, or the logits' beside it.
-    fn graph_bytes(&self, batch: u32, cells: u32) -> u64 {
+    fn graph_bytes(&self, batch: u32, mask_tokens: u32) -> u64 {
         let batch = u64::from(batch);
         let row = |floats: u64| floats.saturating_mul(4).saturating_mul(batch);
         let feed_forward = row(self.feed_forward.saturating_mul(4).saturating_add(self.embedding));
         let logits = OUTPUTS.min(batch).saturating_mul(self.vocabulary).saturating_mul(4);
-        let mask = batch.saturating_mul(u64::from(cells)).saturating_mul(MASK_BYTES);
+        let mask = batch.saturating_mul(u64::from(mask_tokens)).saturating_mul(MASK_BYTES_OF_2) / 2;
         feed_forward.max(logits.saturating_add(row(self.embedding))).saturating_add(mask)
     }
 
@@ -272,7 +272,8 @@ impl Shape {
         let layers = self.layer_bytes.len();
         let kv_layer = self.kv_bytes_per_layer(choice.kv).saturating_mul(u64::from(cells));
         let kv = kv_layer.saturating_mul(layers as u64);
-        let graph = self.graph_bytes(choice.batch, cells);
+        // Of the host's buffers only what is used takes memory; a GPU's are taken whole.
+        let graph = self.graph_bytes(choice.batch, choice.context);
         let process = self.process_bytes(choice.batch);
         if choice.gpu_layers == 0 {
             let host =
@@ -287,7 +288,10 @@ impl Shape {
         let gpu = Memory {
             weights_bytes: block_bytes.saturating_add(self.output_bytes),
             kv_bytes: gpu_kv,
-            compute_bytes: graph.saturating_add(GPU_OVERHEAD_BYTES).saturating_mul(gpus.max(1) as u64),
+            compute_bytes: self
+                .graph_bytes(choice.batch, cells)
+                .saturating_add(GPU_OVERHEAD_BYTES)
+                .saturating_mul(gpus.max(1) as u64),
         };
         // The host computes the layers that stay with it; without any it only looks embeddings up.
         let host_graph = if blocks == layers { graph / 4 } else { graph };
@@ -302,8 +306,8 @@ impl Shape {
 
 /// Rows of logits that the engine reserves.
 const OUTPUTS: u64 = super::OUTPUTS_MAX as u64;
-/// Bytes of the attention mask for one token of a batch and one cell.
-const MASK_BYTES: u64 = 6;
+/// Bytes of the attention mask for one token of a batch and two tokens that it may look at.
+const MASK_BYTES_OF_2: u64 = 5;
 /// llama.cpp's and our tables for one token, its merge included.
 const VOCABULARY_BYTES_PER_TOKEN: u64 = 400;
 /// The graph's nodes and the reserved allocations.

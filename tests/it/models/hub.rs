@@ -19,7 +19,7 @@ pub(crate) enum Trouble {
 }
 
 pub(crate) struct Hub {
-    pub base: String,
+    pub(crate) base: String,
     seen: Arc<Mutex<Vec<String>>>,
 }
 

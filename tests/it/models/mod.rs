@@ -19,14 +19,14 @@ use z1::sft::tokenizer::Tokenizer;
 
 /// A home of z1's own, thrown away at the end.
 pub(crate) struct Home {
-    pub folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// What a run said.
 pub(crate) struct Said {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Home {
