@@ -351,7 +351,7 @@ mod tests {
     fn a_misspelt_key_and_a_wrong_value_say_how_to_mend_them() {
         let error = |text: &str| Config::load(user(text).1).unwrap_err();
         assert_eq!(error("sampels = 2").hint.as_deref(), Some("did you mean `samples`?"));
-        assert!(error("window = 0").message.contains("`window` cannot be `0`"));
+        assert!(error("samples = 0").message.contains("`samples` cannot be `0`"));
         assert!(error("effort = \"much\"").hint.unwrap().contains("fast, auto, deep"));
         assert!(error("effort = ").message.contains("does not parse"));
     }

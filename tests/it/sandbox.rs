@@ -115,16 +115,36 @@ fn limits_end_a_trial_and_are_named() {
     });
 }
 
+/// A program behind walls that has not started by then never will.
+const START_SECONDS_MAX: Duration = Duration::from_secs(60);
+
+/// How many processes sleep for exactly `long` seconds.
+fn sleepers(long: &str) -> usize {
+    let wanted = format!("sleep\0{long}\0");
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter(|process| std::fs::read_to_string(process.path().join("cmdline")).is_ok_and(|line| line == wanted))
+        .count()
+}
+
 #[test]
 fn cancelling_kills_the_whole_tree() {
     for_each_tier(|tier, sandbox| {
         let outcome = run_async(async {
             let cancel = Cancel::new();
             let policy = empty(Limits::UNIT);
-            let request = Request::new(["/bin/sh", "-c", "setsid sleep 1000 & echo up; sleep 1000"]);
+            // The programs are told from others by how long they sleep.
+            let long = (1_000_000 + std::process::id()).to_string();
+            let script = format!("echo up; setsid sleep {long} & sleep {long}");
+            let request = Request::new(["/bin/sh", "-c", &script]);
             let trial = sandbox.run(&policy, request, &cancel);
             let later = async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                let _ = tokio::time::timeout(START_SECONDS_MAX, async {
+                    while sleepers(&long) < 2 {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                })
+                .await;
                 cancel.cancel();
             };
             tokio::join!(trial, later).0

@@ -13,8 +13,7 @@ use std::time::Duration;
 use super::disk::{check_space, disk_error, sync_parent};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
-use crate::gguf::Gguf;
-use crate::gguf::types::TensorType;
+use crate::gguf::{Gguf, TensorType};
 
 #[cfg(feature = "llama")]
 mod child;

@@ -1,6 +1,7 @@
 //! Cases 62 and 63: policies that would weaken the walls, and walls that cannot be built. The program never runs, and
 //! the step that failed is named.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -19,7 +20,6 @@ fn refused(outcome: &Outcome, step: &str) {
 
 #[test]
 fn case_62_a_policy_that_opens_everything_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/", folder.path().join("root")).unwrap();
     std::os::unix::fs::symlink("/proc", folder.path().join("proc")).unwrap();
