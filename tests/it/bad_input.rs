@@ -33,7 +33,7 @@ fn model_is_refused(bytes: &[u8], word: &str) {
 #[cfg(feature = "llama")]
 mod models {
     use z1::gguf::tiny::Tiny;
-    use z1::gguf::{TensorType, Value, Writer};
+    use z1::gguf::{Gguf, TensorType, Value, Writer};
 
     use super::*;
 
@@ -69,8 +69,8 @@ mod models {
         model_is_refused(&bytes, "damaged");
     }
 
-    /// A model of this architecture with one tensor of so many rows, its data left out as a hole in the file.
-    fn hollow(home: &Home, architecture: &str, rows: u64) -> std::path::PathBuf {
+    /// A model of this architecture with one small tensor.
+    fn hollow(home: &Home, architecture: &str) -> std::path::PathBuf {
         let mut writer = Writer::new();
         writer.set("general.architecture", architecture);
         for key in ["block_count", "attention.head_count", "embedding_length", "context_length"] {
@@ -79,17 +79,31 @@ mod models {
         writer.tensor("token_embd.weight", TensorType::F32, &[32, 8]);
         let path = home.path().join("hollow.gguf");
         writer.write(&path, |tensor, out| out.write_all(&vec![0; tensor.bytes as usize])).unwrap();
-        if rows > 8 {
-            // The one dimension that is 8 becomes the number of rows, and the file as long as that needs.
-            let mut bytes = std::fs::read(&path).unwrap();
-            let name = bytes.windows(17).position(|part| part == b"token_embd.weight").unwrap();
-            let at = name + 17 + 4 + 8;
-            assert_eq!(bytes[at..at + 8], 8u64.to_le_bytes());
-            bytes[at..at + 8].copy_from_slice(&rows.to_le_bytes());
-            std::fs::write(&path, &bytes).unwrap();
-            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-            file.set_len(bytes.len() as u64 + rows * 32 * 4).unwrap();
+        path
+    }
+
+    /// A sound small model and behind it one tensor of so many rows, its data left out as a hole in the file.
+    fn vast(home: &Home, rows: u64) -> std::path::PathBuf {
+        const LAST: &[u8] = b"vast.weight";
+        let path = home.path().join("vast.gguf");
+        Tiny::default().write(&path).unwrap();
+        let small = Gguf::open(&path).unwrap();
+        let mut writer = Writer::new();
+        writer.metadata = small.metadata.clone();
+        for tensor in &small.tensors {
+            writer.tensor(tensor.name.clone(), tensor.kind, &tensor.dimensions);
         }
+        writer.tensor("vast.weight", TensorType::F32, &[32, 8]);
+        writer.write(&path, |tensor, out| out.write_all(&vec![0; tensor.bytes as usize])).unwrap();
+        // The dimension that is 8 becomes the number of rows, and the file as long as that needs.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let name = bytes.windows(LAST.len()).position(|part| part == LAST).unwrap();
+        let at = name + LAST.len() + 4 + 8;
+        assert_eq!(bytes[at..at + 8], 8u64.to_le_bytes());
+        bytes[at..at + 8].copy_from_slice(&rows.to_le_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(bytes.len() as u64 + rows * 32 * 4).unwrap();
         path
     }
 
@@ -97,7 +111,7 @@ mod models {
     fn another_architecture_is_named() {
         for (architecture, word) in [("nonsense", "nonsense"), ("bert", "does not write text")] {
             let home = Home::new();
-            let path = hollow(&home, architecture, 8);
+            let path = hollow(&home, architecture);
             refused(home.run(&["-p", "--model", path.to_str().unwrap(), "hi"]), 4, word);
             assert_kept(&home, word);
         }
@@ -107,7 +121,7 @@ mod models {
     fn a_model_larger_than_memory_is_refused_before_it_is_loaded() {
         let home = Home::new();
         // Four terabytes, none of them on disk.
-        let path = hollow(&home, "qwen2", 1 << 35);
+        let path = vast(&home, 1 << 35);
         refused(home.run(&["-p", "--model", path.to_str().unwrap(), "hi"]), 4, "MiB");
         assert_kept(&home, "memory");
     }

@@ -251,8 +251,8 @@ fn a_model_comes_back_from_every_format() {
         assert!(back.config == model.config && back.params == model.params, "{name}");
     }
     gguf_file::write_model(&gguf, &model, ("small", &vocabulary), Storage::Q8_0).unwrap();
-    let refused = load::load(&gguf).unwrap_err().to_string();
-    assert!(refused.contains("quantised"), "{refused}");
+    let near = load::load(&gguf).unwrap();
+    assert!(near.config == model.config && near.params != model.params, "Q8_0 is read, and is not exact");
     assert!(load::load(&golden()).is_ok(), "any file with the shape in it can be started from");
 }
 
