@@ -1,6 +1,6 @@
 //! J1: forms that test programs take beyond `assert f(x) == y`. For each a program that is right and one that is not.
 
-use z1::task::{Check, Language, Verdict};
+use z1::task::{Language, Verdict};
 
 use super::{asserts, judge_with, options, walls};
 
