@@ -116,6 +116,11 @@ fn marked_zombie(bystander: &Bystander) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
+/// The process has ended and may be buried already.
+fn ended(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+}
+
 #[test]
 fn case_11_to_13_no_process_outside_is_traced_read_or_limited() {
     let attempts = [
@@ -269,11 +274,13 @@ fn case_33_a_killed_helper_is_replaced() {
             // A child that the helper has just forked carries its arguments too.
             let helpers = marked(&word);
             assert!(!helpers.is_empty());
-            for pid in helpers {
+            for pid in &helpers {
                 let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
             nothing_left(&word);
+            // Its arguments are gone before its sockets are: an order that it can still take is lost with it, and says so.
+            eventually("a helper does not end", || helpers.iter().all(|pid| ended(*pid)));
             assert_eq!(walls.shell(&empty(), "exit 5").end, End::Exit(5));
         }
     });
