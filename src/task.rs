@@ -255,6 +255,19 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
+    /// A reply that the model ended by itself and of which only the words are known.
+    pub fn ended(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            shift_at: None,
+            answer_at: 0,
+            shifted: None,
+            finish: Finish::EndOfTurn,
+            usage: Usage::default(),
+            logprob_sum: None,
+        }
+    }
+
     /// The text after the shift; the whole text where the model ended by itself.
     pub fn answer(&self) -> &str {
         self.text.get(self.answer_at..).unwrap_or("")

@@ -154,10 +154,15 @@ pub fn reminder(
 /// Of an unusable reply this much of the end is shown to the model again.
 const REPLY_BYTES_MAX: usize = 1200;
 
+/// A fence longer than any in the text, and at least three backticks.
+pub fn fence_for(text: &str) -> String {
+    let longest = text.lines().map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count()).max();
+    "`".repeat(longest.unwrap_or(0).max(2) + 1)
+}
+
 /// Code as a reply that consists of it alone.
 pub fn fenced(code: &str, language: Option<&str>) -> String {
-    let longest = code.lines().map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count()).max();
-    let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
+    let fence = fence_for(code);
     format!("{fence}{}\n{}\n{fence}", language.unwrap_or(""), code.trim_end_matches('\n'))
 }
 

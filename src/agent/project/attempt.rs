@@ -139,18 +139,9 @@ pub(super) fn rank(verdict: &Verdict) -> (u8, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Usage;
 
     fn said(text: &str) -> Trajectory {
-        Trajectory {
-            text: text.into(),
-            shift_at: None,
-            answer_at: 0,
-            shifted: None,
-            finish: Finish::EndOfTurn,
-            usage: Usage::default(),
-            logprob_sum: None,
-        }
+        Trajectory::ended(text)
     }
 
     fn project() -> (tempfile::TempDir, Tree, Known) {

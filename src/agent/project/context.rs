@@ -147,8 +147,7 @@ fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: us
 const FRAME_TOKENS: usize = 24;
 
 fn shown(path: &str, part: Option<String>, content: &str) -> Shown {
-    let longest = content.lines().map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count()).max();
-    let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
+    let fence = crate::prompt::conversation::fence_for(content);
     Shown { path: path.to_owned(), part, content: content.trim_end_matches('\n').to_owned(), fence }
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::enclosure::{self, Enclosure, Live, Site, plumb};
 use super::ids::Ids;
 use super::keeper::{self, Reach};
-use super::landlock::{self, Fences};
+use super::landlock;
 use super::note::{self, Note};
 use super::seccomp::Filters;
 use super::step::{Broken, Built, Named};
@@ -223,25 +223,12 @@ impl Argv {
 }
 
 fn launch(site: &Site<'_>) -> Launch {
-    let work = Path::new(WORK_DIR);
-    let limits = site.policy().limits.clone();
     Launch {
-        argv: site.order.request.argv.clone(),
-        env: site.environment(Path::new("/tmp/home"), Path::new("/tmp"), work),
-        cwd: work.join(&site.order.request.cwd),
-        fences: Fences {
-            // The view holds nothing that the program may not read.
-            read: vec![PathBuf::from("/")],
-            write: [WORK_DIR, "/tmp", "/dev/shm"].map(PathBuf::from).to_vec(),
-            devices: view::DEVICES.iter().map(PathBuf::from).collect(),
-            no_tcp: false,
-        },
-        sockets: site.sockets(),
         // Counted within bubblewrap's user namespace; the keeper is one of them.
-        tasks: u64::from(limits.processes_max) + 1,
-        limits,
+        tasks: u64::from(site.policy().limits.processes_max) + 1,
         // Root was left before bubblewrap was started.
         ids: Ids { dropped: false, ..site.ids },
+        ..namespaces::launch(site)
     }
 }
 

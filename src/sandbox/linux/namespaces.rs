@@ -353,7 +353,8 @@ fn give(path: &Path, ids: Ids) -> std::io::Result<()> {
     Ok(tree::own(tree::open_root(path)?, ids)?)
 }
 
-fn launch(site: &Site<'_>) -> Launch {
+/// How a program is started where the view alone holds what it may see.
+pub(super) fn launch(site: &Site<'_>) -> Launch {
     let work = Path::new(WORK_DIR);
     let limits = site.policy().limits.clone();
     Launch {

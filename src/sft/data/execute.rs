@@ -11,7 +11,7 @@ use super::Record;
 use crate::cancel::Cancel;
 use crate::reply::{self, Wanted};
 use crate::sandbox::Sandbox;
-use crate::task::{Candidate, Check, Finish, Language, Trajectory, Usage, Verdict};
+use crate::task::{Candidate, Check, Language, Trajectory, Verdict};
 use crate::verify::{VerifyOptions, verify};
 
 /// Why a record does not stay.
@@ -63,15 +63,7 @@ pub async fn run(
 
 /// The Python program that a response ends with, found as the agent would find it.
 fn code(response: &str) -> Option<Candidate> {
-    let trajectory = Trajectory {
-        text: response.to_owned(),
-        shift_at: None,
-        answer_at: 0,
-        shifted: None,
-        finish: Finish::EndOfTurn,
-        usage: Usage::default(),
-        logprob_sum: None,
-    };
+    let trajectory = Trajectory::ended(response);
     let wanted = Wanted { language: Some(Language::Python), ..Wanted::default() };
     reply::program(&trajectory, &wanted).ok()
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::cancel::Cancel;
 use crate::reply;
 use crate::sandbox::Sandbox;
-use crate::task::{Candidate, Failure, Finish, Tier, Trajectory, Usage, Verdict};
+use crate::task::{Candidate, Failure, Tier, Trajectory, Verdict};
 
 use super::{Problem, Program, RowError};
 use crate::verify::{VerifyOptions, verify};
@@ -188,15 +188,7 @@ fn candidate(problem: &Problem, completion: &str) -> Candidate {
     if !completion.contains("```") {
         return problem.program(completion);
     }
-    let trajectory = Trajectory {
-        text: completion.to_owned(),
-        shift_at: None,
-        answer_at: 0,
-        shifted: None,
-        finish: Finish::EndOfTurn,
-        usage: Usage::default(),
-        logprob_sum: None,
-    };
+    let trajectory = Trajectory::ended(completion);
     let wanted = reply::Wanted { language: Some(problem.language), names: problem.names.clone(), ..Default::default() };
     match reply::program(&trajectory, &wanted) {
         Ok(Candidate::Program { source, .. }) => problem.program(&source),
