@@ -123,7 +123,12 @@ impl Bench {
     }
 
     /// Runs the task; `react` may answer each event with a command.
-    async fn run_with(&self, mut react: impl FnMut(&Event) -> Option<Command>) -> Heard {
+    async fn run_with(&self, react: impl FnMut(&Event) -> Option<Command>) -> Heard {
+        self.run_and_tell(react, || {}).await
+    }
+
+    /// As [`Self::run_with`]; `taken` is called whenever the agent has taken a command from its queue.
+    async fn run_and_tell(&self, mut react: impl FnMut(&Event) -> Option<Command>, taken: impl Fn()) -> Heard {
         let (events, mut heard) = mpsc::channel(EVENTS_MAX);
         let (say, commands) = mpsc::channel(COMMANDS_MAX);
         let transcript = Transcript::create(self.folder.path(), "t");
@@ -137,6 +142,10 @@ impl Bench {
             while let Some(event) = heard.recv().await {
                 if let Some(command) = react(&event) {
                     say.send(command).await.unwrap();
+                    while say.capacity() < COMMANDS_MAX && !say.is_closed() {
+                        tokio::task::yield_now().await;
+                    }
+                    taken();
                 }
                 all.push(event);
             }
@@ -329,14 +338,17 @@ async fn the_user_can_ask_for_the_answer_now() {
 
 #[tokio::test]
 async fn the_user_can_give_it_more_to_think() {
-    let reply = Reply::new(words(3000)).after_shift("def f():\n    return right\n```\n");
-    let mut script = Script::new([reply]);
-    // The word comes while the prompt is read: early enough on any machine.
-    script.prefill_delay = Duration::from_millis(3);
+    // The model does not begin to speak before the agent has heard the user.
+    let (hear, heard) = std::sync::mpsc::channel::<()>();
+    let heard = std::sync::Mutex::new(heard);
+    let script = Script::answering(move |_| {
+        heard.lock().unwrap().recv_timeout(Duration::from_secs(60)).ok()?;
+        Some(Reply::new(words(3000)).after_shift("def f():\n    return right\n```\n"))
+    });
     let bench = bench(script, settings(), Effort::Window(60));
     let more =
         |event: &Event| matches!(event, Event::Prefill { done: 0, .. }).then_some(Command::ThinkMore { tokens: 90 });
-    let heard = bench.run_with(more).await;
+    let heard = bench.run_and_tell(more, || _ = hear.send(())).await;
     assert_eq!(heard.shifts(), [(ShiftReason::Budget, 150)]);
     assert_eq!(heard.outcome().usage.thinking_tokens, 150);
 }
