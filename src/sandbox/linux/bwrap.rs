@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ const FIRST_PLUG: RawFd = 6;
 
 /// How long bubblewrap may take until the keeper answers.
 const START_MAX: Duration = Duration::from_secs(10);
+/// How long is tried to be rid of a bubblewrap that did not start.
+const BURY_MAX: Duration = Duration::from_secs(2);
 /// What is read of bubblewrap's complaint, in bytes.
 const COMPLAINT_BYTES_MAX: u64 = 1000;
 
@@ -75,15 +77,16 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
     match await_keeper(&socket, keeper, complaint) {
         Ok(root) => {
             let watch_disk = Some(work.footprint(&ground.0));
-            let live = Live { keeper, keeper_is_init: true, root, socket, outputs, watch_disk };
+            let live = Live { keeper, keeper_is_init: false, root, socket, outputs, watch_disk };
             let work_dir = PathBuf::from(WORK_DIR);
             Ok(Enclosure { tier: Tier::B, live, work, work_dir, features: Vec::new(), ground: Some(ground) })
         }
         Err(broken) => {
-            // Its own child may not have asked yet to die with it.
+            // Bubblewrap may be dead, and its child be waiting for it for ever: that one is this process's child then.
             keeper::kill_descendants(keeper);
             sys::kill(keeper, libc::SIGKILL);
             sys::wait(keeper, true);
+            keeper::bury_orphans(Instant::now() + BURY_MAX);
             Err(broken)
         }
     }
@@ -148,7 +151,9 @@ fn await_keeper(socket: &OwnedFd, bwrap: libc::pid_t, complaint: OwnedFd) -> Bui
 fn argv(bwrap: &Path, site: &Site<'_>, ground: &Path) -> Built<Vec<CString>> {
     let mut argv = Argv(vec![bwrap.into()]);
     argv.words(&["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]);
-    argv.words(&["--unshare-cgroup-try", "--hostname", "z1", "--die-with-parent", "--new-session", "--as-pid-1"]);
+    // Not `--die-with-parent`: killed while it starts, bubblewrap would leave a child that waits for it for ever.
+    // The keeper inside ends by itself when the supervisor's end of its socket closes, and bubblewrap with it.
+    argv.words(&["--unshare-cgroup-try", "--hostname", "z1", "--new-session", "--as-pid-1"]);
     argv.words(&["--cap-drop", "ALL", "--clearenv"]);
     for path in view::SYSTEM.iter().map(Path::new) {
         match std::fs::read_link(path) {

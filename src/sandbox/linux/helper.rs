@@ -108,19 +108,16 @@ fn spawn(lines: Lines, filters: &Filters) -> Built<libc::pid_t> {
     }
 }
 
-/// Buries supervisors. Where one did not end by itself, what it left behind has fallen to this process
-/// and is killed here.
+/// Buries supervisors. What one left behind, because it was killed itself, has fallen to this process and is killed
+/// here; it may come late, after its own parent's end.
 fn reap(supervisors: &mut HashSet<libc::pid_t>) {
-    let mut accident = false;
-    while let Some((pid, status)) = sys::wait(-1, false) {
-        accident |= supervisors.remove(&pid) && libc::WIFSIGNALED(status);
+    while let Some((pid, _)) = sys::wait(-1, false) {
+        supervisors.remove(&pid);
     }
-    if accident {
-        for orphan in super::meter::children_of_self() {
-            if !supervisors.contains(&orphan) {
-                keeper::kill_descendants(orphan);
-                sys::kill(orphan, libc::SIGKILL);
-            }
+    for orphan in super::meter::children_of_self() {
+        if !supervisors.contains(&orphan) {
+            keeper::kill_descendants(orphan);
+            sys::kill(orphan, libc::SIGKILL);
         }
     }
 }

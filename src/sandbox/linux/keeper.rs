@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -118,6 +118,15 @@ fn kill_all(reach: Reach) {
     match reach {
         Reach::Trial => sys::kill_everyone_in_reach(),
         Reach::Everybody => kill_descendants(rustix::process::getpid().as_raw_nonzero().get()),
+    }
+}
+
+/// Kills and reaps whatever fell to this process because its parent is dead: a tree without a pid namespace that
+/// lost its keeper, or a bubblewrap whose first half ended while the second waited for it.
+pub(super) fn bury_orphans(until: Instant) {
+    while !meter::children_of_self().is_empty() && Instant::now() < until {
+        kill_descendants(std::process::id() as libc::pid_t);
+        while sys::wait(-1, false).is_some() {}
     }
 }
 

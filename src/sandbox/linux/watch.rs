@@ -291,11 +291,7 @@ impl<'a> Watch<'a> {
             sys::kill(self.keeper, libc::SIGKILL);
         }
         sys::wait(self.keeper, true);
-        // Without its keeper, a tree without a pid namespace falls to this process.
-        while !meter::children_of_self().is_empty() && Instant::now() < until + SWEEP_MAX {
-            keeper::kill_descendants(std::process::id() as libc::pid_t);
-            while sys::wait(-1, false).is_some() {}
-        }
+        keeper::bury_orphans(until + SWEEP_MAX);
     }
 
     /// Reads a kernel-kept limit out of the way the program ended.

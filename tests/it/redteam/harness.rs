@@ -15,7 +15,7 @@ use crate::sandbox::{run_async, sandbox};
 
 const DRIVER: &str = include_str!("attempt.py");
 /// How long a killed process may take to disappear from `/proc`. Not a promise, only patience.
-const GONE_MAX: Duration = Duration::from_secs(20);
+pub(super) const GONE_MAX: Duration = Duration::from_secs(20);
 
 /// The walls of every tier that can be built here; one helper for each.
 static WALLS: LazyLock<Vec<(Tier, Sandbox)>> =

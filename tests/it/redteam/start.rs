@@ -3,12 +3,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use z1::sandbox::{End, Limits, Outcome, Policy, Request, Sandbox, SandboxOptions, Workspace};
 use z1::task::Tier;
 
-use super::harness::{Walls, control, each_tier, empty, over, sandbox_with, wrapper};
+use super::harness::{GONE_MAX, Walls, control, each_tier, empty, over, sandbox_with, wrapper};
 
 /// The trial did not run, for a reason with this in its step's name.
 fn refused(outcome: &Outcome, step: &str) {
@@ -94,12 +95,71 @@ fn without(tier: Tier, call: libc::c_long) -> Result<Sandbox, String> {
          buffer = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *line) for line in code))\n\
          program = ctypes.create_string_buffer(struct.pack('HxxxxxxP', len(code), ctypes.addressof(buffer)))\n\
          libc = ctypes.CDLL(None)\n\
+         open({:?}, 'w').write(str(os.getpid()))\n\
          assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0\n\
          os.execv({:?}, ['z1', '__sbxd'])",
+        folder.path().join("pid"),
         env!("CARGO_BIN_EXE_z1")
     );
     let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3 -S" } else { "/usr/bin/env python3" };
-    sandbox_with(tier, &wrapper(&folder, python, &script))
+    let sandbox = sandbox_with(tier, &wrapper(&folder, python, &script));
+    if sandbox.is_err() {
+        // The helper was the head of a session of its own, and whatever got stuck on the way is still in it.
+        session_ends(&std::fs::read_to_string(folder.path().join("pid")).unwrap());
+    }
+    sandbox
+}
+
+#[test]
+fn case_63_what_is_killed_while_it_starts_leaves_nothing() {
+    each_tier(|walls| {
+        for delay in 0..24 {
+            let folder = tempfile::tempdir().unwrap();
+            let script =
+                format!("echo $$ > '{}/pid'\nexec '{}' \"$@\"", folder.path().display(), env!("CARGO_BIN_EXE_z1"));
+            let sandbox = sandbox_with(walls.tier, &wrapper(&folder, "/bin/sh", &script)).unwrap();
+            let session = std::fs::read_to_string(folder.path().join("pid")).unwrap().trim().to_owned();
+            std::thread::scope(|scope| {
+                scope.spawn(|| Walls { tier: walls.tier, sandbox: &sandbox }.shell(&empty(), "exit 5"));
+                std::thread::sleep(Duration::from_millis(delay));
+                // Helper, supervisor and what it has begun to build, all at once.
+                for stat in processes_of(&session) {
+                    let pid = stat.split(' ').next().unwrap().parse().unwrap();
+                    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+                    let parent = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap();
+                    if delay % 2 == 0 || pid.as_raw_nonzero().to_string() == session || parent == session {
+                        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                    }
+                }
+            });
+            drop(sandbox);
+            session_ends(&session);
+        }
+    });
+}
+
+/// Waits until no process of the session is left.
+fn session_ends(session: &str) {
+    let until = Instant::now() + GONE_MAX;
+    loop {
+        let left = processes_of(session);
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < until, "left behind: {left:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The `stat` lines of the processes whose session this is; the dead that nobody has buried yet do not count.
+fn processes_of(session: &str) -> Vec<String> {
+    let stats = std::fs::read_dir("/proc").unwrap().flatten();
+    let stats = stats.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let is_of = |stat: &String| {
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        fields.first() != Some(&"Z") && fields.get(3) == Some(&session)
+    };
+    stats.filter(is_of).collect()
 }
 
 #[test]
