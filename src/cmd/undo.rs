@@ -1,7 +1,7 @@
 //! `z1 undo`: reverts the last accepted change.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::dirs::Dirs;
 use crate::error::{Exit, UserError};
@@ -12,9 +12,9 @@ use crate::workspace::tree::Tree;
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The project's folder
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub root: PathBuf,
+    /// The project's folder [default: the current one, or the project around it]
+    #[arg(short = 'C', long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
     /// List the changes that can be undone, newest last, and change nothing
     #[arg(long)]
     pub list: bool,
@@ -28,8 +28,9 @@ pub struct Args {
 /// # Errors
 /// Where there is nothing to undo, or a file was edited since in the same place.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let tree = Tree::open(&args.root)?;
-    let journal = Journal::new(&Dirs::find().state, &tree);
+    let state = Dirs::find().state;
+    let tree = tree(args.root.as_deref(), &state)?;
+    let journal = Journal::new(&state, &tree);
     let mut out = std::io::stdout().lock();
     if args.list {
         for step in journal.steps()? {
@@ -54,6 +55,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         writeln!(out, "{what} {}", file.path)?;
     }
     Ok(Exit::Success)
+}
+
+/// The folder that was named; else the current one where changes were made in it, else the project around it:
+/// `z1 apply` may have worked in a folder below, a task works from the root.
+fn tree(root: Option<&Path>, state: &Path) -> anyhow::Result<Tree> {
+    if let Some(root) = root {
+        return Tree::open(root);
+    }
+    let here = Tree::open(Path::new("."))?;
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    match crate::agent::project::root_of(Path::new("."), home.as_deref()) {
+        Some(root) if Journal::new(state, &here).steps()?.is_empty() => Tree::open(&root),
+        _ => Ok(here),
+    }
 }
 
 fn reverse_diff(step: &Step) -> String {

@@ -11,6 +11,7 @@ mod engine;
 mod gguf;
 #[cfg(feature = "pull")]
 mod hub;
+mod in_project;
 #[cfg(feature = "llama")]
 mod llama;
 #[cfg(all(feature = "llama", feature = "pull"))]

@@ -16,7 +16,7 @@ use z1::workspace::tree::Tree;
 
 const WRONG: &str = "I change the sign.\n\nshop.py\n<<<<<<< SEARCH\n    return price + price * percent // 100\n=======\n    return price * percent // 100\n>>>>>>> REPLACE\n";
 const RIGHT: &str = "It has to be taken off.\n\nshop.py\n<<<<<<< SEARCH\n    return price * percent // 100\n=======\n    return price - price * percent // 100\n>>>>>>> REPLACE\n";
-const RIGHT_AT_ONCE: &str = "The sign is wrong.\n\nshop.py\n<<<<<<< SEARCH\n    return price + price * percent // 100\n=======\n    return price - price * percent // 100\n>>>>>>> REPLACE\n";
+pub(crate) const RIGHT_AT_ONCE: &str = "The sign is wrong.\n\nshop.py\n<<<<<<< SEARCH\n    return price + price * percent // 100\n=======\n    return price - price * percent // 100\n>>>>>>> REPLACE\n";
 const MISSED: &str =
     "shop.py\n<<<<<<< SEARCH\n    return the_price + percentage\n=======\n    return 1\n>>>>>>> REPLACE\n";
 
@@ -30,7 +30,8 @@ struct Place {
     events: Vec<Event>,
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies the files of a folder.
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::json;
 
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Exit;
 use crate::model_store::fit::Fit;
@@ -81,34 +82,46 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let dirs = Dirs::find();
     let flags = [("model", &args.model), ("context", &args.context)];
     let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
-    let (config, mut findings) = surroundings::settings(&dirs, flags);
-    findings.splice(0..0, machine::look());
-    findings.extend(walls::look());
-    findings.extend(surroundings::terminal());
-    findings.extend(surroundings::folders(&dirs));
-    findings.extend(model::store(&dirs));
+    let (config, mut findings) = look(&dirs, flags);
     let (fit, about) = model::chosen(&dirs, &config);
     findings.extend(about);
     let broken = findings.iter().any(|finding| finding.state == State::Broken);
     if args.json {
         println!("{}", json!({ "healthy": !broken, "findings": findings, "fit": fit }));
     } else {
-        show(&findings, fit.as_ref());
+        print!("{}", lines(&findings, fit.as_ref()));
     }
     Ok(if broken { Exit::Error } else { Exit::Success })
 }
 
-fn show(findings: &[Finding], fit: Option<&Fit>) {
+/// The report for somebody in whose process a model is loaded already: how it fits is no question any more.
+pub(super) fn beside_a_model(dirs: &Dirs) -> String {
+    lines(&look(dirs, Vec::new()).1, None)
+}
+
+/// Everything but the model, and the settings in force.
+fn look(dirs: &Dirs, flags: Vec<(&'static str, String)>) -> (Config, Vec<Finding>) {
+    let (config, about) = surroundings::settings(dirs, flags);
+    let mut findings = machine::look();
+    findings.extend(about);
+    findings.extend(walls::look());
+    findings.extend(surroundings::terminal());
+    findings.extend(surroundings::folders(dirs));
+    findings.extend(model::store(dirs));
+    (config, findings)
+}
+
+fn lines(findings: &[Finding], fit: Option<&Fit>) -> String {
+    let mut text = String::new();
     for finding in findings {
-        println!("{:<8} {:<11} {}", finding.state.word(), finding.what, finding.text);
+        text.push_str(&format!("{:<8} {:<11} {}\n", finding.state.word(), finding.what, finding.text));
         if let Some(mend) = &finding.mend {
-            println!("{:<20} mend: {mend}", "");
+            text.push_str(&format!("{:<20} mend: {mend}\n", ""));
         }
     }
-    if let Some(fit) = fit {
-        println!();
-        for line in fit.table() {
-            println!("{:<20} {line}", "");
-        }
+    for (index, line) in fit.iter().flat_map(|fit| fit.table()).enumerate() {
+        let before = if index == 0 { "\n" } else { "" };
+        text.push_str(&format!("{before}{:<20} {line}\n", ""));
     }
+    text
 }

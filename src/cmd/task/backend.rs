@@ -266,9 +266,7 @@ impl Backend for WorkerBackend {
             Request::ListSessions => self.errands.start(move |_| errands::sessions(&dirs)),
             Request::Resume { id } => self.resume(&id),
             Request::Compact => self.compact(),
-            Request::Doctor => {
-                self.answer(refused("the doctor", "it cannot be asked from here", Some("z1 doctor".to_owned())));
-            }
+            Request::Doctor => self.errands.start(move |_| errands::doctor(&dirs)),
         }
         Ok(())
     }

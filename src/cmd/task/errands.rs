@@ -158,6 +158,12 @@ pub(super) fn resumed(session: Session) -> Report {
     Report::Resumed { id: session.id, turns: session.turns.into_iter().map(turn).collect() }
 }
 
+/// What runs where, and why. Nothing of it forks this process: programs are started, not copied.
+pub(super) fn doctor(dirs: &Dirs) -> Report {
+    let body = format!("```\n{}```\n", crate::cmd::doctor::beside_a_model(dirs));
+    Report::Text { title: "doctor".to_owned(), body }
+}
+
 /// The models that could be used.
 pub(super) fn models(dirs: &Dirs, current: &str) -> Report {
     let (found, _broken) = match Store::new(&dirs.data).list() {

@@ -213,6 +213,7 @@ fn terminal(args: &Args, dirs: &Dirs, config: &Config) -> anyhow::Result<Exit> {
         history_file: Some(dirs.state.join("history")),
         log_file: Some(dirs.state.join("z1.log")),
         warnings: config.warnings.clone(),
+        pick_session: args.project.chooses_session(),
         ..TuiOptions::default()
     };
     let checks = extra_checks(args, config)?;
@@ -338,7 +339,7 @@ fn setup(
         project: project.args.settings(dirs, project.asks),
     };
     let sessions = Sessions::new(&dirs.state);
-    let session = project.args.session(&sessions, project.root.as_deref())?;
+    let session = project.args.session(&sessions, project.root.as_deref(), project.asks)?;
     Ok(Setup {
         judge,
         open: Box::new(move |progress, cancel| resolve::open(&found, options, progress, cancel)),

@@ -29,8 +29,8 @@ pub(super) struct ProjectArgs {
     /// Go on with the project's last session
     #[arg(short = 'c', long = "continue")]
     go_on: bool,
-    /// Go on with a session by its id, or with the last one
-    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "last", conflicts_with = "go_on")]
+    /// Go on with a session by its id or the word `last`; without either, choose one (with -p, the last)
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "", conflicts_with = "go_on")]
     resume: Option<String>,
 }
 
@@ -84,13 +84,26 @@ impl ProjectArgs {
         ProjectSettings { state: dirs.state.clone(), cache, consent, commit: self.commit }
     }
 
-    /// The session to go on with.
+    /// Whether somebody wants to choose the session to go on with.
+    pub(super) fn chooses_session(&self) -> bool {
+        self.resume.as_deref() == Some("")
+    }
+
+    /// The session to go on with; none yet where it is still to be chosen.
     ///
     /// # Errors
     /// No such session.
-    pub(super) fn session(&self, sessions: &Sessions, root: Option<&Path>) -> Result<Option<Session>, UserError> {
-        if let Some(id) = &self.resume {
-            return sessions.load(id).map(Some);
+    pub(super) fn session(
+        &self,
+        sessions: &Sessions,
+        root: Option<&Path>,
+        asks: bool,
+    ) -> Result<Option<Session>, UserError> {
+        match self.resume.as_deref() {
+            Some("") if asks => return Ok(None),
+            Some("") => return sessions.load("last").map(Some),
+            Some(id) => return sessions.load(id).map(Some),
+            None => {}
         }
         if !self.go_on {
             return Ok(None);

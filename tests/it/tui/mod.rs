@@ -5,5 +5,6 @@ mod emulator;
 mod hostile;
 mod pty;
 mod pty_nano;
+mod pty_project;
 mod states;
 mod update;

@@ -1,0 +1,104 @@
+//! The real binary on a broken project in a pseudo terminal, with a scripted model and real walls: the task, the
+//! review, the file, and the way back.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::pty::{Terminal, key};
+use crate::project::{RIGHT_AT_ONCE, copy};
+
+/// The example's copy, and a script in the model's place.
+struct Shop {
+    folder: tempfile::TempDir,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broken-project"), &folder.path().join("shop"));
+        std::fs::write(folder.path().join("script.jsonl"), json!({"text": RIGHT_AT_ONCE}).to_string()).unwrap();
+        Self { folder }
+    }
+
+    fn open(&self, more: &[&str], environment: &[(&str, &str)]) -> Terminal {
+        let model = format!("scripted:{}", self.folder.path().join("script.jsonl").display());
+        let root = self.folder.path().join("shop").to_string_lossy().into_owned();
+        let arguments: Vec<&str> = ["--model", &model, "-C", &root].into_iter().chain(more.iter().copied()).collect();
+        Terminal::start(100, 40, &arguments, environment)
+    }
+
+    fn source(&self) -> String {
+        std::fs::read_to_string(self.path()).unwrap()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("shop/shop.py")
+    }
+}
+
+#[test]
+fn a_change_is_made_reviewed_accepted_and_taken_back() {
+    let shop = Shop::new();
+    let before = shop.source();
+    let terminal = shop.open(&[], &[]);
+    terminal.wait_for("ctx 0/");
+    terminal.send("make the tests pass\r");
+    terminal.wait_for("enter accept");
+    let text = terminal.text();
+    assert!(text.contains("return price - price * percent // 100"), "{text}");
+    assert_eq!(shop.source(), before, "nothing is written before the user accepts");
+    terminal.send(key::ENTER);
+    terminal.wait_for("accepted: shop.py");
+    terminal.wait("the task's end", |screen| {
+        let text = screen.contents();
+        text.contains("answer tokens") && ["verified", "unverified"].iter().any(|word| text.contains(word))
+    });
+    assert!(shop.source().contains("price - price * percent"), "{}", shop.source());
+    terminal.send("/undo\r");
+    terminal.wait_for("restored shop.py");
+    assert_eq!(shop.source(), before);
+    assert_eq!(terminal.leaks(), [""; 0]);
+    terminal.leave();
+}
+
+#[test]
+fn a_change_that_is_rejected_is_not_written() {
+    let shop = Shop::new();
+    let before = shop.source();
+    let terminal = shop.open(&[], &[]);
+    terminal.wait_for("ctx 0/");
+    terminal.send("make the tests pass\r");
+    terminal.wait_for("enter accept");
+    terminal.send("r");
+    terminal.wait_for("answer tokens");
+    assert_eq!(shop.source(), before);
+    terminal.leave();
+}
+
+#[test]
+fn the_doctor_is_asked_from_inside() {
+    let shop = Shop::new();
+    let terminal = shop.open(&[], &[]);
+    terminal.wait_for("ctx 0/");
+    terminal.send("/doctor\r");
+    terminal.wait_for("sandbox");
+    terminal.wait_for("settings");
+    terminal.leave();
+}
+
+#[test]
+fn without_an_id_the_session_to_go_on_with_is_chosen() {
+    let (shop, home) = (Shop::new(), tempfile::tempdir().unwrap());
+    let roof = home.path().to_string_lossy().into_owned();
+    let first = shop.open(&["--yes"], &[("Z1_HOME", &roof)]);
+    first.wait_for("ctx 0/");
+    first.send("make the tests pass\r");
+    first.wait_for("answer tokens");
+    first.leave();
+    let second = shop.open(&["--resume"], &[("Z1_HOME", &roof)]);
+    second.wait_for("Sessions (1)");
+    second.send(key::ENTER);
+    second.wait_for("1 turn");
+    second.leave();
+}
