@@ -4,6 +4,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::cmd;
+use crate::dirs::Dirs;
+use crate::error::UserError;
 
 /// A coding agent that thinks within a budget and runs its code before it shows it, offline.
 #[derive(Debug, Parser)]
@@ -65,6 +67,12 @@ impl Cli {
     /// # Errors
     /// Whatever the subcommand could not do; see [`crate::error::exit_of`] for the exit code.
     pub fn run(self) -> anyhow::Result<crate::error::Exit> {
+        if let Some(path) = Dirs::roof_that_is_no_folder() {
+            let message = format!("Z1_HOME is {}, which is not a folder", path.display());
+            return Err(UserError::usage(message)
+                .hint("name a folder (it need not exist yet), or unset Z1_HOME")
+                .into());
+        }
         match self.command {
             None => cmd::task::run(&self.task),
             Some(Command::Models(args)) => cmd::models::run(&args),

@@ -24,6 +24,12 @@ impl Dirs {
         Self::of(std::env::var_os("Z1_HOME").filter(|home| !home.is_empty()).map(PathBuf::from))
     }
 
+    /// What `Z1_HOME` names, where that is there and is no folder: nothing could be kept in it.
+    pub fn roof_that_is_no_folder() -> Option<PathBuf> {
+        let roof = std::env::var_os("Z1_HOME").filter(|home| !home.is_empty()).map(PathBuf::from)?;
+        (roof.exists() && !roof.is_dir()).then_some(roof)
+    }
+
     /// The folders under one roof, or the platform's.
     pub fn of(home: Option<PathBuf>) -> Self {
         let roof = |home: PathBuf| Self {

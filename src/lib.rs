@@ -9,6 +9,7 @@ pub mod dirs;
 pub mod error;
 pub mod event;
 pub mod hex;
+pub mod signals;
 pub mod task;
 
 pub mod gguf;

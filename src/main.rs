@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use z1::cli::Cli;
 use z1::model_store::quantise;
-use z1::{engine, error, sandbox};
+use z1::{engine, error, sandbox, signals};
 
 fn main() -> ExitCode {
     // The sandbox's helper is this binary under another word; it must not do anything else.
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == quantise::CHILD_ARGUMENT) {
         quantise::child_main();
     }
+    signals::survive_file_size_limit();
     engine::prepare_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

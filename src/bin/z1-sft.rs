@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use z1::{cmd, error, sandbox};
+use z1::{cmd, error, sandbox, signals};
 
 /// Build data, train and export models.
 #[derive(Debug, Parser)]
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::HELPER_WORD) {
         sandbox::helper_main();
     }
+    signals::survive_file_size_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(problem) => {

@@ -199,6 +199,33 @@ fn a_full_disk_under_stdout_is_an_error_and_the_transcript_has_the_answer() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_size_limit_is_an_error_of_the_write_and_no_sudden_end() {
+    let home = Home::new();
+    let model = home.script(&[reply("print(1)")]);
+    let mut command = std::process::Command::new("sh");
+    let run = home.command(&[]);
+    // Neither the transcript nor the answer can be written; both are said, and the program ends by itself.
+    command.args(["-c", "ulimit -f 0; exec \"$@\" > answer", "sh"]).arg(run.get_program());
+    command.args(["-p", "--model", &model, "print 1"]).current_dir(home.path());
+    command.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let ran = crate::cli::finish(command.spawn().unwrap()).ends(1, "the answer cannot be written: File too large");
+    assert!(ran.err.contains("the transcript is incomplete"), "{ran:?}");
+}
+
+#[test]
+fn a_home_that_is_a_file_is_refused_before_anything_else() {
+    let home = Home::new();
+    let file = home.write("file", "x");
+    let model = home.script(&[reply("print(1)")]);
+    for arguments in [vec!["-p", "--model", &model, "print 1"], vec!["doctor"], vec!["models", "list"]] {
+        let mut command = home.command(&arguments);
+        refused(crate::cli::finish(command.env("Z1_HOME", &file).spawn().unwrap()), 2, "which is not a folder");
+    }
+}
+
 /// Runs a line of shell with mounts of its own before the program; `None`, said aloud, where that is not allowed.
 /// With `own_users` it needs no root, but then there are no walls inside.
 #[cfg(target_os = "linux")]

@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// Rooms from the ground up. A room may import rooms of a lower number only.
 const LEVELS: &[(u8, &[&str])] = &[
-    (0, &["cancel", "dirs", "hex", "task"]),
+    (0, &["cancel", "dirs", "hex", "signals", "task"]),
     (1, &["error", "event"]),
     (2, &["config", "gguf", "prompt", "thinking", "sandbox", "repo_map"]),
     (3, &["engine", "reply"]),
@@ -37,6 +37,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("landlock", &["sandbox/"]),
     ("seccompiler", &["sandbox/"]),
     ("directories", &["dirs.rs"]),
+    ("signal_hook", &["signals.rs"]),
     ("ureq", &["model_store/"]),
     ("parquet", &["sft/data/"]),
     ("minijinja", &["prompt.rs", "prompt/"]),
