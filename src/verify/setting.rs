@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
 
 use crate::sandbox::{Limits, Policy, Workspace};
 use crate::task::{Language, Tier, Verdict};
@@ -49,8 +51,31 @@ pub(crate) fn of(language: Language) -> Result<Setting, Verdict> {
         Language::Shell => &["bash"],
     };
     let program = names.iter().find_map(|name| real_program(name)).ok_or_else(|| missing(language))?;
+    if language == Language::TypeScript && !runs_typescript(&program) {
+        return Err(missing(language));
+    }
     let ro = tool_root(&program).into_iter().collect();
     Ok(Setting { program, ro, env: Vec::new() })
+}
+
+/// The first Node that can leave types out by itself (<https://nodejs.org/api/typescript.html>).
+const NODE_WITH_TYPES: (u32, u32) = (22, 6);
+
+/// Whether this Node is new enough; asked once, of the user's own tool.
+fn runs_typescript(node: &Path) -> bool {
+    static ASKED: OnceLock<bool> = OnceLock::new();
+    *ASKED.get_or_init(|| {
+        let output = std::process::Command::new(node).arg("--version").stdin(Stdio::null()).output();
+        output.is_ok_and(|output| {
+            node_version(&String::from_utf8_lossy(&output.stdout)).is_some_and(|version| version >= NODE_WITH_TYPES)
+        })
+    })
+}
+
+/// Major and minor of what `node --version` prints.
+fn node_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().strip_prefix('v')?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// The program behind a name: the first in PATH that is not a version manager's shim (those read the home folder).
@@ -96,4 +121,18 @@ fn missing(language: Language) -> Verdict {
         Language::Shell => "bash",
     };
     Verdict::NothingToCheck { why: format!("there is no {tool} on this machine to run {} with", language.fence_tag()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_new_enough_by_its_numbers() {
+        for (text, is_enough) in
+            [("v22.6.0\n", true), ("v23.0.1", true), ("v22.5.9", false), ("v18.20.4\n", false), ("", false)]
+        {
+            assert_eq!(node_version(text).is_some_and(|version| version >= NODE_WITH_TYPES), is_enough, "{text}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod forms;
 mod functions;
+mod languages;
 mod projects;
 mod suites;
 mod tools;
