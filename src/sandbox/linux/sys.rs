@@ -132,11 +132,12 @@ pub(super) fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Resu
     Ok(())
 }
 
-/// Lowers this process's claim on the processor: nice 10, batch scheduling.
+/// Lowers this process's claim on the processor: nice 10 (or what it is, where that is nicer), batch scheduling.
 pub(super) fn be_modest() {
     // SAFETY: plain system calls. Both are courtesies; where they fail the trial is merely less polite.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+        let present = libc::getpriority(libc::PRIO_PROCESS, 0);
+        libc::setpriority(libc::PRIO_PROCESS, 0, present.max(10));
         libc::sched_setscheduler(0, libc::SCHED_BATCH, &libc::sched_param { sched_priority: 0 });
     }
 }
