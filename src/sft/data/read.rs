@@ -169,6 +169,48 @@ mod tests {
         assert!(read(b"[{\"question\":").is_err());
     }
 
+    /// A Parquet file of text columns, compressed as the published ones are.
+    fn parquet(columns: &[(&str, &[&str])]) -> Vec<u8> {
+        use parquet::basic::Compression;
+        use parquet::data_type::{ByteArray, ByteArrayType};
+        use parquet::file::properties::WriterProperties;
+        use parquet::file::writer::SerializedFileWriter;
+        let fields = columns.iter().map(|(name, _)| format!("required binary {name} (UTF8); ")).collect::<String>();
+        let schema = parquet::schema::parser::parse_message_type(&format!("message rows {{ {fields} }}")).unwrap();
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let mut bytes = Vec::new();
+        let mut file = SerializedFileWriter::new(&mut bytes, schema.into(), properties.into()).unwrap();
+        let mut group = file.next_row_group().unwrap();
+        for (_, values) in columns {
+            let values: Vec<ByteArray> = values.iter().map(|value| ByteArray::from(*value)).collect();
+            let mut column = group.next_column().unwrap().unwrap();
+            column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        file.close().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn parquet_rows_are_read_and_a_missing_column_is_named() {
+        let questions: (&str, &[&str]) = ("question", &["one?", "two?", ""]);
+        let bytes = parquet(&[questions, ("response", &["1", "zwei ½", "3"])]);
+        let (found, bad) = read(&bytes).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[1].response.as_str(), bad.rows), ("zwei ½", 1));
+        let (found, bad) = read(&parquet(&[questions, ("remark", &["1", "2", "3"])])).unwrap();
+        assert_eq!((found.len(), bad.rows), (0, 3));
+        assert!(bad.named[0].1.contains("no answer"), "{:?}", bad.named);
+        for share in [bytes.len() / 2, bytes.len() - 9, 12] {
+            assert!(read(&bytes[..share]).is_err(), "cut to {share} bytes");
+        }
+        // A file whose end is whole and whose pages are not.
+        let mut spoilt = bytes.clone();
+        spoilt[8..40].fill(0xff);
+        assert!(read(&spoilt).is_err());
+    }
+
     #[test]
     fn a_broken_parquet_file_is_one_clear_error() {
         let problem = read(b"PAR1 this is not parquet PAR1").unwrap_err();
