@@ -26,8 +26,10 @@ use z1::gguf::tiny::Tiny;
 use z1::prompt::{Rendered, Segment};
 use z1::task::Trajectory;
 
-/// Interleaved pairs; the median of each side's figures is taken.
-const ROUNDS: usize = 5;
+/// Interleaved rounds; medians are taken of each side's figures and of their ratios, round by round.
+const ROUNDS: usize = 9;
+/// Rounds in which sessions are measured as well: what they save is large, and takes its time.
+const SESSION_ROUNDS: usize = 3;
 const PREFILL_TOKENS: usize = 512;
 const DECODE_TOKENS: u32 = 96;
 
@@ -86,8 +88,11 @@ fn compare(model: PathBuf) {
     let model = std::fs::canonicalize(model).expect("the model is there");
     let bytes = std::fs::metadata(&model).expect("the model is readable").len();
     let mut seen: Vec<(String, Vec<f64>)> = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         for kind in ["peer", "engine", "sessions"] {
+            if kind == "sessions" && round >= SESSION_ROUNDS {
+                continue;
+            }
             let beside = if kind == "engine" { llama_bench(&model) } else { Vec::new() };
             for (name, value) in beside.into_iter().chain(child(kind, &model)) {
                 match seen.iter_mut().find(|(known, _)| *known == name) {
@@ -97,24 +102,25 @@ fn compare(model: PathBuf) {
             }
         }
     }
-    let value = |name: &str| {
-        let found = seen.iter().find(|(known, _)| known == name);
-        median(found.map(|(_, values)| values.clone()).unwrap_or_default())
-    };
-    println!("{} MiB of weights, {} threads, median of {ROUNDS} interleaved rounds\n", bytes >> 20, physical_threads());
+    let values =
+        |name: &str| seen.iter().find(|(known, _)| known == name).map(|(_, values)| values.clone()).unwrap_or_default();
+    println!("{} MiB of weights, {} threads, {ROUNDS} interleaved rounds\n", bytes >> 20, physical_threads());
     println!("| what | z1 | beside | ratio |\n|---|---|---|---|");
-    let row = |what: &str, ours: f64, beside: f64, unit: &str| {
-        println!("| {what} | {ours:.1} {unit} | {beside:.1} {unit} | {:.2} |", ours / beside);
+    let row = |what: &str, ours: &str, beside: &str, unit: &str| {
+        let (ours, beside) = (values(ours), values(beside));
+        let ratio = median(ours.iter().zip(&beside).map(|(ours, beside)| ours / beside).collect());
+        println!("| {what} | {:.1} {unit} | {:.1} {unit} | {ratio:.2} |", median(ours), median(beside));
     };
-    row("prefill of 512 tokens, beside llama-bench's loop", value("engine_prefill"), value("bench_prefill"), "t/s");
-    row("decoding after 512 tokens, beside llama-bench's loop", value("engine_decode"), value("bench_decode"), "t/s");
-    row("prefill of 512 tokens, beside a bare loop", value("engine_prefill"), value("peer_prefill"), "t/s");
-    row("decoding, beside a bare loop", value("engine_decode"), value("peer_decode"), "t/s");
-    row("4 candidates in one batch, beside one after the other", value("batch4"), value("single4"), "t/s");
-    row("8 candidates in one batch, beside one after the other", value("batch8"), value("single8"), "t/s");
-    row("second turn to its first token, beside the first turn", value("second_ms"), value("first_ms"), "ms");
-    row("tokens decoded in the second turn, beside its new tokens", value("second_decoded"), value("second_new"), "");
-    row("decoded for a forced hint, beside the hint's own tokens", value("hint_decoded"), value("hint_tokens"), "");
+    row("prefill of 512 tokens, beside llama-bench's loop", "engine_prefill", "bench_prefill", "t/s");
+    row("decoding after 512 tokens, beside llama-bench's loop", "engine_decode", "bench_decode", "t/s");
+    row("prefill of 512 tokens, beside a bare loop", "engine_prefill", "peer_prefill", "t/s");
+    row("decoding, beside a bare loop", "engine_decode", "peer_decode", "t/s");
+    row("4 candidates in one batch, beside one after the other", "batch4", "single4", "t/s");
+    row("8 candidates in one batch, beside one after the other", "batch8", "single8", "t/s");
+    row("second turn to its first token, beside the first turn", "second_ms", "first_ms", "ms");
+    row("tokens decoded in the second turn, beside its new tokens", "second_decoded", "second_new", "");
+    row("decoded for a forced hint, beside the hint's own tokens", "hint_decoded", "hint_tokens", "");
+    let value = |name: &str| median(values(name));
     println!("\nResident beyond the weights, cache included: {:.0} MiB", value("rss_mib") - (bytes >> 20) as f64);
 }
 
@@ -226,6 +232,8 @@ fn written(replies: &[Trajectory]) -> f64 {
 async fn engine(path: &Path) {
     let engine = load(path);
     timed(&engine, request(0, prompt(&engine, PREFILL_TOKENS, 1), 1)).await;
+    // The peers clear their cache after the warm-up as well: what another session left would be looked at.
+    engine.end_session(SessionId(0)).await.expect("alive");
     let (prefill, decode, replies) = timed(&engine, request(1, prompt(&engine, PREFILL_TOKENS, 2), 1)).await;
     println!("engine_prefill {}", PREFILL_TOKENS as f64 / prefill);
     println!("engine_decode {}", written(&replies) / decode);

@@ -12,6 +12,8 @@ use super::{Sampling, TokenId};
 
 /// Log-probability below the best at which a token is not considered at all.
 const LOGIT_RANGE: f32 = 24.0;
+/// Where the search for the probable tokens begins.
+const LOGIT_RANGE_FIRST: f32 = 6.0;
 
 /// Draws the tokens of one candidate.
 #[derive(Debug)]
@@ -85,18 +87,7 @@ impl Sampler {
             return best;
         }
         let top = logits[best as usize];
-        let floor = top - LOGIT_RANGE * sampling.temperature.max(1.0);
-        let mut kept: Vec<(TokenId, f32)> =
-            (0..).zip(logits).filter(|&(_, &logit)| logit > floor).map(|(token, &logit)| (token, logit)).collect();
-        // Ties are broken by the token's number, so that a draw never depends on the order of a sort.
-        let by_rank = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        let top_k = sampling.top_k as usize;
-        if top_k > 0 && top_k < kept.len() {
-            kept.select_nth_unstable_by(top_k - 1, by_rank);
-            kept.truncate(top_k);
-        }
-        kept.sort_unstable_by(by_rank);
-        cut_by_mass(&mut kept, sampling, top);
+        let kept = ranked(logits, sampling, top);
         let weights: Vec<f32> = kept.iter().map(|&(_, logit)| ((logit - top) / sampling.temperature).exp()).collect();
         let mut left = self.rng.random::<f32>() * weights.iter().sum::<f32>();
         for (&(token, _), weight) in kept.iter().zip(&weights) {
@@ -109,9 +100,45 @@ impl Sampler {
     }
 }
 
+/// What top-k, top-p and min-p leave of the tokens, most probable first.
+///
+/// The probable tokens are few and the others are 150 000: so only those within a range of the best one are ranked, and
+/// the range is widened until the cuts lie inside it.
+fn ranked(logits: &[f32], sampling: &Sampling, top: f32) -> Vec<(TokenId, f32)> {
+    let widest = LOGIT_RANGE * sampling.temperature.max(1.0);
+    let top_k = sampling.top_k as usize;
+    let total = exp_sum(logits, top);
+    let mut range = if sampling.top_p < 1.0 || sampling.min_p > 0.0 || top_k > 0 { LOGIT_RANGE_FIRST } else { widest };
+    loop {
+        let floor = top - range;
+        let mut kept: Vec<(TokenId, f32)> =
+            (0..).zip(logits).filter(|&(_, &logit)| logit > floor).map(|(token, &logit)| (token, logit)).collect();
+        let mass = || kept.iter().map(|&(_, logit)| (logit - top).exp()).sum::<f32>();
+        let holds_the_cuts = (top_k > 0 && kept.len() >= top_k)
+            || (sampling.min_p > 0.0 && (-range).exp() <= sampling.min_p)
+            // Rounding must not decide: what is asked for lies well inside.
+            || (sampling.top_p < 1.0 && mass() >= total * (1.0 + sampling.top_p) / 2.0);
+        if !holds_the_cuts && range < widest {
+            range = (2.0 * range).min(widest);
+            continue;
+        }
+        // Ties are broken by the token's number, so that a draw never depends on the order of a sort.
+        let by_rank = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let mut total = total;
+        if top_k > 0 && top_k < kept.len() {
+            kept.select_nth_unstable_by(top_k - 1, by_rank);
+            kept.truncate(top_k);
+            // The masses that follow are shares of what is left.
+            total = kept.iter().map(|&(_, logit)| (logit - top).exp()).sum();
+        }
+        kept.sort_unstable_by(by_rank);
+        cut_by_mass(&mut kept, sampling, top, total);
+        return kept;
+    }
+}
+
 /// Applies top-p and min-p, which look at the model's own probabilities (temperature comes after).
-fn cut_by_mass(ranked: &mut Vec<(TokenId, f32)>, sampling: &Sampling, top: f32) {
-    let total: f32 = ranked.iter().map(|&(_, logit)| (logit - top).exp()).sum();
+fn cut_by_mass(ranked: &mut Vec<(TokenId, f32)>, sampling: &Sampling, top: f32, total: f32) {
     let mut mass = 0.0;
     let mut keep = 0;
     for &(_, logit) in ranked.iter() {
@@ -127,21 +154,56 @@ fn cut_by_mass(ranked: &mut Vec<(TokenId, f32)>, sampling: &Sampling, top: f32) 
 
 /// The most probable token; the lowest number among equals.
 pub(super) fn argmax(logits: &[f32]) -> TokenId {
-    let mut best = 0;
-    for (index, &logit) in logits.iter().enumerate() {
-        if logit > logits[best] {
-            best = index;
-        }
-    }
-    best as TokenId
+    let top = largest(logits);
+    logits.iter().position(|&logit| logit == top).unwrap_or(0) as TokenId
 }
 
-/// log Σ exp(logit), over everything that matters in single precision.
+/// log Σ exp(logit).
 pub(super) fn log_sum_exp(logits: &[f32]) -> f32 {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let floor = top - LOGIT_RANGE;
-    let sum: f32 = logits.iter().filter(|&&logit| logit > floor).map(|&logit| (logit - top).exp()).sum();
-    top + sum.ln()
+    let top = largest(logits);
+    top + exp_sum(logits, top).ln()
+}
+
+/// Sums and maxima run side by side in so many lanes, which the compiler makes vectors of.
+const LANES: usize = 16;
+
+fn largest(logits: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            // Not `f32::max`: what it promises for numbers that are none costs the vectors.
+            *lane = if logit > *lane { logit } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |top, &logit| if logit > top { logit } else { top })
+}
+
+/// Σ exp(logit − top), where no logit is above `top`.
+fn exp_sum(logits: &[f32], top: f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            *lane += exp_not_above_one(logit - top);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|&logit| exp_not_above_one(logit - top)).sum::<f32>()
+}
+
+/// exp(x) for x ≤ 0 without a branch, to 2e-7 · (1 + |x|) of the value; 0 far below.
+///
+/// 2^n · 2^f with n = ⌊x · log2 e⌋ put into the exponent's bits and a polynomial for 2^f on \[0, 1) (the Taylor terms of
+/// exp(f · ln 2) about the middle).
+#[expect(clippy::excessive_precision, reason = "ln 2 and its powers, rounded once, by the compiler")]
+fn exp_not_above_one(x: f32) -> f32 {
+    let scaled = (x * std::f32::consts::LOG2_E).max(-126.0);
+    let whole = scaled.floor();
+    let t = (scaled - whole - 0.5) * std::f32::consts::LN_2;
+    let tail = 1.0 + t * (1.0 / 5.0 + t * (1.0 / 30.0 + t * (1.0 / 210.0)));
+    let polynomial = 1.0 + t * (1.0 + t * (0.5 + t * (1.0 / 6.0 + t * (1.0 / 24.0) * tail)));
+    let power = f32::from_bits(((whole as i32 + 127) << 23).cast_unsigned());
+    if scaled <= -126.0 { 0.0 } else { std::f32::consts::SQRT_2 * polynomial * power }
 }
 
 #[cfg(test)]
@@ -186,6 +248,51 @@ mod tests {
         // The third has e⁻² = 0.135 of the best.
         assert_eq!(counts(&logits, &Sampling { min_p: 0.2, ..PLAIN })[2..], [0, 0]);
         assert!(counts(&logits, &Sampling { min_p: 0.1, ..PLAIN })[2] > 0);
+    }
+
+    /// Logits as flat as a random model's, as many as a real vocabulary has.
+    fn flat() -> Vec<f32> {
+        (0..152_064_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0 * 3.0).collect()
+    }
+
+    #[test]
+    fn sums_of_exponentials_are_those_of_double_precision() {
+        for logits in [flat(), vec![0.0, -1.0, -3.5], vec![-7.0], vec![5.0, -120.0, f32::NEG_INFINITY]] {
+            let exact = logits.iter().map(|&logit| f64::from(logit).exp()).sum::<f64>().ln();
+            assert!((f64::from(log_sum_exp(&logits)) - exact).abs() < 2e-6, "{} {exact}", log_sum_exp(&logits));
+        }
+        for step in 0..2000 {
+            let x = step as f32 * -0.04;
+            let exact = f64::from(x).exp();
+            // The argument itself is rounded: the further down, the more that is of the value.
+            let bound = 2e-7 * (1.0 + f64::from(-x)) * exact;
+            assert!((f64::from(exp_not_above_one(x)) - exact).abs() <= bound, "{x}");
+        }
+        assert_eq!(exp_not_above_one(-200.0), 0.0);
+    }
+
+    #[test]
+    fn a_narrow_search_ranks_what_a_wide_one_would() {
+        let peaked: Vec<f32> = (0..5000).map(|n| -(n as f32) * 0.01).collect();
+        for logits in [flat(), peaked, vec![1.0, 1.0, 1.0]] {
+            let top = largest(&logits);
+            let mut whole: Vec<(TokenId, f32)> = (0..).zip(logits.iter().copied()).collect();
+            whole.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            for (top_p, min_p, top_k) in [(0.95, 0.0, 0), (1.0, 0.05, 0), (0.8, 0.0, 20), (1.0, 0.0, 7), (0.3, 0.2, 3)]
+            {
+                let sampling = Sampling { top_p, min_p, top_k, ..PLAIN };
+                let mut wanted = whole.clone();
+                if top_k > 0 {
+                    wanted.truncate(top_k as usize);
+                }
+                let total = wanted.iter().map(|&(_, logit)| (logit - top).exp()).sum();
+                cut_by_mass(&mut wanted, &sampling, top, total);
+                let found = ranked(&logits, &sampling, top);
+                // The last one may fall to either side by rounding where there are thousands.
+                assert!(found.len().abs_diff(wanted.len()) <= wanted.len() / 1000, "{sampling:?}");
+                assert!(found.iter().zip(&wanted).all(|(a, b)| a == b), "{sampling:?}");
+            }
+        }
     }
 
     #[test]
