@@ -152,6 +152,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     for warning in &config.warnings {
         show.event(&crate::event::Event::Warning { text: warning.clone() })?;
     }
+    if args.output_format == Format::Text {
+        // The walls take a moment to be tried; somebody who looks sees at once that something happens.
+        show.event(&crate::event::Event::Loading { fraction: 0.0 })?;
+    }
     let ended = serve(args, &dirs, &config, task.clone(), show.as_mut());
     if config.switch("transcripts") {
         let why = ended.as_ref().map_or_else(|problem| format!("{problem:#}"), |_| "interrupted".to_owned());
