@@ -94,9 +94,14 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(if broken { Exit::Error } else { Exit::Success })
 }
 
-/// The report for somebody in whose process a model is loaded already: how it fits is no question any more.
+/// The report as Markdown, for somebody in whose process a model is loaded already: how it fits is no question any more.
 pub(super) fn beside_a_model(dirs: &Dirs) -> String {
-    lines(&look(dirs, Vec::new()).1, None)
+    let line = |finding: &Finding| {
+        let state = if finding.state == State::Ok { String::new() } else { format!("{}: ", finding.state.word()) };
+        let mend = finding.mend.as_ref().map_or_else(String::new, |mend| format!(" — mend: {mend}"));
+        format!("* **{}** {state}{}{mend}\n", finding.what, finding.text)
+    };
+    look(dirs, Vec::new()).1.iter().map(line).collect()
 }
 
 /// Everything but the model, and the settings in force.

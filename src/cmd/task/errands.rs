@@ -160,8 +160,7 @@ pub(super) fn resumed(session: Session) -> Report {
 
 /// What runs where, and why. Nothing of it forks this process: programs are started, not copied.
 pub(super) fn doctor(dirs: &Dirs) -> Report {
-    let body = format!("```\n{}```\n", crate::cmd::doctor::beside_a_model(dirs));
-    Report::Text { title: "doctor".to_owned(), body }
+    Report::Text { title: "doctor".to_owned(), body: crate::cmd::doctor::beside_a_model(dirs) }
 }
 
 /// The models that could be used.
