@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     }
     let cache = (!args.no_cache).then(|| Dirs::find().cache.join("repo_map"));
-    let map = build(&root, &focus, &Bounds { tokens_max: args.tokens, time_max: TIME_MAX, cache }, &estimate);
+    let map = build(&root, &focus, &Bounds::new(args.tokens, TIME_MAX, cache), &estimate);
     for note in &map.notes {
         eprintln!("z1 map: {note}");
     }

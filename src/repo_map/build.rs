@@ -1,22 +1,14 @@
-//! Walks a repository, reads tags in parallel with a cache keyed by content, and fits the map into a budget.
+//! From a repository's files to a map that fits into a budget: read, rank, render.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
 use super::rank::{Focus, ranked};
-use super::tags::{Tags, tags};
-
-/// More files than this are not looked at.
-const FILES_MAX: usize = 100_000;
-/// Larger files are skipped.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Changes whenever tags are read differently.
-const CACHE_VERSION: u32 = 1;
+use super::tags::Tags;
+use super::{read, walk, words};
 
 /// What bounds a map.
 #[derive(Clone, Debug)]
@@ -26,6 +18,17 @@ pub struct Bounds {
     pub time_max: Duration,
     /// The folder for the cache; nothing is cached without it.
     pub cache: Option<PathBuf>,
+    /// More files than this are not looked at.
+    pub files_max: usize,
+    /// Beyond this many bytes of source, files are skimmed by patterns instead of read by grammar.
+    pub parsed_bytes_max: u64,
+}
+
+impl Bounds {
+    /// The usual bounds of what is looked at.
+    pub const fn new(tokens_max: usize, time_max: Duration, cache: Option<PathBuf>) -> Self {
+        Self { tokens_max, time_max, cache, files_max: 100_000, parsed_bytes_max: 256 << 20 }
+    }
 }
 
 /// A finished map.
@@ -64,8 +67,8 @@ pub fn estimate(text: &str) -> usize {
 /// Makes the map of the repository at `root`. `count` gives a text's tokens.
 pub fn build(root: &Path, focus: &Focus, bounds: &Bounds, count: &dyn Fn(&str) -> usize) -> RepoMap {
     let mut notes = Vec::new();
-    let paths = walk(root, &mut notes);
-    let files = read(root, &paths, bounds, &mut notes);
+    let found = walk::files(root, bounds.files_max, &mut notes);
+    let files = read::read(root, &found, urgency(focus), bounds, &mut notes);
     let order = ranked(&files, focus);
     let wanted: Vec<(usize, usize)> = order.iter().map(|(file, definition, _)| (*file, *definition)).collect();
     // The most definitions whose text fits: more definitions never make a shorter map.
@@ -83,8 +86,18 @@ pub fn build(root: &Path, focus: &Focus, bounds: &Bounds, count: &dyn Fn(&str) -
     RepoMap { tokens: count(&text), text, files_read: files.len(), ranking, defined, notes }
 }
 
+/// How much a path has of the task: such files are read first.
+fn urgency(focus: &Focus) -> impl Fn(&str) -> usize + '_ {
+    const NAMED: usize = 100;
+    let wanted = words::wanted(&focus.words);
+    move |path: &str| {
+        let named = if focus.files.contains(path) { NAMED } else { 0 };
+        named + words::stems(path).intersection(&wanted).count()
+    }
+}
+
 fn ranking(files: &[(String, Tags)], order: &[(usize, usize)]) -> Vec<String> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let first = order.iter().filter(|(file, _)| seen.insert(*file));
     first.take(RANKED_MAX).map(|(file, _)| files[*file].0.clone()).collect()
 }
@@ -95,90 +108,6 @@ fn defined(files: &[(String, Tags)], focus: &Focus) -> Vec<Defined> {
         wanted.map(|d| Defined { word: d.name.clone(), path: path.clone(), line: d.line }).collect()
     };
     files.iter().flat_map(of_file).take(DEFINED_MAX).collect()
-}
-
-fn walk(root: &Path, notes: &mut Vec<String>) -> Vec<String> {
-    let mut paths = Vec::new();
-    let mut large = 0_u32;
-    let walk =
-        ignore::WalkBuilder::new(root).require_git(false).follow_links(false).sort_by_file_name(Ord::cmp).build();
-    for entry in walk.flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file())) {
-        let Some(path) = entry.path().strip_prefix(root).ok().and_then(Path::to_str) else { continue };
-        if paths.len() == FILES_MAX {
-            notes.push(format!("only the first {FILES_MAX} files were looked at"));
-            break;
-        }
-        if entry.metadata().is_ok_and(|metadata| metadata.len() > FILE_BYTES_MAX) {
-            large += 1;
-            continue;
-        }
-        paths.push(path.to_owned());
-    }
-    if large > 0 {
-        notes.push(format!("{large} files larger than {} MiB were skipped", FILE_BYTES_MAX >> 20));
-    }
-    paths.sort();
-    paths
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Cache {
-    version: u32,
-    /// By the SHA-256 of extension and content.
-    tags: BTreeMap<String, Tags>,
-}
-
-fn read(root: &Path, paths: &[String], bounds: &Bounds, notes: &mut Vec<String>) -> Vec<(String, Tags)> {
-    let place = bounds
-        .cache
-        .as_ref()
-        .map(|folder| folder.join(format!("{}.json", digest(root.as_os_str().as_encoded_bytes(), b""))));
-    let cache = place.as_deref().and_then(load).unwrap_or_default();
-    let until = Instant::now() + bounds.time_max;
-    let read: Vec<Option<(String, String, Tags)>> = paths
-        .par_iter()
-        .map(|path| {
-            if Instant::now() > until {
-                return None;
-            }
-            let text = std::fs::read(root.join(path)).ok().filter(|bytes| !bytes.contains(&0))?;
-            let key = digest(&text, path.rsplit('.').next().unwrap_or("").as_bytes());
-            let found = cache.tags.get(&key).cloned().unwrap_or_else(|| tags(path, &String::from_utf8_lossy(&text)));
-            Some((path.clone(), key, found))
-        })
-        .collect();
-    if Instant::now() > until {
-        notes.push(format!("reading stopped after {} s; the map is made of what was read", bounds.time_max.as_secs()));
-    }
-    let read: Vec<(String, String, Tags)> = read.into_iter().flatten().collect();
-    if let Some(place) = place
-        && read.iter().any(|(_, key, _)| !cache.tags.contains_key(key))
-    {
-        let tags = read.iter().map(|(_, key, tags)| (key.clone(), tags.clone())).collect();
-        // A map without a cache is only slower.
-        let _ = save(&place, &Cache { version: CACHE_VERSION, tags });
-    }
-    read.into_iter().map(|(path, _, tags)| (path, tags)).collect()
-}
-
-fn digest(text: &[u8], salt: &[u8]) -> String {
-    let digest = Sha256::new().chain_update(salt).chain_update([0]).chain_update(text).finalize();
-    crate::hex::hex(&digest[..16])
-}
-
-/// A damaged or older cache counts as none.
-fn load(place: &Path) -> Option<Cache> {
-    let cache: Cache = serde_json::from_slice(&std::fs::read(place).ok()?).ok()?;
-    (cache.version == CACHE_VERSION).then_some(cache)
-}
-
-fn save(place: &Path, cache: &Cache) -> anyhow::Result<()> {
-    let folder = place.parent().expect("invariant: the cache lies in a folder");
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(std::io::BufWriter::new(&mut file), cache)?;
-    file.persist(place)?;
-    Ok(())
 }
 
 /// Files in order of their best definition, definitions in order of their lines, gaps marked.
@@ -225,7 +154,7 @@ mod tests {
     }
 
     fn bounds(tokens_max: usize, cache: Option<PathBuf>) -> Bounds {
-        Bounds { tokens_max, time_max: Duration::from_mins(1), cache }
+        Bounds::new(tokens_max, Duration::from_mins(1), cache)
     }
 
     #[test]

@@ -7,8 +7,11 @@
 mod build;
 pub mod grammar;
 mod rank;
+mod read;
 pub mod syntax;
 mod tags;
+mod walk;
+mod words;
 
 pub use build::{Bounds, Defined, RepoMap, build, estimate};
 pub use rank::Focus;

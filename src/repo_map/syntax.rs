@@ -67,7 +67,12 @@ fn check_as(grammar: Grammar, text: &str) -> Option<Report> {
 }
 
 /// Parses within the time allowed.
-pub(super) fn parse(grammar: Grammar, text: &str) -> Option<tree_sitter::Tree> {
+fn parse(grammar: Grammar, text: &str) -> Option<tree_sitter::Tree> {
+    parse_with(&mut grammar.parser(), text)
+}
+
+/// Parses within the time allowed, with a parser that may have parsed before.
+pub(super) fn parse_with(parser: &mut tree_sitter::Parser, text: &str) -> Option<tree_sitter::Tree> {
     let until = Instant::now() + PARSE_MAX;
     let mut in_time = |_: &tree_sitter::ParseState| {
         if Instant::now() > until { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
@@ -75,7 +80,10 @@ pub(super) fn parse(grammar: Grammar, text: &str) -> Option<tree_sitter::Tree> {
     let options = tree_sitter::ParseOptions::new().progress_callback(&mut in_time);
     let bytes = text.as_bytes();
     let mut read = |at: usize, _: tree_sitter::Point| bytes.get(at..).unwrap_or(&[]);
-    grammar.parser().parse_with_options(&mut read, None, Some(options))
+    let tree = parser.parse_with_options(&mut read, None, Some(options));
+    // What was given up half-way must not be gone on with in the next text.
+    parser.reset();
+    tree
 }
 
 fn describe(node: &tree_sitter::Node<'_>, text: &str) -> String {

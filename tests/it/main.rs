@@ -20,6 +20,7 @@ mod malformed;
 mod models;
 mod project;
 mod redteam;
+mod repo_map;
 mod sandbox;
 mod sft;
 #[cfg(feature = "llama")]

@@ -91,7 +91,7 @@ fn map_of(search: &Search<'_>, asked: &Named, failed: &Named, count: &dyn Fn(&st
         files: asked.files.iter().chain(&failed.files).cloned().collect(),
         words: asked.words.iter().chain(&asked.identifiers).chain(&failed.identifiers).cloned().collect(),
     };
-    let bounds = Bounds { tokens_max: search.map_tokens_max, time_max: MAP_TIME_MAX, cache: search.cache.clone() };
+    let bounds = Bounds::new(search.map_tokens_max, MAP_TIME_MAX, search.cache.clone());
     repo_map::build(search.tree.root(), &focus, &bounds, count)
 }
 

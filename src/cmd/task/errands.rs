@@ -131,7 +131,7 @@ const fn limit_word(kind: LimitKind) -> &'static str {
 /// The repository map.
 pub(super) fn map(project: &Path, dirs: &Dirs) -> Report {
     let cache = Some(dirs.cache.join("repo_map"));
-    let bounds = Bounds { tokens_max: MAP_TOKENS, time_max: MAP_TIME, cache };
+    let bounds = Bounds::new(MAP_TOKENS, MAP_TIME, cache);
     let map = build(project, &Focus::default(), &bounds, &estimate);
     if map.text.trim().is_empty() {
         return refused("the map", "there is no source here that could be mapped", None);
