@@ -138,6 +138,31 @@ async fn a_second_turn_decodes_only_what_is_new() {
     assert_eq!(fresh.usage.prompt_tokens, second.usage.prompt_tokens);
 }
 
+/// The figure of `docs/bench/turns.md`: run with `--nocapture`.
+#[tokio::test]
+async fn five_turns_of_the_shipped_model_decode_nothing_twice() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/z1-nano.gguf");
+    if !path.is_file() {
+        return println!("skipped: there is no models/z1-nano.gguf here");
+    }
+    let engine = Engine::start_llama(options(&path), |_| {}, &Cancel::new()).expect("the shipped model loads");
+    let tasks =
+        ["the largest of a list", "the sum of even numbers", "a word backwards", "how often x is in a", "a + b"];
+    let (mut messages, mut before) = (Vec::new(), 0);
+    println!("| turn | prompt | found in the cache | new | decoded again |\n|---|---|---|---|---|");
+    for (turn, task) in (1..).zip(tasks) {
+        messages.push(Message::new(Role::User, format!("Write a Python function f that returns {task}.")));
+        let said = one(&engine, request(1, render_chatml(&messages, true))).await;
+        let (prompt, reused) = (said.usage.prompt_tokens, said.usage.reused_tokens);
+        let (new, decoded) = (prompt - before, prompt - reused);
+        println!("| {turn} | {prompt} | {reused} | {new} | {} |", decoded.saturating_sub(new));
+        // The last token of a reply that a limit cut was drawn but never decoded.
+        assert!(decoded <= new + 1, "turn {turn}: {decoded} decoded, {new} new");
+        before = prompt + said.usage.generated_tokens();
+        messages.push(Message::new(Role::Assistant, said.text));
+    }
+}
+
 #[tokio::test]
 async fn forks_of_one_prefill_follow_their_own_seeds() {
     let Loaded { engine, _folder } = tiny();
