@@ -83,6 +83,11 @@ pub enum Event {
         diff: String,
         files: Vec<FileChange>,
     },
+    /// Something that only the user knows; answered by [`Command::Answer`]. Comes only where somebody can be asked.
+    Question {
+        id: u64,
+        text: String,
+    },
     Warning {
         text: String,
     },
@@ -118,6 +123,11 @@ pub enum Command {
     Decide {
         patch_id: u64,
         decision: Decision,
+    },
+    /// The answer to [`Event::Question`]; empty for "none".
+    Answer {
+        id: u64,
+        text: String,
     },
     Cancel,
 }

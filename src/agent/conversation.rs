@@ -68,6 +68,11 @@ pub enum Cut {
 impl Cut {
     const STEPS: [Self; 5] = [Self::Whole, Self::PastThinking, Self::PastOutput, Self::Summary, Self::PresentAttempts];
 
+    /// What making room cost, as a sentence for the user.
+    pub fn sentence(self) -> String {
+        format!("to make room in the context, {} went", self.words())
+    }
+
     /// What was given up, for the user.
     pub const fn words(self) -> &'static str {
         match self {
@@ -83,6 +88,14 @@ impl Cut {
 impl Conversation {
     pub fn push(&mut self, kind: Kind, task: u32, text: impl Into<String>, short: impl Into<String>) {
         self.entries.push(Entry { kind, task, text: text.into(), short: short.into() });
+    }
+
+    /// Forgets everything of a task, which then was never asked.
+    pub fn forget(&mut self, task: u32) {
+        self.entries.retain(|entry| entry.task != task || entry.kind == Kind::System);
+        if self.entries.iter().all(|entry| entry.kind == Kind::System) {
+            self.entries.clear();
+        }
     }
 
     /// The turns for the renderer.

@@ -61,6 +61,22 @@ impl Line {
         while self.commands.try_recv().is_ok() {}
     }
 
+    /// The user's answer to a question; `None` where the task is cancelled before it comes.
+    pub async fn answer(&mut self, wanted: u64) -> Option<String> {
+        let cancel = self.cancel.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return None,
+                command = self.command() => match command {
+                    Command::Answer { id, text } if id == wanted => return Some(text),
+                    Command::Cancel => cancel.cancel(),
+                    _ => {}
+                },
+            }
+        }
+    }
+
     /// The user's word on a proposal; rejection where the task is cancelled before it comes.
     pub async fn decision(&mut self, wanted: u64) -> Decision {
         let cancel = self.cancel.clone();

@@ -28,7 +28,9 @@ mod round;
 mod run;
 pub mod sessions;
 mod settings;
+mod talk;
 pub mod transcript;
+mod trials;
 pub mod worker;
 
 pub use judge::{BoxFuture, Judge, NoJudge, Shell, Walls};
@@ -97,7 +99,7 @@ impl Agent {
     pub async fn run_in(&self, task: &Task, session: &mut Session, line: &mut Line) -> anyhow::Result<Outcome> {
         line.transcript.begin(task, self);
         let result = match &task.scope {
-            Scope::Standalone => run::standalone(self, task, line).await,
+            Scope::Standalone => run::standalone(self, task, session, line).await,
             Scope::Project { root } => project::run(self, task, root, session, line).await,
         };
         if let Ok(outcome) = &result {

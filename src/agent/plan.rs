@@ -8,6 +8,7 @@ use super::settings::PAPER_WINDOW_TOKENS;
 use super::{Agent, Line, checks};
 use crate::complexity::{self, Facts};
 use crate::event::Event;
+use crate::prompt::Message;
 use crate::prompt::conversation::TaskContext;
 use crate::reply::Wanted;
 use crate::task::{Budget, Complexity, Effort, Language, Scope, Task};
@@ -52,6 +53,15 @@ impl Plan {
             checks: self.shown_checks.as_deref(),
             stdio: self.wanted.stdin,
         }
+    }
+
+    /// Whether these turns leave room for thinking and an answer, with `extra_tokens` still to come.
+    pub(super) fn has_room(&self, agent: &Agent, messages: &[Message], extra_tokens: usize) -> bool {
+        let context = agent.engine.info().context_tokens_max;
+        let Ok(prompt) = agent.render(messages) else { return false };
+        let tokens = agent.engine.tokenize(&prompt).len() + agent.engine.count_tokens(&self.hint) + extra_tokens;
+        let thinking = self.budget.thinking_tokens_max.min(context / 8);
+        tokens as u32 + self.budget.answer_tokens_max + thinking <= context
     }
 
     /// The language that code is expected in.

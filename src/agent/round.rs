@@ -4,14 +4,11 @@
 //!
 //! Not for: deciding whether there is another round (`revise.rs`).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-
-use super::settings::{JUDGED_AT_ONCE_MAX, TEMPERATURE_FIRST, TEMPERATURE_VARIED};
+use super::settings::{TEMPERATURE_FIRST, TEMPERATURE_VARIED};
+use super::trials::{Judged, Trials};
 use super::{Agent, Line, Plan};
-use crate::cancel::Cancel;
 use crate::engine::{EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, WindowSpec};
 use crate::event::{Command, Event};
 use crate::prompt::{Profile, Rendered};
@@ -54,21 +51,6 @@ struct Stream {
     verdicts: Vec<(Candidate, Verdict)>,
 }
 
-/// A program on its way to the judge.
-struct Trial {
-    candidate: u32,
-    program: Candidate,
-}
-
-/// The verifications of one round: at most a few at once, ended by the first pass.
-struct Trials {
-    running: JoinSet<(Trial, Verdict)>,
-    waiting: VecDeque<Trial>,
-    asked: Vec<Candidate>,
-    cancel: Cancel,
-    winner: Option<u32>,
-}
-
 /// Plays one round to its end.
 ///
 /// # Errors
@@ -87,13 +69,8 @@ pub(super) async fn play(
         checks: task.checks.clone().into(),
         plan,
         streams: (0..samples).map(|_| Stream::default()).collect(),
-        trials: Trials {
-            running: JoinSet::new(),
-            waiting: VecDeque::new(),
-            asked: Vec::new(),
-            cancel: Cancel::new(),
-            winner: None,
-        },
+        trials: Trials::new(),
+        asked: Vec::new(),
     };
     let mut generation = agent.engine.generate(request(agent, plan, turn, samples));
     round.stream(&mut generation, line).await?;
@@ -143,7 +120,9 @@ struct Round<'a> {
     checks: Arc<[Check]>,
     plan: &'a Plan,
     streams: Vec<Stream>,
-    trials: Trials,
+    /// The verifications of this round.
+    trials: Trials<Candidate>,
+    asked: Vec<Candidate>,
 }
 
 impl Round<'_> {
@@ -157,11 +136,11 @@ impl Round<'_> {
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
                     generation.cancel();
-                    self.trials.cancel.cancel();
+                    self.trials.give_up();
                 }
-                Some(done) = self.trials.running.join_next() => {
-                    self.judged(done.expect("invariant: a trial neither panics nor is aborted"), line).await;
-                    if self.trials.winner.is_some() {
+                Some(judged) = self.trials.next() => {
+                    self.judged(judged, line).await;
+                    if self.trials.winner().is_some() {
                         generation.steer(Steer::StopAll);
                     }
                 }
@@ -169,7 +148,7 @@ impl Round<'_> {
                     Command::AnswerNow => generation.steer(Steer::AnswerNow),
                     Command::ThinkMore { tokens } => generation.steer(Steer::ThinkMore(tokens)),
                     Command::Cancel => cancel.cancel(),
-                    Command::Decide { .. } => {}
+                    Command::Decide { .. } | Command::Answer { .. } => {}
                 },
                 event = generation.next() => match event {
                     Some(event) => self.engine_event(event?, line).await,
@@ -202,52 +181,38 @@ impl Round<'_> {
 
     /// A fence closed while the model still talks: judge it now.
     async fn try_early(&mut self, candidate: u32, line: &mut Line) {
-        if self.checks.is_empty() || self.agent.settings.paper_exact || self.trials.winner.is_some() {
+        if self.checks.is_empty() || self.agent.settings.paper_exact || self.trials.winner().is_some() {
             return;
         }
         if let Some(program) = program_in(&self.streams[candidate as usize].closed, &self.plan.wanted) {
-            self.ask(Trial { candidate, program }, line).await;
+            self.ask(candidate, program, line).await;
         }
     }
 
-    async fn ask(&mut self, trial: Trial, line: &mut Line) {
-        if !self.trials.asked.contains(&trial.program) {
-            self.trials.asked.push(trial.program.clone());
-            self.trials.waiting.push_back(trial);
+    async fn ask(&mut self, candidate: u32, program: Candidate, line: &mut Line) {
+        if !self.asked.contains(&program) {
+            self.asked.push(program.clone());
+            self.trials.ask(candidate, program);
             self.start_trials(line).await;
         }
     }
 
     async fn start_trials(&mut self, line: &mut Line) {
-        while self.trials.running.len() < JUDGED_AT_ONCE_MAX {
-            let Some(trial) = self.trials.waiting.pop_front() else { return };
-            line.emit(Event::Verifying {
-                candidate: trial.candidate,
-                tier: self.agent.judge.tier().unwrap_or(Tier::N),
-                command: describe(&self.checks),
-            })
-            .await;
+        while let Some((candidate, program)) = self.trials.take() {
+            let tier = self.agent.judge.tier().unwrap_or(Tier::N);
+            line.emit(Event::Verifying { candidate, tier, command: describe(&self.checks) }).await;
             let (judge, checks) = (Arc::clone(&self.agent.judge), Arc::clone(&self.checks));
-            let (options, cancel) = (self.plan.options.clone(), self.trials.cancel.clone());
-            self.trials.running.spawn(async move {
-                let verdict = judge.verify(&trial.program, &checks, &options, &cancel).await;
-                (trial, verdict)
-            });
+            let (options, cancel, what) = (self.plan.options.clone(), self.trials.cancel.clone(), program.clone());
+            self.trials.start(candidate, program, async move { judge.verify(&what, &checks, &options, &cancel).await });
         }
     }
 
-    async fn judged(&mut self, (trial, verdict): (Trial, Verdict), line: &mut Line) {
-        if verdict.passed() && self.trials.winner.is_none() {
-            self.trials.winner = Some(trial.candidate);
-            self.trials.waiting.clear();
-            self.trials.cancel.cancel();
-        }
-        line.transcript.verdict(trial.candidate, &trial.program, &verdict);
-        // A trial that was cut short because another passed says nothing.
-        let meaningless = self.trials.cancel.is_cancelled() && !verdict.passed();
-        if !meaningless {
-            line.emit(Event::Verified { candidate: trial.candidate, verdict: verdict.clone() }).await;
-            self.streams[trial.candidate as usize].verdicts.push((trial.program, verdict));
+    async fn judged(&mut self, judged: Judged<Candidate>, line: &mut Line) {
+        let Judged { candidate, what, verdict, counts } = judged;
+        line.transcript.verdict(candidate, &what, &verdict);
+        if counts {
+            line.emit(Event::Verified { candidate, verdict: verdict.clone() }).await;
+            self.streams[candidate as usize].verdicts.push((what, verdict));
         }
         self.start_trials(line).await;
     }
@@ -255,10 +220,10 @@ impl Round<'_> {
     /// Judges the final proposals that no fence had brought before, unless something passed already.
     async fn settle(&mut self, line: &mut Line) {
         let cancel = line.cancel.clone();
-        if self.trials.winner.is_none() && !self.checks.is_empty() && !cancel.is_cancelled() {
+        if self.trials.winner().is_none() && !self.checks.is_empty() && !cancel.is_cancelled() {
             for candidate in 0..self.streams.len() as u32 {
                 if let Some(Ok(program)) = self.streams[candidate as usize].proposal(self.plan) {
-                    self.ask(Trial { candidate, program }, line).await;
+                    self.ask(candidate, program, line).await;
                 }
             }
         }
@@ -268,12 +233,11 @@ impl Round<'_> {
                 biased;
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
-                    self.trials.waiting.clear();
-                    self.trials.cancel.cancel();
+                    self.trials.give_up();
                 }
                 command = line.command() => if command == Command::Cancel { cancel.cancel() },
-                done = self.trials.running.join_next() => match done {
-                    Some(done) => self.judged(done.expect("invariant: a trial neither panics nor is aborted"), line).await,
+                judged = self.trials.next() => match judged {
+                    Some(judged) => self.judged(judged, line).await,
                     None => return,
                 },
             }

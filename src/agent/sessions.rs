@@ -45,7 +45,11 @@ pub struct Session {
     /// Each file that the model was shown, with the digest of what it was shown.
     #[serde(default)]
     pub shown: std::collections::BTreeMap<String, String>,
+    /// The conversation about the project.
     pub conversation: Conversation,
+    /// The conversation about programs of their own, which has another system prompt.
+    #[serde(default)]
+    pub alone: Conversation,
 }
 
 impl Session {
@@ -61,6 +65,7 @@ impl Session {
             turns: Vec::new(),
             shown: std::collections::BTreeMap::new(),
             conversation: Conversation::default(),
+            alone: Conversation::default(),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct ProjectSettings {
     pub consent: Consent,
     /// Commit an accepted change with git.
     pub commit: bool,
+    /// Somebody is there who can say how the project is tested.
+    pub asks: bool,
 }
 
 /// Whose word it takes to write a change.
@@ -49,7 +51,7 @@ pub enum Consent {
 
 impl Default for ProjectSettings {
     fn default() -> Self {
-        Self { state: std::env::temp_dir().join("z1"), cache: None, consent: Consent::Show, commit: false }
+        Self { state: std::env::temp_dir().join("z1"), cache: None, consent: Consent::Show, commit: false, asks: false }
     }
 }
 
@@ -81,5 +83,9 @@ pub(super) const RESAMPLES_MAX: u32 = 4;
 pub(super) const TEMPERATURE_VARIED: f32 = 0.7;
 /// Thinking of a single first candidate of an instruction-tuned model: greedy distilled models loop.
 pub(super) const TEMPERATURE_FIRST: f32 = 0.6;
-/// Programs that are verified at the same time.
-pub(super) const JUDGED_AT_ONCE_MAX: usize = 2;
+/// Candidates that are judged at the same time: each may take a project's memory limit and start as many threads as
+/// it likes.
+pub(super) fn judged_at_once() -> usize {
+    const JUDGED_AT_ONCE_MAX: usize = 2;
+    std::thread::available_parallelism().map_or(1, usize::from).min(JUDGED_AT_ONCE_MAX)
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::conversation::{Conversation, Cut};
 use super::sessions::{Session, Sessions};
 use super::{Agent, Judge, Line, Settings, Transcript};
 use crate::cancel::Cancel;
@@ -165,13 +166,20 @@ impl Worker {
         let mut desk = lock(&self.session);
         let session = desk.as_mut()?;
         let bytes = |messages: &[crate::prompt::Message]| messages.iter().map(|m| m.content.len()).sum::<usize>();
-        let before = bytes(&session.conversation.messages());
+        let all = |of: &Session| bytes(&of.conversation.messages()) + bytes(&of.alone.messages());
+        let before = all(session);
         // Every task so far is past: the next one is present.
         let next = session.turns.len() as u32;
-        let (shorter, _) = session.conversation.compacted(next, |messages| bytes(messages) * 2 <= before);
-        let after = bytes(&shorter.messages());
-        session.conversation = shorter;
-        Some((before, after))
+        let half = |of: &Conversation| {
+            let before = bytes(&of.messages());
+            of.compacted(next, |messages| bytes(messages) * 2 <= before)
+        };
+        let (shorter, how) = half(&session.conversation);
+        if how >= Cut::PastOutput {
+            session.shown.clear();
+        }
+        (session.conversation, session.alone) = (shorter, half(&session.alone).0);
+        Some((before, all(session)))
     }
 
     /// Gives up loading the model.

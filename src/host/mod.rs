@@ -40,6 +40,15 @@ pub struct Wishes {
     pub require_verified: bool,
 }
 
+/// What is said where nobody is there to be asked: what was not allowed beforehand is not done.
+const fn nobodys_word(event: &Event) -> Option<Command> {
+    match event {
+        Event::Proposal { patch_id, .. } => Some(Command::Decide { patch_id: *patch_id, decision: Decision::Reject }),
+        Event::Question { id, .. } => Some(Command::Answer { id: *id, text: String::new() }),
+        _ => None,
+    }
+}
+
 /// Runs one task to its end.
 ///
 /// # Errors
@@ -67,9 +76,8 @@ pub async fn serve(mut worker: Worker, task: Task, show: &mut dyn Show, wishes: 
                 if matches!(event, Event::Ready { .. }) && running.is_none() {
                     running = task.take().and_then(|task| worker.submit(task));
                 }
-                if let (Event::Proposal { patch_id, .. }, Some(running)) = (&event, &running) {
-                    // Nobody is there to be asked: what was not allowed beforehand is not done.
-                    running.command(Command::Decide { patch_id: *patch_id, decision: Decision::Reject });
+                if let (Some(command), Some(running)) = (nobodys_word(&event), &running) {
+                    running.command(command);
                 }
                 if let Err(problem) = show.event(&event) {
                     give_up(&problem, running.as_ref())?;

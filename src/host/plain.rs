@@ -125,6 +125,7 @@ impl Show for Plain {
             | Event::Started { .. }
             | Event::Finished { .. }
             | Event::Proposal { .. }
+            | Event::Question { .. }
             | Event::Ended { .. }
             | Event::Fatal { .. } => {}
         }

@@ -69,6 +69,11 @@ pub enum Request {
     NewSession,
     /// Summarise the conversation to make room in the context; answered by [`Report::Text`].
     Compact,
+    /// Without a command: say how the project is tested; else remember the command, `none` for "not at all", or
+    /// `forget` what was remembered. Answered by [`Report::Text`].
+    Check {
+        command: Option<String>,
+    },
     /// Revert the last accepted change; answered by [`Report::Text`] or [`Report::Refused`].
     Undo,
     /// Answered by [`Report::Text`].

@@ -100,6 +100,11 @@ impl Lines {
             if let Some(exit) = self.left {
                 return Ok(exit);
             }
+            // Nobody is left who could answer.
+            if self.ended && self.app.question.is_some() {
+                let effects = self.app.answer_question();
+                self.execute(effects, backend);
+            }
             // Piped input that ended: finish what runs, then leave.
             let idle = self.app.turn.is_none() && self.app.errand.is_none();
             if self.ended && (idle || self.asked.is_some() || self.app.status.gone) {

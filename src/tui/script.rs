@@ -96,6 +96,7 @@ impl ScriptedBackend {
             Command::AnswerNow => "answer_now",
             Command::ThinkMore { .. } => "think_more",
             Command::Decide { .. } => "decide",
+            Command::Answer { .. } => "answer",
             Command::Cancel => return self.cancel(),
         };
         // What lies before the awaited command is skipped: the user was faster.
@@ -215,6 +216,7 @@ const fn name_of(request: &Request) -> &'static str {
         Request::Resume { .. } => "resume",
         Request::NewSession => "new_session",
         Request::Compact => "compact",
+        Request::Check { .. } => "check",
         Request::Undo => "undo",
         Request::Doctor => "doctor",
         Request::Map => "map",

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use z1::agent::conversation::Kind;
 use z1::agent::{Agent, BoxFuture, Judge, Line, Settings, Transcript};
 use z1::cancel::Cancel;
 use z1::engine::{Engine, Reply, Script};
@@ -395,4 +396,80 @@ async fn the_papers_mode_neither_stops_early_nor_revises() {
 
 fn exact_again() -> Settings {
     Settings { paper_exact: true, ..settings() }
+}
+
+#[tokio::test]
+async fn a_following_task_sees_the_earlier_ones_and_decodes_only_what_is_new() {
+    let script = Script::answering(|ask| {
+        let body = if ask.nth == 1 { "boom" } else { "right" };
+        Some(Reply::new(format!("Turn {}.\n\n{}", ask.nth, code(body))))
+    });
+    let mut bench = bench(script, settings(), Effort::Window(200));
+    let mut session = z1::agent::sessions::Session::new(None);
+    let mut said_before = 0;
+    for turn in 0..5 {
+        // The second task needs a second round; what is said in it stays as well.
+        bench.task.prompt = format!("Write a Python function f(), number {turn}. assert f() == 1");
+        let (events, mut heard) = mpsc::channel(EVENTS_MAX);
+        let (_say, commands) = mpsc::channel(COMMANDS_MAX);
+        let mut line = Line::new(events, commands, Cancel::new(), Transcript::none());
+        let work = async {
+            let outcome = bench.agent.run_in(&bench.task, &mut session, &mut line).await.unwrap();
+            drop(line);
+            outcome
+        };
+        let mut prefills = Vec::new();
+        let listen = async {
+            while let Some(event) = heard.recv().await {
+                if let Event::Prefill { done, total, reused } = event {
+                    assert!(done <= total);
+                    prefills.push((total, reused));
+                }
+            }
+        };
+        let (outcome, ()) = tokio::join!(work, listen);
+        assert_eq!(outcome.status, Status::Verified, "{outcome:?}");
+        let reused = prefills.first().unwrap().1;
+        // The last token of a reply that a pass ended was drawn and never decoded.
+        assert!(reused + 1 >= said_before, "turn {turn}: of {said_before} said before {reused} were in the cache");
+        let last_prompt = prefills.last().unwrap().0;
+        said_before = last_prompt + if outcome.rounds == 1 { outcome.usage.generated_tokens() } else { 0 };
+    }
+    let said: String = session.alone.messages().iter().map(|message| message.content.clone() + "|").collect();
+    assert!(said.contains("number 0") && said.contains("number 4") && said.contains("quokka"), "{said}");
+    assert_eq!(session.alone.entries.iter().filter(|entry| entry.kind == Kind::System).count(), 1);
+    assert!(session.conversation.entries.is_empty());
+}
+
+#[tokio::test]
+async fn a_conversation_of_programs_that_outgrows_the_window_is_cut_and_that_is_said() {
+    let mut script =
+        Script::answering(|ask| Some(Reply::new(format!("{}{}", words(300), code(&format!("right + {}", ask.nth))))));
+    script.context_tokens_max = 2048;
+    let mut bench = bench(script, settings(), Effort::Window(400));
+    let mut session = z1::agent::sessions::Session::new(None);
+    let mut steps = Vec::new();
+    for turn in 0..6 {
+        bench.task.prompt = format!("Write a Python function f(), number {turn}. assert f() == 1");
+        let (events, mut heard) = mpsc::channel(EVENTS_MAX);
+        let (_say, commands) = mpsc::channel(COMMANDS_MAX);
+        let mut line = Line::new(events, commands, Cancel::new(), Transcript::none());
+        let work = async {
+            let outcome = bench.agent.run_in(&bench.task, &mut session, &mut line).await.unwrap();
+            drop(line);
+            outcome
+        };
+        let listen = async {
+            while let Some(event) = heard.recv().await {
+                if let Event::Step { text } = event {
+                    steps.push(text);
+                }
+            }
+        };
+        let (outcome, ()) = tokio::join!(work, listen);
+        assert_eq!(outcome.status, Status::Verified, "turn {turn}: {outcome:?}");
+    }
+    assert!(steps.iter().any(|text| text.contains("the thinking of earlier tasks went")), "{steps:?}");
+    let said: String = session.alone.messages().iter().map(|message| message.content.clone()).collect();
+    assert!(said.contains("number 0") && said.contains("number 5"), "{said}");
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use z1::agent::sessions::Session;
-use z1::agent::{Agent, Consent, Judge, Line, NoJudge, ProjectSettings, Settings, Transcript, Walls};
+use z1::agent::{Agent, BoxFuture, Consent, Judge, Line, NoJudge, ProjectSettings, Settings, Transcript, Walls};
 use z1::cancel::Cancel;
 use z1::engine::{Engine, Reply, Script};
 use z1::event::{COMMANDS_MAX, Command, Decision, EVENTS_MAX, Event};
 use z1::sandbox::{Sandbox, SandboxOptions};
-use z1::task::{Check, Effort, Outcome, Scope, Status, Task};
+use z1::task::{Candidate, Check, Edit, Effort, Outcome, Report, Scope, Status, Task, Tier, Verdict};
+use z1::verify::VerifyOptions;
 use z1::workspace::journal::Journal;
 use z1::workspace::tree::Tree;
 
@@ -28,6 +29,8 @@ struct Place {
     agent: Agent,
     session: Session,
     events: Vec<Event>,
+    /// What is said to a question.
+    answer: &'static str,
 }
 
 /// Copies the files of a folder.
@@ -54,10 +57,10 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let (root, state) = (folder.path().join("shop"), folder.path().join("state"));
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broken-project"), &root);
-        let project = ProjectSettings { state: state.clone(), cache: None, consent, commit: false };
+        let project = ProjectSettings { state: state.clone(), consent, ..ProjectSettings::default() };
         let settings = Settings { project, probe: false, ..Settings::default() };
         let agent = Agent::new(Engine::start_scripted(script), walls(), None, settings).unwrap();
-        Self { _folder: folder, root, state, agent, session: Session::new(None), events: Vec::new() }
+        Self { _folder: folder, root, state, agent, session: Session::new(None), events: Vec::new(), answer: "" }
     }
 
     fn saying(replies: &[&str], consent: Consent) -> Self {
@@ -89,6 +92,9 @@ impl Place {
                         let decision = decisions.next().expect("the test foresees the proposal");
                         commands.send(Command::Decide { patch_id: *patch_id, decision }).await.unwrap();
                     }
+                    if let Event::Question { id, .. } = &event {
+                        commands.send(Command::Answer { id: *id, text: self.answer.into() }).await.unwrap();
+                    }
                     events.push(event);
                 }
             };
@@ -99,6 +105,10 @@ impl Place {
             };
             tokio::join!(work, listen).0
         })
+    }
+
+    fn questions(&self) -> usize {
+        self.events.iter().filter(|event| matches!(event, Event::Question { .. })).count()
     }
 
     fn shop(&self) -> String {
@@ -196,7 +206,7 @@ fn a_miss_goes_back_with_the_nearest_lines_and_a_remark_asks_again() {
 #[test]
 fn a_truncated_reply_goes_on_and_is_never_written_half() {
     // The answer's allowance is a quarter of this context: the file is longer.
-    let long: String = (0..400).map(|n| format!("value_{n} = {n}\n")).collect();
+    let long: String = (0..200).map(|n| format!("value_{n} = {n}\n")).collect();
     let text = format!("values.py\n```python\n{long}```\n");
     let mut script = Script::answering(move |ask| {
         let said = ask.prompt.rsplit("<|im_start|>assistant\n").next()?;
@@ -205,7 +215,7 @@ fn a_truncated_reply_goes_on_and_is_never_written_half() {
             None => Some(Reply::new(text.clone()).after_shift(text.clone())),
         }
     });
-    script.context_tokens_max = 8192;
+    script.context_tokens_max = 4096;
     let mut place = Place::new(script, Consent::Yes);
     let outcome = place.run("write values.py", Some("true"), &[]);
     let written = std::fs::read_to_string(place.root.join("values.py")).unwrap_or_default();
@@ -255,4 +265,115 @@ fn tests_that_pass_need_no_model() {
     std::fs::write(place.root.join("shop.py"), right).unwrap();
     let outcome = place.run("make the tests pass", None, &[]);
     assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 0), "{outcome:?}");
+}
+
+/// Passes what takes the discount off, at once; everything else runs until it is cancelled, or for ever.
+#[derive(Default)]
+struct Patient {
+    running: std::sync::atomic::AtomicUsize,
+    most: std::sync::atomic::AtomicUsize,
+    cancelled: std::sync::atomic::AtomicUsize,
+    commands: std::sync::Mutex<Vec<String>>,
+}
+
+impl Judge for Patient {
+    fn verify<'a>(
+        &'a self,
+        candidate: &'a Candidate,
+        checks: &'a [Check],
+        _options: &'a VerifyOptions,
+        cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Verdict> {
+        use std::sync::atomic::Ordering::SeqCst;
+        let Candidate::Edits { edits } = candidate else { panic!("a task in a project has edits") };
+        let Check::Command { command } = &checks[0] else { panic!("a project is checked by a command") };
+        self.commands.lock().unwrap().push(command.clone());
+        let report = |failed| Report {
+            command: command.clone(),
+            passed: 1,
+            failed,
+            failures: Vec::new(),
+            tier: Tier::L,
+            wall_ms: 1,
+            flags: Vec::new(),
+        };
+        let holds =
+            edits.iter().any(|edit| matches!(edit, Edit::Write { content, .. } if content.contains("price - ")));
+        let before = edits.is_empty();
+        Box::pin(async move {
+            if before {
+                return Verdict::Failed(report(1));
+            }
+            self.most.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
+            if !holds {
+                cancel.cancelled().await;
+                self.cancelled.fetch_add(1, SeqCst);
+            }
+            self.running.fetch_sub(1, SeqCst);
+            if holds { Verdict::Passed(report(0)) } else { Verdict::Failed(report(1)) }
+        })
+    }
+
+    fn tier(&self) -> Option<Tier> {
+        Some(Tier::L)
+    }
+}
+
+#[test]
+fn candidates_share_one_prefill_are_judged_side_by_side_and_the_first_pass_ends_the_rest() {
+    // One is wrong and never ends by itself, one is right, one talks for ever.
+    let mut script = Script::answering(|ask| {
+        Some(match ask.candidate {
+            0 => Reply::new(WRONG),
+            1 => Reply::new(RIGHT_AT_ONCE),
+            _ => Reply::new("Let me think about it once more. ").endless(),
+        })
+    });
+    script.context_tokens_max = 16_384;
+    let mut place = Place::new(script, Consent::Yes);
+    let judge = Arc::new(Patient::default());
+    place.agent.judge = Arc::clone(&judge) as Arc<dyn Judge>;
+    place.agent.settings.samples = Some(3);
+    let outcome = place.run("make the tests pass", Some("sh check.sh"), &[]);
+    assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 1), "{outcome:?}");
+    assert!(place.shop().contains("price - price"));
+    let prefills = place.events.iter().filter(|event| matches!(event, Event::Prefill { done: 0, .. })).count();
+    assert!(prefills <= 1, "one prefill for all: {prefills}");
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(2);
+    assert_eq!(judge.most.load(std::sync::atomic::Ordering::SeqCst), at_once);
+    assert_eq!(judge.cancelled.load(std::sync::atomic::Ordering::SeqCst), at_once - 1, "the other trial was ended");
+    let said: String = place.session.conversation.messages().iter().map(|m| m.content.clone()).collect();
+    assert!(said.contains("The sign is wrong.") && !said.contains("I change the sign."), "the winner's words stay");
+}
+
+#[test]
+fn where_nothing_is_known_the_user_is_asked_once_and_the_answer_is_remembered() {
+    let mut place = Place::saying(&[RIGHT_AT_ONCE; 3], Consent::Show);
+    std::fs::remove_file(place.root.join("test_shop.py")).unwrap();
+    let judge = Arc::new(Patient::default());
+    place.agent.judge = Arc::clone(&judge) as Arc<dyn Judge>;
+    let unasked = place.run("discount adds the percentage", None, &[]);
+    assert_eq!((unasked.status, place.questions()), (Status::Unverified, 0), "nobody is there");
+    assert!(unasked.notes.iter().any(|note| note.starts_with("nothing is tested")), "{:?}", unasked.notes);
+    place.agent.settings.project.asks = true;
+    place.answer = " sh check.sh ";
+    for _ in 0..2 {
+        let outcome = place.run("discount adds the percentage", None, &[]);
+        assert_eq!((outcome.status, place.questions()), (Status::Verified, 1), "{outcome:?}");
+    }
+    assert!(place.steps().contains("check: `sh check.sh` (asked, and remembered)"), "{}", place.steps());
+    assert!(place.steps().contains("check: `sh check.sh` (remembered)"), "{}", place.steps());
+    assert!(judge.commands.lock().unwrap().iter().all(|command| command == "sh check.sh"));
+}
+
+#[test]
+fn that_there_is_no_test_command_is_remembered_too() {
+    let mut place = Place::saying(&[RIGHT_AT_ONCE; 2], Consent::Show);
+    std::fs::remove_file(place.root.join("test_shop.py")).unwrap();
+    place.agent.settings.project.asks = true;
+    for _ in 0..2 {
+        let outcome = place.run("discount adds the percentage", None, &[]);
+        assert_eq!((outcome.status, place.questions()), (Status::Unverified, 1), "{outcome:?}");
+        assert!(outcome.notes.iter().any(|note| note.starts_with("nothing is tested")), "{:?}", outcome.notes);
+    }
 }

@@ -1,14 +1,16 @@
 //! The project's check: which command it is, and what it says before any change.
 //!
 //! The command is what the user gave (and is then remembered for the project), what was remembered, or what the
-//! project's files show.
+//! project's files show. Where none of it says anything and somebody is there, the user is asked once.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::agent::{Agent, Line};
+use crate::agent::{Agent, BoxFuture, Line};
+use crate::cancel::Cancel;
 use crate::event::Event;
 use crate::task::{Candidate, Check, Edit, Task, Verdict};
 use crate::verify::{self, VerifyOptions};
@@ -26,26 +28,69 @@ fn place(state: &Path, root: &Path) -> PathBuf {
     state.join("projects").join(format!("{name}.json"))
 }
 
-/// The command that decides whether a change holds, where one is known; a given one is remembered.
-pub(super) fn command(task: &Task, state: &Path, root: &Path) -> Option<String> {
-    let place = place(state, root);
+/// What is known about how a project is tested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The command, and where it is from.
+    Command(String, &'static str),
+    /// The user was asked and said that there is none.
+    None,
+    /// Nobody has said anything and the files show nothing.
+    Unknown,
+}
+
+/// The command that decides whether a change holds: given (and then remembered), remembered, or found.
+pub(super) fn known(task: &Task, state: &Path, root: &Path) -> Known {
     let given = task.checks.iter().find_map(|check| match check {
         Check::Command { command } => Some(command.clone()),
         _ => None,
     });
     if let Some(given) = given {
-        let text = serde_json::to_string(&Remembered { check: Some(given.clone()) }).unwrap_or_default();
         // What cannot be remembered has to be given again; that is all.
-        let _ = std::fs::create_dir_all(state.join("projects")).and_then(|()| std::fs::write(place, text));
-        return Some(given);
+        let _ = remember(state, root, Some(&given));
+        return Known::Command(given, "given");
     }
-    let remembered = std::fs::read_to_string(place).ok();
-    let remembered: Option<Remembered> = remembered.and_then(|text| serde_json::from_str(&text).ok());
-    remembered.and_then(|remembered| remembered.check).or_else(|| verify::test_command(root))
+    match remembered(state, root) {
+        Some(command) if command.is_empty() => Known::None,
+        Some(command) => Known::Command(command, "remembered"),
+        None => match verify::test_command(root) {
+            Some(command) => Known::Command(command, "found by the project's files"),
+            None => Known::Unknown,
+        },
+    }
 }
 
-/// Judges files as planned; an empty list is the project as it stands.
-pub(super) async fn judge(agent: &Agent, root: &Path, command: &str, files: &[Planned], line: &Line) -> Verdict {
+/// What was said about how the project at `root` is tested; an empty command says that it is not.
+pub fn remembered(state: &Path, root: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(place(state, root)).ok()?;
+    serde_json::from_str::<Remembered>(&text).ok()?.check
+}
+
+/// Remembers the command that tests the project at `root`, an empty one for "there is none"; `None` forgets.
+///
+/// # Errors
+/// Where the state folder cannot be written.
+pub fn remember(state: &Path, root: &Path, command: Option<&str>) -> std::io::Result<()> {
+    let place = place(state, root);
+    let Some(command) = command else {
+        return match std::fs::remove_file(place) {
+            Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => Err(problem),
+            _ => Ok(()),
+        };
+    };
+    let text = serde_json::to_string(&Remembered { check: Some(command.trim().to_owned()) })?;
+    std::fs::create_dir_all(state.join("projects"))?;
+    std::fs::write(place, text)
+}
+
+/// A trial of files as planned, on its own layer; an empty list is the project as it stands.
+pub(super) fn trial(
+    agent: &Agent,
+    root: &Path,
+    command: &str,
+    files: &[Planned],
+    cancel: Cancel,
+) -> BoxFuture<'static, Verdict> {
     let edits = files.iter().map(|file| match &file.after {
         Some(content) => Edit::Write { path: file.path.clone(), content: content.clone() },
         None => Edit::Delete { path: file.path.clone() },
@@ -54,13 +99,14 @@ pub(super) async fn judge(agent: &Agent, root: &Path, command: &str, files: &[Pl
     let checks = [Check::Command { command: command.to_owned() }];
     let options =
         VerifyOptions { root: Some(root.to_owned()), min_tier: agent.settings.min_tier, ..VerifyOptions::default() };
-    agent.judge.verify(&candidate, &checks, &options, &line.cancel).await
+    let judge = Arc::clone(&agent.judge);
+    Box::pin(async move { judge.verify(&candidate, &checks, &options, &cancel).await })
 }
 
 /// What the check says before any change; said to the user.
 pub(super) async fn before(agent: &Agent, root: &Path, command: &str, line: &mut Line) -> Verdict {
     line.emit(Event::Step { text: format!("running `{command}` before any change") }).await;
-    let verdict = judge(agent, root, command, &[], line).await;
+    let verdict = trial(agent, root, command, &[], line.cancel.clone()).await;
     let text = match &verdict {
         Verdict::Passed(report) => format!("before any change {} passed ({command})", report.passed),
         Verdict::Failed(report) => {
@@ -101,10 +147,16 @@ mod tests {
             language: None,
             effort: Effort::Auto,
         };
-        let ask = |task: &Task, root: &Path| command(task, state.path(), root);
-        assert_eq!(ask(&task, root.path()).as_deref(), Some("make check"));
+        let ask = |task: &Task, root: &Path| known(task, state.path(), root);
+        assert_eq!(ask(&task, root.path()), Known::Command("make check".into(), "given"));
         task.checks.clear();
-        assert_eq!(ask(&task, root.path()).as_deref(), Some("make check"));
-        assert_eq!(ask(&task, state.path()), None);
+        assert_eq!(ask(&task, root.path()), Known::Command("make check".into(), "remembered"));
+        assert_eq!(ask(&task, state.path()), Known::Unknown);
+        remember(state.path(), root.path(), Some("")).unwrap();
+        assert_eq!(ask(&task, root.path()), Known::None);
+        for _ in 0..2 {
+            remember(state.path(), root.path(), None).unwrap();
+        }
+        assert_eq!(ask(&task, root.path()), Known::Unknown);
     }
 }

@@ -30,6 +30,7 @@ mod grep;
 mod look;
 mod outcome;
 mod propose;
+mod race;
 mod rounds;
 mod say;
 mod scope;
@@ -37,6 +38,7 @@ mod settle;
 mod shares;
 mod words;
 
+pub use check::{remember, remembered};
 pub use scope::{is_standalone, root_of};
 
 /// Revisions after the first attempt, whatever the budget says.
@@ -117,7 +119,6 @@ impl<'a> Work<'a> {
             session.conversation = Conversation::default();
         }
         let question = words::is_question(&task.prompt);
-        let check = check::command(task, &agent.settings.project.state, tree.root()).filter(|_| !question);
         let mut work = Work {
             agent,
             task,
@@ -126,7 +127,7 @@ impl<'a> Work<'a> {
             line,
             plan,
             question,
-            check,
+            check: None,
             before: None,
             number,
             said: Vec::new(),
@@ -142,16 +143,57 @@ impl<'a> Work<'a> {
         if self.question {
             return;
         }
-        let Some(command) = self.check.clone() else {
-            self.notes
-                .push("the project has no known test command (give one with --check; it is remembered)".to_owned());
-            return;
-        };
+        let Some(command) = self.command().await else { return };
+        self.check = Some(command.clone());
         let before = check::before(self.agent, self.tree.root(), &command, self.line).await;
         if !matches!(before, Verdict::Passed(_) | Verdict::Failed(_)) {
             self.check = None;
         }
         self.before = Some(before);
+    }
+
+    /// The command that tests the project; the user is asked where nobody has said anything yet.
+    async fn command(&mut self) -> Option<String> {
+        let settings = &self.agent.settings.project;
+        match check::known(self.task, &settings.state, self.tree.root()) {
+            check::Known::Command(command, from) => {
+                self.line.emit(Event::Step { text: format!("check: `{command}` ({from})") }).await;
+                Some(command)
+            }
+            check::Known::Unknown if settings.asks => self.ask_for_command().await,
+            check::Known::Unknown => {
+                self.notes.push(
+                    "nothing is tested: the project has no known test command (give one with --check; it is remembered)"
+                        .to_owned(),
+                );
+                None
+            }
+            check::Known::None => {
+                self.notes.push(
+                    "nothing is tested: the project has no test command, as you said (--check or /check changes that)"
+                        .to_owned(),
+                );
+                None
+            }
+        }
+    }
+
+    /// Asked once for a project: the answer is remembered, also that there is none.
+    async fn ask_for_command(&mut self) -> Option<String> {
+        let id = u64::from(self.number) << 16;
+        let text = "Which command runs this project's tests? It is remembered; enter alone: there is none".to_owned();
+        self.line.emit(Event::Question { id, text }).await;
+        let answer = self.line.answer(id).await?.trim().to_owned();
+        let state = &self.agent.settings.project.state;
+        if let Err(problem) = check::remember(state, self.tree.root(), Some(&answer)) {
+            self.notes.push(format!("the test command could not be remembered: {problem}"));
+        }
+        if answer.is_empty() {
+            self.notes.push("nothing is tested: the project has no test command (/check changes that)".to_owned());
+            return None;
+        }
+        self.line.emit(Event::Step { text: format!("check: `{answer}` (asked, and remembered)") }).await;
+        Some(answer)
     }
 
     /// The tests were to pass, and they do.
@@ -249,7 +291,7 @@ impl<'a> Work<'a> {
         if self.session.conversation.entries.is_empty() {
             return None;
         }
-        let fits = |messages: &[Message]| say::has_room(self.agent, &self.plan, messages, extra_tokens);
+        let fits = |messages: &[Message]| self.plan.has_room(self.agent, messages, extra_tokens);
         let (cut, how) = self.session.conversation.compacted(self.number, fits);
         if how == Cut::Whole {
             return None;
@@ -261,6 +303,6 @@ impl<'a> Work<'a> {
         if how >= Cut::PastOutput {
             self.session.shown.clear();
         }
-        Some(say::cut_words(how))
+        Some(how.sentence())
     }
 }

@@ -5,7 +5,8 @@
 use serde::Serialize;
 
 use super::attempt::{self, Base, Reply};
-use super::{Attempt, Patch, Work, check, look, say};
+use super::race::{Against, Race};
+use super::{Attempt, Patch, Work, look, say};
 use crate::agent::conversation::Kind;
 use crate::event::Event;
 use crate::prompt::Profile;
@@ -69,22 +70,40 @@ impl Work<'_> {
         let budget = Budget { samples, ..self.plan.budget };
         let mut looks = look::Looks::default();
         let known = Known::new(self.tree.listing().paths);
+        let (base, unchecked) = (self.base(), self.unchecked());
         loop {
             if let Some(text) = self.compact(0) {
                 self.line.emit(Event::Step { text }).await;
             }
             let ask = say::Ask { round, budget, varied };
             let messages = self.session.conversation.messages();
-            let Some(said) = say::say(self.agent, &self.plan, &messages, ask, self.line).await? else {
+            let mut race = Race::new(Against {
+                agent: self.agent,
+                tree: self.tree,
+                known: &known,
+                base: &base,
+                check: self.check.as_deref(),
+                unchecked: &unchecked,
+                earlier: &self.attempts,
+            });
+            let Some(said) = say::say(self.agent, &self.plan, &messages, ask, &mut race, self.line).await? else {
                 return Ok(Next::NoRoom);
             };
             self.said.push(said.clone());
+            let replies: Vec<Reply> = said.iter().map(|trajectory| race.read(trajectory)).collect();
+            let mut repeated = 0;
+            if !self.line.cancel.is_cancelled() {
+                for (candidate, reply) in (0..).zip(&replies) {
+                    if let Reply::Change(patch) = reply {
+                        repeated += u32::from(race.ask(candidate, patch.clone(), self.line).await);
+                    }
+                }
+            }
+            let judged = race.settle(self.line).await;
             if said.iter().all(|trajectory| trajectory.finish == Finish::Cancelled) {
+                self.attempts.extend(judged.into_iter().map(|(_, attempt)| attempt));
                 return Ok(Next::Enough);
             }
-            let base = self.base();
-            let replies: Vec<Reply> =
-                said.iter().map(|trajectory| attempt::read(trajectory, self.tree, &known, &base)).collect();
             // One candidate that wants to look around is followed; several are judged by what they change.
             if let [Reply::Look(command)] = replies.as_slice()
                 && let Some(shown) = looks.take(self, command).await?
@@ -93,7 +112,15 @@ impl Work<'_> {
                 self.session.conversation.push(Kind::Output, self.number, shown, "");
                 continue;
             }
-            return self.take(&said, &replies, round).await;
+            return self.take(&said, &replies, judged, repeated, round);
+        }
+    }
+
+    /// The verdict where nothing can be run.
+    fn unchecked(&self) -> Verdict {
+        match &self.before {
+            Some(verdict @ (Verdict::SandboxFailed { .. } | Verdict::NothingToCheck { .. })) => verdict.clone(),
+            _ => Verdict::NothingToCheck { why: "the project has no known test command".to_owned() },
         }
     }
 
@@ -105,32 +132,24 @@ impl Work<'_> {
         }
     }
 
-    /// Judges the changes among the replies and decides what follows.
-    async fn take(&mut self, said: &[Trajectory], replies: &[Reply], round: u32) -> anyhow::Result<Next> {
-        let mut best: Option<(usize, Attempt)> = None;
-        let mut repeated = 0;
-        for (at, reply) in replies.iter().enumerate() {
-            let Reply::Change(patch) = reply else { continue };
-            if self.attempts.iter().any(|earlier| earlier.patch.files == patch.files) {
-                repeated += 1;
-                continue;
-            }
-            let verdict = self.judge(at as u32, patch).await;
-            let attempt = Attempt { patch: patch.clone(), verdict };
-            self.attempts.push(attempt.clone());
-            let better = best.as_ref().is_none_or(|(_, b)| attempt::rank(&attempt.verdict) > attempt::rank(&b.verdict));
-            let passed = attempt.verdict.passed();
-            if better {
-                best = Some((at, attempt));
-            }
-            if passed || self.line.cancel.is_cancelled() {
-                break;
-            }
-        }
+    /// Decides what follows from the attempts of a round.
+    fn take(
+        &mut self,
+        said: &[Trajectory],
+        replies: &[Reply],
+        judged: Vec<(u32, Attempt)>,
+        repeated: u32,
+        round: u32,
+    ) -> anyhow::Result<Next> {
+        let best = judged.iter().rev().max_by_key(|(_, attempt)| attempt::rank(&attempt.verdict)).cloned();
+        // The best comes last: it is what the conversation shows and what the next attempt builds on.
+        let others = judged.into_iter().filter(|(at, _)| best.as_ref().is_none_or(|(best, _)| best != at));
+        self.attempts.extend(others.map(|(_, attempt)| attempt));
+        self.attempts.extend(best.iter().map(|(_, attempt)| attempt.clone()));
         let nano = self.agent.prompts.profile() == Profile::Nano;
         let again = Next::Again { varied: nano || repeated > 0, samples: if nano { NANO_SAMPLES } else { 1 } };
         if let Some((at, attempt)) = best {
-            self.push_reply(&said[at], &attempt.patch.diff());
+            self.push_reply(&said[at as usize], &attempt.patch.diff());
             if !matches!(attempt.verdict, Verdict::Failed(_)) || round >= self.plan.budget.rounds_max {
                 return Ok(Next::Enough);
             }
@@ -176,20 +195,21 @@ impl Work<'_> {
         Ok(again)
     }
 
-    pub(super) async fn judge(&mut self, candidate: u32, patch: &Patch) -> Verdict {
-        let Some(command) = self.check.clone() else {
-            return match &self.before {
-                Some(verdict @ Verdict::SandboxFailed { .. }) => verdict.clone(),
-                Some(Verdict::NothingToCheck { why }) => Verdict::NothingToCheck { why: why.clone() },
-                _ => Verdict::NothingToCheck { why: "the project has no known test command".to_owned() },
-            };
-        };
-        let tier = self.agent.judge.tier().unwrap_or(crate::task::Tier::N);
-        self.line.emit(Event::Verifying { candidate, tier, command: command.clone() }).await;
-        let verdict = check::judge(self.agent, self.tree.root(), &command, &patch.files, self.line).await;
-        self.line.transcript.judged(candidate, &patch.diff(), &verdict);
-        self.line.emit(Event::Verified { candidate, verdict: verdict.clone() }).await;
-        verdict
+    /// Judges a change that the user altered.
+    pub(super) async fn judge(&mut self, patch: &Patch) -> Verdict {
+        let (known, base, unchecked) = (Known::new(Vec::new()), Base::default(), self.unchecked());
+        let mut race = Race::new(Against {
+            agent: self.agent,
+            tree: self.tree,
+            known: &known,
+            base: &base,
+            check: self.check.as_deref(),
+            unchecked: &unchecked,
+            earlier: &[],
+        });
+        race.ask(0, patch.clone(), self.line).await;
+        let judged = race.settle(self.line).await;
+        judged.into_iter().next().map_or(unchecked, |(_, attempt)| attempt.verdict)
     }
 
     fn push_reply(&mut self, said: &Trajectory, short: &str) {

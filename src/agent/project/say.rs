@@ -2,7 +2,7 @@
 //!
 //! Not for: reading the reply.
 
-use crate::agent::conversation::Cut;
+use super::race::Race;
 use crate::agent::round::{Turn, request};
 use crate::agent::{Agent, Line, Plan};
 use crate::complexity::budget::{ANSWER_TOKENS_MIN, fit};
@@ -23,20 +23,6 @@ pub(super) struct Ask {
     pub(super) varied: bool,
 }
 
-/// Whether these turns leave room for thinking and an answer, with `extra_tokens` still to come.
-pub(super) fn has_room(agent: &Agent, plan: &Plan, messages: &[Message], extra_tokens: usize) -> bool {
-    let context = agent.engine.info().context_tokens_max;
-    let Ok(prompt) = agent.render(messages) else { return false };
-    let tokens = agent.engine.tokenize(&prompt).len() + agent.engine.count_tokens(&plan.hint) + extra_tokens;
-    let thinking = plan.budget.thinking_tokens_max.min(context / 8);
-    tokens as u32 + plan.budget.answer_tokens_max + thinking <= context
-}
-
-/// What was cut, in words for the user.
-pub(super) fn cut_words(cut: Cut) -> String {
-    format!("to make room in the context, {} went", cut.words())
-}
-
 /// Generates replies to these turns. `None` where there is no room for an answer.
 ///
 /// # Errors
@@ -46,6 +32,7 @@ pub(super) async fn say(
     plan: &Plan,
     messages: &[Message],
     ask: Ask,
+    race: &mut Race<'_>,
     line: &mut Line,
 ) -> anyhow::Result<Option<Vec<Trajectory>>> {
     let prompt = agent.render(messages)?;
@@ -58,14 +45,14 @@ pub(super) async fn say(
     line.emit(Event::Round { round: ask.round, candidates: budget.samples }).await;
     let turn = Turn { round: ask.round, prompt, budget, varied: ask.varied };
     let first = request(agent, plan, &turn, budget.samples);
-    let mut trajectories = stream(agent.engine.generate(first.clone()), false, 0, line).await?;
+    let mut trajectories = stream(agent.engine.generate(first.clone()), None, race, line).await?;
     for (candidate, said) in (0_u32..).zip(&mut trajectories) {
         for _ in 0..CONTINUATIONS_MAX {
-            let cut = said.finish == Finish::AnswerLimit && !line.cancel.is_cancelled();
+            let cut = said.finish == Finish::AnswerLimit && !race.is_won() && !line.cancel.is_cancelled();
             let next = cut.then(|| continuation(agent, &first, said)).flatten();
             let Some(next) = next else { break };
             line.emit(Event::Step { text: "the reply was cut by its limit and goes on".to_owned() }).await;
-            let more = stream(agent.engine.generate(next), true, candidate, line).await?;
+            let more = stream(agent.engine.generate(next), Some(candidate), race, line).await?;
             let Some(more) = more.into_iter().next() else { break };
             *said = joined(said, &more);
         }
@@ -101,11 +88,12 @@ fn joined(said: &Trajectory, more: &Trajectory) -> Trajectory {
     whole
 }
 
-/// Until the generation ends: pieces out, commands in. A continuation is shown as more of the candidate's answer.
+/// Until the generation ends: pieces out, commands in, verdicts in between. A continuation is shown as more of the
+/// answer of the candidate that is `continued`.
 async fn stream(
     mut generation: Generation,
-    continued: bool,
-    shown_as: u32,
+    continued: Option<u32>,
+    race: &mut Race<'_>,
     line: &mut Line,
 ) -> anyhow::Result<Vec<Trajectory>> {
     let cancel = line.cancel.clone();
@@ -117,30 +105,37 @@ async fn stream(
             () = cancel.cancelled(), if !cancelled => {
                 cancelled = true;
                 generation.cancel();
+                race.give_up();
+            }
+            Some(judged) = race.next() => {
+                if race.take(judged, line).await {
+                    generation.steer(Steer::StopAll);
+                }
             }
             command = line.command() => match command {
                 Command::AnswerNow => generation.steer(Steer::AnswerNow),
                 Command::ThinkMore { tokens } => generation.steer(Steer::ThinkMore(tokens)),
                 Command::Cancel => cancel.cancel(),
-                Command::Decide { .. } => {}
+                Command::Decide { .. } | Command::Answer { .. } => {}
             },
             event = generation.next() => match event.transpose()? {
                 None => break,
-                Some(EngineEvent::Prefill { .. } | EngineEvent::Shifted { .. }) if continued => {}
+                Some(EngineEvent::Prefill { .. } | EngineEvent::Shifted { .. }) if continued.is_some() => {}
                 Some(EngineEvent::Prefill { done, total, reused }) => line.emit(Event::Prefill { done, total, reused }).await,
-                Some(EngineEvent::Piece { text, .. }) if continued && text.is_empty() => {}
+                Some(EngineEvent::Piece { text, .. }) if continued.is_some() && text.is_empty() => {}
                 Some(EngineEvent::Piece { candidate, part, text, forced, tokens }) => {
-                    let (candidate, part) = if continued { (shown_as, Part::Answer) } else { (candidate, part) };
+                    let (candidate, part) = continued.map_or((candidate, part), |candidate| (candidate, Part::Answer));
                     line.emit(Event::Piece { candidate, part, text, forced, tokens }).await;
                 }
                 Some(EngineEvent::Shifted { candidate, why, thinking_tokens }) => {
                     line.emit(Event::Shifted { candidate, why, thinking_tokens }).await;
                 }
                 Some(EngineEvent::Finished { candidate, trajectory, tokens_per_second }) => {
-                    done.push((candidate, trajectory));
-                    if !continued {
+                    if continued.is_none() {
                         line.emit(Event::Finished { candidate, tokens_per_second }).await;
+                        race.finished(candidate, &trajectory, line).await;
                     }
+                    done.push((candidate, trajectory));
                 }
             },
         }

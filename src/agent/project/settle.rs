@@ -37,7 +37,7 @@ impl Work<'_> {
 
     async fn write(&mut self, patch: Patch, altered: bool, best: Attempt) -> Outcome {
         let settings = self.agent.settings.project.clone();
-        let attempt = if altered { Attempt { verdict: self.judge(0, &patch).await, patch } } else { best };
+        let attempt = if altered { Attempt { verdict: self.judge(&patch).await, patch } } else { best };
         let status = self.status(&attempt);
         match propose::write(self.tree, &settings.state, &attempt.patch, &self.task.prompt) {
             Ok(done) => {

@@ -261,6 +261,9 @@ impl Backend for WorkerBackend {
             Request::ListModels => self.models(),
             Request::SwitchModel { name } => self.switch(&name),
             Request::Map => self.errands.start(move |_| errands::map(&project, &dirs)),
+            Request::Check { command } => {
+                self.errands.start(move |_| errands::check(&project, &dirs, command.as_deref()));
+            }
             Request::Undo => self.errands.start(move |_| errands::undo(&project, &dirs)),
             Request::NewSession => self.begin_session(),
             Request::ListSessions => self.errands.start(move |_| errands::sessions(&dirs)),

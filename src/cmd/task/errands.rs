@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::agent::project;
 use crate::agent::sessions::{self, Session, Sessions};
 use crate::cancel::Cancel;
 use crate::dirs::Dirs;
@@ -16,6 +17,7 @@ use crate::model_store::store::{Manifest, Store};
 use crate::repo_map::{Bounds, Focus, build, estimate};
 use crate::sandbox::{End, LimitKind, Limits, Outcome, Policy, Request, Sandbox, Workspace};
 use crate::tui::{ModelRow, PastTurn, Report, SessionRow};
+use crate::verify;
 use crate::workspace::journal::Journal;
 use crate::workspace::tree::Tree;
 
@@ -187,6 +189,33 @@ pub(super) fn models(dirs: &Dirs, current: &str) -> Report {
     Report::Models { models }
 }
 
+/// Shows, sets or forgets the command that tests the project.
+pub(super) fn check(root: &Path, dirs: &Dirs, command: Option<&str>) -> Report {
+    const WHAT: &str = "the project's test command";
+    let to = match command {
+        None => return Report::Text { title: WHAT.to_owned(), body: check_known(root, dirs) },
+        Some("none") => Some(""),
+        Some("forget") => None,
+        Some(command) => Some(command),
+    };
+    match project::remember(&dirs.state, root, to) {
+        Err(problem) => refused(WHAT, problem.to_string(), None),
+        Ok(()) => Report::Text { title: WHAT.to_owned(), body: check_known(root, dirs) },
+    }
+}
+
+fn check_known(root: &Path, dirs: &Dirs) -> String {
+    let detected = || verify::test_command(root);
+    match project::remembered(&dirs.state, root) {
+        Some(command) if command.is_empty() => "none: nothing is tested here (remembered)".to_owned(),
+        Some(command) => format!("`{command}` (remembered)"),
+        None => detected().map_or_else(
+            || "not known: the next task asks".to_owned(),
+            |command| format!("`{command}` (found by the project's files)"),
+        ),
+    }
+}
+
 /// Takes the last accepted change back.
 pub(super) fn undo(project: &Path, dirs: &Dirs) -> Report {
     let undone = Tree::open(project).and_then(|tree| Journal::new(&dirs.state, &tree).undo());
@@ -221,6 +250,21 @@ mod tests {
         errands.cancel();
         let answer = errands.answers.recv().expect("the errand answers");
         assert_eq!(answer, refused("it", "it was ended", None));
+    }
+
+    #[test]
+    fn the_test_command_is_shown_set_and_forgotten() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dirs = Dirs::of(Some(folder.path().join("home")));
+        let said = |command: Option<&str>| match check(folder.path(), &dirs, command) {
+            Report::Text { body, .. } => body,
+            other => panic!("{other:?}"),
+        };
+        assert!(said(None).starts_with("not known"));
+        assert_eq!(said(Some("make check")), "`make check` (remembered)");
+        assert_eq!(said(None), "`make check` (remembered)");
+        assert!(said(Some("none")).starts_with("none"));
+        assert!(said(Some("forget")).starts_with("not known"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl ProjectArgs {
             _ => Consent::Show,
         };
         let cache = Some(dirs.cache.join("repo_map"));
-        ProjectSettings { state: dirs.state.clone(), cache, consent, commit: self.commit }
+        ProjectSettings { state: dirs.state.clone(), cache, consent, commit: self.commit, asks }
     }
 
     /// Whether somebody wants to choose the session to go on with.

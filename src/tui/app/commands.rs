@@ -20,6 +20,10 @@ impl App {
 
     /// The composer's line was entered.
     pub(super) fn enter(&mut self) -> Vec<Effect> {
+        let is_command = self.composer.text().starts_with('/') && !looks_like_a_path(self.composer.text());
+        if self.question.is_some() && !is_command {
+            return self.answer_question();
+        }
         if self.composer.is_empty() {
             return Vec::new();
         }
@@ -38,6 +42,22 @@ impl App {
             self.submit(text.to_owned())
         });
         effects
+    }
+
+    /// Sends what stands in the composer as the answer to the task's question.
+    pub fn answer_question(&mut self) -> Vec<Effect> {
+        let text = self.composer.take().trim().to_owned();
+        let Some(id) = self.end_question() else { return Vec::new() };
+        self.transcript.push(Cell::User(clean::visible(if text.is_empty() { "(none)" } else { &text }).into_owned()));
+        let now = self.now;
+        if let Some(turn) = &mut self.turn {
+            turn.enter(Phase::Waiting, now);
+        }
+        vec![Effect::Send(Request::Command(Command::Answer { id, text }))]
+    }
+
+    fn check(&mut self, command: Option<String>) -> Vec<Effect> {
+        self.send_errand(Request::Check { command }, "the project's test command")
     }
 
     fn shell(&mut self, command: &str) -> Vec<Effect> {
@@ -74,6 +94,7 @@ impl App {
             Ok(Slash::Sessions(Some(id))) => send(Request::Resume { id }),
             Ok(Slash::New) => self.new_session(),
             Ok(Slash::Map) => self.send_errand(Request::Map, "mapping the repository"),
+            Ok(Slash::Check(command)) => self.check(command),
             Ok(Slash::Undo) => self.send_errand(Request::Undo, "taking the last change back"),
             Ok(Slash::Compact) => self.send_errand(Request::Compact, "making room"),
             Ok(Slash::Doctor) => self.send_errand(Request::Doctor, "looking around"),

@@ -48,6 +48,7 @@ impl App {
             Event::Verified { candidate, verdict } => self.on_verified(candidate, verdict),
             Event::Step { text } => self.on_step(&text),
             Event::Proposal { patch_id, diff, files } => return self.on_proposal(patch_id, &diff, &files),
+            Event::Question { id, text } => return self.on_question(id, &text),
             Event::Warning { text } => self.transcript.push(Cell::note(Tone::Warn, &text)),
             Event::Ended { outcome } => return self.on_ended(&outcome),
             Event::Fatal { message, hint } => self.on_fatal(&message, hint.as_deref()),
@@ -191,7 +192,29 @@ impl App {
         self.notify("z1: a change waits for your review", started)
     }
 
+    /// The composer is the answer's until it is sent; what stood there waits.
+    fn on_question(&mut self, id: u64, text: &str) -> Vec<Effect> {
+        if self.is_stopping() {
+            return Vec::new();
+        }
+        self.transcript.push(Cell::note(Tone::Warn, &clean::one_line(text)));
+        self.question = Some((id, self.composer.full_text()));
+        self.composer.set("");
+        self.composer.completion = None;
+        let started = self.turn.as_ref().map_or(self.now, |turn| turn.started);
+        self.with_turn(|turn, now| turn.enter(Phase::Deciding, now));
+        self.notify("z1: a question waits for you", started)
+    }
+
+    /// The question is answered or moot: what stood in the composer before comes back.
+    pub(super) fn end_question(&mut self) -> Option<u64> {
+        let (id, draft) = self.question.take()?;
+        self.composer.set(&draft);
+        Some(id)
+    }
+
     fn on_ended(&mut self, outcome: &Outcome) -> Vec<Effect> {
+        self.end_question();
         self.settle_lanes();
         let said = self.transcript.cells().iter().rev().take_while(|cell| !matches!(cell, Cell::User(_)));
         let answered = said.into_iter().any(|cell| matches!(cell, Cell::Answer(_)));
@@ -238,6 +261,7 @@ impl App {
             text: clean::visible(message).into_owned(),
             hint: hint.map(|hint| format!("hint: {}", clean::visible(hint))),
         });
+        self.end_question();
         self.status.gone = true;
         self.status.loading = None;
         self.last_exit = Exit::Error;

@@ -159,6 +159,8 @@ pub struct App {
     /// Rows scrolled back, in fullscreen.
     pub scroll: usize,
     pub files: Vec<String>,
+    /// What the task wants to know: the question's number, and what stood in the composer when it came.
+    pub question: Option<(u64, String)>,
     /// A short remark above the composer, until this time.
     pub flash: Option<(String, Duration)>,
     leave_armed: Option<Duration>,
@@ -195,6 +197,7 @@ impl App {
             fullscreen: options.fullscreen,
             scroll: 0,
             files: Vec::new(),
+            question: None,
             flash: None,
             leave_armed: None,
             think_more_tokens: options.think_more_tokens,

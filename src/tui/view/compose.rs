@@ -14,6 +14,7 @@ const EDGE: usize = 2;
 const ROWS_MAX: usize = 8;
 const ENTRIES_SHOWN: usize = 6;
 const PLACEHOLDER: &str = "a task · / commands · @ files · ! sandbox";
+const QUESTION: &str = "the command, or enter alone for none";
 const PROMPT: &str = "› ";
 
 pub(super) fn stack(app: &App, height: usize) -> Stack {
@@ -27,7 +28,8 @@ pub(super) fn stack(app: &App, height: usize) -> Stack {
         stack.add_rows(vec![rule(app)]);
     }
     let rows = ROWS_MAX.min((height / 3).max(1));
-    stack.add(text(app, &app.composer, rows, PLACEHOLDER));
+    let placeholder = if app.question.is_some() { QUESTION } else { PLACEHOLDER };
+    stack.add(text(app, &app.composer, rows, placeholder));
     stack
 }
 

@@ -102,3 +102,31 @@ fn without_an_id_the_session_to_go_on_with_is_chosen() {
     second.wait_for("1 turn");
     second.leave();
 }
+
+#[test]
+fn a_project_without_a_test_command_is_asked_for_one_once() {
+    let (shop, home) = (Shop::new(), tempfile::tempdir().unwrap());
+    std::fs::remove_file(shop.folder.path().join("shop/test_shop.py")).unwrap();
+    let roof = home.path().to_string_lossy().into_owned();
+    let first = shop.open(&[], &[("Z1_HOME", &roof)]);
+    first.wait_for("ctx 0/");
+    first.send("discount adds the percentage\r");
+    first.wait_for("Which command runs this project's tests?");
+    first.wait_for("the command, or enter alone for none");
+    first.send("python3 -c 'import shop'\r");
+    first.wait_for("(asked, and remembered)");
+    first.wait_for("enter accept");
+    first.send("r");
+    first.wait_for("answer tokens");
+    first.send("/check\r");
+    first.wait_for("python3 -c 'import shop' (remembered)");
+    first.leave();
+    let second = shop.open(&[], &[("Z1_HOME", &roof)]);
+    second.wait_for("ctx 0/");
+    second.send("discount adds the percentage\r");
+    second.wait_for("enter accept");
+    assert!(!second.text().contains("Which command"), "{}", second.text());
+    second.send("r");
+    second.wait_for("answer tokens");
+    second.leave();
+}

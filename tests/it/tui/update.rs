@@ -308,6 +308,9 @@ fn commands_become_requests() {
     assert_eq!(sent("/map"), [Effect::Send(Request::Map)]);
     assert_eq!(sent("/undo"), [Effect::Send(Request::Undo)]);
     assert_eq!(sent("/doctor"), [Effect::Send(Request::Doctor)]);
+    assert_eq!(sent("/check"), [Effect::Send(Request::Check { command: None })]);
+    let given = Request::Check { command: Some("make test".to_owned()) };
+    assert_eq!(sent("/check make test"), [Effect::Send(given)]);
     assert_eq!(sent("/compact"), [Effect::Send(Request::Compact)]);
     assert_eq!(sent("/new"), [Effect::Send(Request::NewSession)]);
     assert_eq!(sent("/resume"), [Effect::Send(Request::ListSessions)]);
@@ -552,4 +555,25 @@ fn the_light_theme_is_taken_over_from_the_terminal() {
     let mut desk = Desk::ready();
     assert_eq!(desk.app.update(Msg::Light(true)), [Effect::Repaint]);
     assert!(desk.app.update(Msg::Light(true)).is_empty());
+}
+
+#[test]
+fn a_question_has_the_composer_until_it_is_answered() {
+    let mut desk = Desk::thinking();
+    desk.typed("a draft");
+    desk.event(Event::Question { id: 3, text: "Which command?".to_owned() });
+    assert_eq!((desk.last_note().as_str(), desk.phase()), ("Which command?", Some(&Phase::Deciding)));
+    assert!(desk.app.composer.is_empty(), "the draft waits");
+    desk.typed("make test");
+    let answer = |text: &str| command(Command::Answer { id: 3, text: text.to_owned() });
+    assert_eq!(desk.key("enter"), [answer("make test")]);
+    assert_eq!((desk.app.composer.full_text().as_str(), desk.phase()), ("a draft", Some(&Phase::Waiting)));
+    let mut desk = Desk::thinking();
+    desk.event(Event::Question { id: 3, text: "Which command?".to_owned() });
+    assert_eq!(desk.key("enter"), [answer("")], "enter alone says that there is none");
+    let mut desk = Desk::thinking();
+    desk.event(Event::Question { id: 3, text: "Which command?".to_owned() });
+    assert_eq!(desk.key("esc"), [command(Command::Cancel)]);
+    desk.ended(Status::Cancelled);
+    assert!(desk.app.question.is_none(), "a question that is moot is gone");
 }
