@@ -2,7 +2,7 @@
 """Writes a Hugging Face folder of a Qwen2 model with random weights and a byte-level BPE vocabulary that means
 nothing, of any size: for measuring import, quantisation and memory without a download. Standard library only.
 
-  scripts/random-model.py OUT [--shape nano|0.5b|1.5b|3b|7b] [--layers N] [--vocab N] [--untied] [--tokenizer FILE]
+  scripts/random-model.py OUT [--shape nano|0.5b|1.5b|3b|7b] [--layers N] [--vocab N] [--untied] [--dtype BF16|F16|F32] [--tokenizer FILE]
 """
 
 import argparse
@@ -67,17 +67,25 @@ def tensors(layers, width, heads, kv_heads, ff, rows, tied):
         yield "lm_head.weight", (rows, width)
 
 
-def block():
-    """Half a million bf16 numbers of about 0.02, used again and again: random enough for every measurement."""
+# bytes of a value, and how one is written
+DTYPES = {
+    "BF16": (2, lambda value: struct.pack("<f", value)[2:]),
+    "F16": (2, lambda value: struct.pack("<e", value)),
+    "F32": (4, lambda value: struct.pack("<f", value)),
+}
+
+
+def block(dtype):
+    """Half a million numbers of about 0.02, used again and again: random enough for every measurement."""
     draw = random.Random(1)
     values = (draw.gauss(0.0, 0.02) for _ in range(BLOCK_VALUES))
-    return b"".join(struct.pack("<f", value)[2:] for value in values)
+    return b"".join(map(DTYPES[dtype][1], values))
 
 
-def write_shard(path, entries, filler):
+def write_shard(path, entries, dtype, filler):
     header, at = {"__metadata__": {"format": "pt"}}, 0
     for name, shape, size in entries:
-        header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [at, at + size]}
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -96,6 +104,7 @@ def main():
     parser.add_argument("--layers", type=int)
     parser.add_argument("--vocab", type=int)
     parser.add_argument("--untied", action="store_true")
+    parser.add_argument("--dtype", choices=DTYPES, default="BF16")
     parser.add_argument("--tokenizer", type=Path, help="a tokenizer.json of Qwen2's, instead of one made up")
     args = parser.parse_args()
     layers, width, heads, kv_heads, ff, rows, tied = SHAPES[args.shape]
@@ -107,16 +116,16 @@ def main():
     args.out.mkdir(parents=True)
     shards, size = [[]], 0
     for name, shape in tensors(layers, width, heads, kv_heads, ff, rows, tied):
-        bytes_ = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        bytes_ = DTYPES[args.dtype][0] * shape[0] * (shape[1] if len(shape) > 1 else 1)
         if size + bytes_ > SHARD_BYTES and shards[-1]:
             shards.append([])
             size = 0
         shards[-1].append((name, shape, bytes_))
         size += bytes_
-    filler, index = block(), {}
+    filler, index = block(args.dtype), {}
     for number, entries in enumerate(shards, 1):
         name = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
-        write_shard(args.out / name, entries, filler)
+        write_shard(args.out / name, entries, args.dtype, filler)
         index.update({entry[0]: name for entry in entries})
     if len(shards) > 1:
         (args.out / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
@@ -129,7 +138,7 @@ def main():
         "intermediate_size": ff, "num_hidden_layers": layers, "num_attention_heads": heads,
         "num_key_value_heads": kv_heads, "vocab_size": rows, "max_position_embeddings": 32768,
         "rope_theta": 1000000.0, "rms_norm_eps": 1e-6, "tie_word_embeddings": tied, "use_sliding_window": False,
-        "torch_dtype": "bfloat16", "bos_token_id": ids["<|endoftext|>"], "eos_token_id": ids["<|im_end|>"],
+        "torch_dtype": {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}[args.dtype], "bos_token_id": ids["<|endoftext|>"], "eos_token_id": ids["<|im_end|>"],
     }
     (args.out / "config.json").write_text(json.dumps(config))
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}

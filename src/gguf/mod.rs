@@ -5,7 +5,8 @@
 //! it never allocates more than the header's own size allows. Tensors are read one at a time.
 //! [`Writer`] streams tensors into a new file, which appears under its name only when it is whole.
 //!
-//! [`qwen2`] and [`vocabulary`] are what importing and exporting share: names of tensors, tables of tokens.
+//! [`qwen2`], [`rope`] and [`vocabulary`] are what importing, exporting and training share: names of tensors, how
+//! positions are turned, tables of tokens.
 //!
 //! Not for: computing with tensors.
 
@@ -13,6 +14,7 @@ mod error;
 mod metadata;
 pub mod qwen2;
 mod reader;
+pub mod rope;
 pub mod tiny;
 mod types;
 pub mod vocabulary;

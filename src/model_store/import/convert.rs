@@ -9,6 +9,7 @@ use super::hf::{self, Config, Vocabulary};
 use super::safetensors::{Dtype, Shard};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::gguf::rope::Rope;
 use crate::gguf::{TensorType, Value, Writer};
 use crate::model_store::disk::check_space;
 
@@ -46,6 +47,8 @@ impl Storage {
 #[derive(Debug)]
 pub struct Plan {
     config: Config,
+    rope: Rope,
+    sampling: Vec<(&'static str, f64)>,
     vocabulary: Vocabulary,
     shards: Vec<Shard>,
     sources: BTreeMap<String, (usize, usize)>,
@@ -66,7 +69,8 @@ impl Plan {
         }
         let sources = locate(folder, &config, &shards)?;
         let vocabulary = hf::read_vocabulary(folder, &config)?;
-        Ok(Self { config, vocabulary, shards, sources })
+        let rope = config.rope().map_err(|why| UserError::new(Exit::Error, format!("{}: {why}", folder.display())))?;
+        Ok(Self { rope, sampling: hf::read_sampling(folder)?, config, vocabulary, shards, sources })
     }
 
     /// Writes the GGUF; `progress` hears (bytes read, bytes in all).
@@ -84,6 +88,8 @@ impl Plan {
         let stored = storage.unwrap_or_else(|| own_storage(&self.shards));
         let mut writer = Writer::new();
         describe(&mut writer, &self.config, name, stored);
+        self.rope.describe(&mut writer);
+        describe_sampling(&mut writer, &self.sampling);
         describe_vocabulary(&mut writer, &self.vocabulary);
         let mut total = 0;
         let mut written = 0;
@@ -194,20 +200,20 @@ fn describe(writer: &mut Writer, config: &Config, name: &str, stored: Storage) {
     writer.set("qwen2.feed_forward_length", Value::U32(config.intermediate_size as u32));
     writer.set("qwen2.attention.head_count", Value::U32(config.num_attention_heads));
     writer.set("qwen2.attention.head_count_kv", Value::U32(config.heads_kv()));
-    let scaling = config.rope_scaling.as_ref().filter(|scaling| !scaling.is_null());
-    writer.set("qwen2.rope.freq_base", Value::F32(config.rope_theta as f32));
     writer.set("qwen2.attention.layer_norm_rms_epsilon", Value::F32(config.rms_norm_eps as f32));
     writer.set("general.file_type", Value::U32(stored.file_type()));
-    if let Some(factor) =
-        scaling.filter(|s| s["type"] == "yarn" || s["rope_type"] == "yarn").and_then(|s| s["factor"].as_f64())
-    {
-        writer.set("qwen2.rope.scaling.type", "yarn");
-        writer.set("qwen2.rope.scaling.factor", Value::F32(factor as f32));
-        if let Some(original) = scaling.and_then(|s| s["original_max_position_embeddings"].as_u64()) {
-            writer.set("qwen2.rope.scaling.original_context_length", Value::U32(original as u32));
-        }
+    if let Some(width) = config.head_dim {
+        writer.set("qwen2.attention.key_length", Value::U32(width as u32));
+        writer.set("qwen2.attention.value_length", Value::U32(width as u32));
     }
     writer.set("general.quantization_version", Value::U32(2));
+}
+
+fn describe_sampling(writer: &mut Writer, sampling: &[(&'static str, f64)]) {
+    for &(key, number) in sampling {
+        let value = if key == "top_k" { Value::I32(number as i32) } else { Value::F32(number as f32) };
+        writer.set(format!("general.sampling.{key}"), value);
+    }
 }
 
 fn describe_vocabulary(writer: &mut Writer, vocabulary: &Vocabulary) {
@@ -216,14 +222,7 @@ fn describe_vocabulary(writer: &mut Writer, vocabulary: &Vocabulary) {
     writer.set("tokenizer.ggml.tokens", Value::Strings(vocabulary.tokens.clone()));
     writer.set("tokenizer.ggml.token_type", Value::I32s(vocabulary.kinds.iter().map(|kind| *kind as i32).collect()));
     writer.set("tokenizer.ggml.merges", Value::Strings(vocabulary.merges.clone()));
-    for (key, id) in [("eos", vocabulary.eos), ("padding", vocabulary.pad), ("bos", vocabulary.bos)] {
-        if let Some(id) = id {
-            writer.set(format!("tokenizer.ggml.{key}_token_id"), Value::U32(id));
-        }
-    }
-    if let Some(add) = vocabulary.add_bos {
-        writer.set("tokenizer.ggml.add_bos_token", Value::Bool(add));
-    }
+    vocabulary.specials.describe(writer);
     if let Some(template) = &vocabulary.chat_template {
         writer.set("tokenizer.chat_template", template.as_str());
     }

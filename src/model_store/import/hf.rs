@@ -1,6 +1,6 @@
 //! What a Hugging Face folder says about a Qwen2 model: dimensions, vocabulary, special tokens, chat template.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -8,8 +8,10 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::special::{Sources, Specials};
 use crate::error::{Exit, UserError};
 use crate::gguf::qwen2;
+use crate::gguf::rope::{Rope, RopeSettings};
 use crate::gguf::vocabulary::{AddedToken, Bpe, Tables, TokenKind};
 
 /// Settings files have kilobytes, an index of shards a few hundred; more than this is something else.
@@ -30,22 +32,26 @@ pub struct Config {
     pub num_key_value_heads: Option<u32>,
     pub vocab_size: u64,
     pub max_position_embeddings: u32,
-    #[serde(default = "default_rope_theta")]
-    pub rope_theta: f64,
     #[serde(default = "default_eps")]
     pub rms_norm_eps: f64,
     #[serde(default)]
     pub tie_word_embeddings: bool,
     #[serde(default)]
     pub use_sliding_window: bool,
+    /// The kind of each layer's attention, in newer files.
     #[serde(default)]
-    pub rope_scaling: Option<Value>,
+    pub layer_types: Option<Vec<String>>,
     #[serde(default)]
-    pub bos_token_id: Option<u32>,
+    pub hidden_act: Option<String>,
     #[serde(default)]
-    pub eos_token_id: Option<Value>,
+    pub is_causal: Option<bool>,
     #[serde(default)]
-    pub pad_token_id: Option<u32>,
+    pub head_dim: Option<u64>,
+    #[serde(flatten)]
+    pub rope: RopeSettings,
+    /// Everything else; the special tokens' ids are looked up here.
+    #[serde(flatten)]
+    pub special: HashMap<String, Value>,
 }
 
 /// Whose model it is.
@@ -55,10 +61,6 @@ struct Named {
     architectures: Vec<String>,
     #[serde(default)]
     model_type: String,
-}
-
-fn default_rope_theta() -> f64 {
-    10_000.0
 }
 
 fn default_eps() -> f64 {
@@ -73,10 +75,7 @@ pub struct Vocabulary {
     pub kinds: Vec<TokenKind>,
     /// `left right`, by rank.
     pub merges: Vec<String>,
-    pub bos: Option<u32>,
-    pub eos: Option<u32>,
-    pub pad: Option<u32>,
-    pub add_bos: Option<bool>,
+    pub specials: Specials,
     /// How text is split before merging, by llama.cpp's name.
     pub pre_tokenizer: &'static str,
     pub chat_template: Option<String>,
@@ -108,25 +107,46 @@ pub fn read_config(folder: &Path) -> anyhow::Result<Config> {
         && (1..=1 << 20).contains(&config.hidden_size)
         && (1..=1 << 22).contains(&config.intermediate_size)
         && (1..=VOCABULARY_MAX).contains(&config.vocab_size)
-        && config.rope_theta.is_finite()
-        && config.rope_theta > 0.0
         && (0.0..1.0).contains(&config.rms_norm_eps)
         && config.heads_kv() > 0
         && heads.is_multiple_of(u64::from(config.heads_kv()));
     if !sane {
         return Err(UserError::new(Exit::Error, format!("{}: its dimensions make no sense", path.display())).into());
     }
-    if config.use_sliding_window {
-        return Err(UserError::new(Exit::Error, format!("{} uses a sliding attention window", folder.display()))
-            .hint("llama.cpp's qwen2 does not know it; set use_sliding_window to false if the model works without")
+    if let Some(why) = config.strange() {
+        return Err(UserError::new(Exit::Error, format!("{} {why}", folder.display()))
+            .hint("llama.cpp's qwen2 does not know it, and the model would work worse without")
             .into());
     }
+    config.rope().map_err(|why| UserError::new(Exit::Error, format!("{}: {why}", path.display())))?;
     Ok(config)
 }
 
 impl Config {
     pub fn heads_kv(&self) -> u32 {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)
+    }
+
+    /// How positions are turned.
+    ///
+    /// # Errors
+    /// In words, what cannot be carried into a GGUF.
+    pub fn rope(&self) -> Result<Rope, String> {
+        self.rope.read(self.max_position_embeddings)
+    }
+
+    /// What makes it another model than llama.cpp's qwen2.
+    fn strange(&self) -> Option<String> {
+        let slides = self.layer_types.iter().flatten().any(|kind| kind != "full_attention");
+        let own_width =
+            self.head_dim.is_some_and(|width| width != self.hidden_size / u64::from(self.num_attention_heads));
+        match self.hidden_act.as_deref() {
+            _ if self.use_sliding_window || slides => Some("uses a sliding attention window".to_owned()),
+            _ if self.is_causal == Some(false) => Some("looks ahead (is_causal is false)".to_owned()),
+            _ if own_width => Some("has heads of another width than hidden_size / num_attention_heads".to_owned()),
+            Some(other) if other != "silu" => Some(format!("uses the activation {other:?}")),
+            _ => None,
+        }
     }
 }
 
@@ -144,43 +164,54 @@ pub fn read_vocabulary(folder: &Path, config: &Config) -> anyhow::Result<Vocabul
         UserError::new(Exit::Error, format!("{}: {why}", folder.display()))
             .hint("tokenizer and model do not belong together")
     })?;
-    let named = |name: &str| -> Option<&str> {
-        match settings.get(name)? {
-            Value::String(text) => Some(text),
-            Value::Object(token) => token.get("content")?.as_str(),
-            _ => None,
-        }
-    };
-    let id_of = |name: &str| -> Option<u32> {
-        let text = named(name)?;
-        tokens.iter().position(|token| token == text).map(|id| id as u32)
-    };
-    let inside = |id: &u32| (*id as usize) < rows;
-    let first_id = |value: Option<&Value>| -> Option<u32> {
-        let id = match value? {
-            Value::Array(ids) => ids.first()?.as_u64(),
-            value => value.as_u64(),
-        };
-        id.and_then(|id| u32::try_from(id).ok()).filter(inside)
-    };
-    let (bos, eos, pad) = (
-        id_of("bos_token").or(config.bos_token_id.filter(inside)),
-        id_of("eos_token").or_else(|| first_id(config.eos_token_id.as_ref())),
-        id_of("pad_token").or(config.pad_token_id.filter(inside)),
-    );
+    let post_processor = read_post_processor(folder)?;
+    let sources = Sources { settings: &settings, post_processor: &post_processor, config, tokens: &tokens };
     // The same splitting under the name that llama.cpp's converter gives the distilled models.
-    let is_distilled = named("bos_token") == Some("<｜begin▁of▁sentence｜>");
+    let is_distilled = sources.named("bos") == Some("<｜begin▁of▁sentence｜>");
     Ok(Vocabulary {
-        bos,
-        eos,
-        pad,
+        specials: Specials::read(&sources),
         pre_tokenizer: if is_distilled { "deepseek-r1-qwen" } else { "qwen2" },
-        add_bos: settings.get("add_bos_token").and_then(Value::as_bool),
         chat_template: read_template(folder, &settings)?,
         tokens,
         kinds,
         merges: bpe.merges,
     })
+}
+
+/// The last step of `tokenizer.json`; null where there is none.
+fn read_post_processor(folder: &Path) -> anyhow::Result<Value> {
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(default)]
+        post_processor: Value,
+    }
+    let path = folder.join("tokenizer.json");
+    if !path.is_file() {
+        return Ok(Value::Null);
+    }
+    let file: File = serde_json::from_str(&read_json(&path, TOKENIZER_BYTES_MAX)?)
+        .map_err(|problem| UserError::new(Exit::Error, format!("{}: {problem}", path.display())))?;
+    Ok(file.post_processor)
+}
+
+/// How the makers draw from the model, as `generation_config.json` says: GGUF's name and the number.
+///
+/// # Errors
+/// A file that does not parse.
+pub fn read_sampling(folder: &Path) -> anyhow::Result<Vec<(&'static str, f64)>> {
+    let settings = optional_json(&folder.join("generation_config.json"))?;
+    let number = |(name, gguf_name): (&str, &'static str)| {
+        let number = settings.get(name)?.as_f64().filter(|number| number.is_finite())?;
+        Some((gguf_name, number))
+    };
+    let names = [
+        ("top_k", "top_k"),
+        ("top_p", "top_p"),
+        ("min_p", "min_p"),
+        ("temperature", "temp"),
+        ("repetition_penalty", "penalty_repeat"),
+    ];
+    Ok(names.into_iter().filter_map(number).collect())
 }
 
 fn read_bpe(folder: &Path) -> anyhow::Result<Bpe> {

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::error::{Exit, UserError};
+use crate::gguf::rope::RopeSettings;
 use crate::gguf::{Gguf, TensorType, qwen2};
 use crate::sft::core::config::ModelConfig;
 use crate::sft::core::model::Model;
@@ -64,7 +65,7 @@ fn from_hf(folder: &Path) -> anyhow::Result<Model> {
     if json.get("model_type").and_then(Value::as_str) != Some("qwen2") {
         return Err(not_ours(folder, "its config.json is not of a qwen2 model"));
     }
-    let config = config_of(&json).map_err(|key| not_ours(folder, &format!("its config.json has no {key}")))?;
+    let config = config_of(&json).map_err(|why| not_ours(folder, &format!("its config.json {why}")))?;
     let mut tensors = std::collections::BTreeMap::new();
     for shard in shards(folder)? {
         tensors.extend(tensor_file::read(&shard)?.tensors);
@@ -88,10 +89,20 @@ fn shards(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The shape in a `config.json`; the error is the key that is missing.
-fn config_of(json: &Value) -> Result<ModelConfig, &'static str> {
-    let number = |key: &'static str| json.get(key).and_then(Value::as_u64).map(|n| n as usize).ok_or(key);
+/// The trainer turns positions plainly; weights trained so would not fit a model that is run otherwise.
+const STRETCHED: &str = "stretches its context (rope scaling), which the trainer does not know";
+
+/// The shape in a `config.json`; the error says what is wrong with it.
+fn config_of(json: &Value) -> Result<ModelConfig, String> {
+    let number =
+        |key: &str| json.get(key).and_then(Value::as_u64).map(|n| n as usize).ok_or_else(|| format!("has no {key}"));
     let float = |key: &str, default: f64| json.get(key).and_then(Value::as_f64).unwrap_or(default) as f32;
+    let context = number("max_position_embeddings")?;
+    let rope: RopeSettings = serde_json::from_value(json.clone()).map_err(|problem| format!("is broken: {problem}"))?;
+    let rope = rope.read(context.min(u32::MAX as usize) as u32).map_err(|why| format!("cannot be followed: {why}"))?;
+    if rope.scaling.is_some() {
+        return Err(STRETCHED.to_owned());
+    }
     Ok(ModelConfig {
         vocab_size: number("vocab_size")?,
         hidden: number("hidden_size")?,
@@ -99,8 +110,8 @@ fn config_of(json: &Value) -> Result<ModelConfig, &'static str> {
         heads: number("num_attention_heads")?,
         kv_heads: number("num_key_value_heads").or_else(|_| number("num_attention_heads"))?,
         ffn: number("intermediate_size")?,
-        context: number("max_position_embeddings")?,
-        rope_theta: float("rope_theta", 10_000.0),
+        context,
+        rope_theta: rope.theta as f32,
         norm_eps: float("rms_norm_eps", 1e-6),
         tied: json.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
     })
@@ -119,6 +130,9 @@ fn from_gguf(path: &Path) -> anyhow::Result<Model> {
     let file = Gguf::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     if file.architecture() != "qwen2" {
         return Err(not_ours(path, &format!("its architecture is `{}`, not qwen2", file.architecture())));
+    }
+    if file.metadata.string("qwen2.rope.scaling.type").is_some_and(|kind| kind != "none") {
+        return Err(not_ours(path, &format!("it {STRETCHED}")));
     }
     let number = |key: &str| {
         let value = file.architecture_number(key).map(|n| n as usize);
@@ -159,6 +173,30 @@ mod tests {
         bytes.extend((0..32).map(|value: i8| if value == 1 { -128_i8 } else { value }.cast_unsigned()));
         let values = q8_0(&bytes);
         assert_eq!((values.len(), values[0], values[1], values[31]), (32, 0.0, -64.0, 15.5));
+    }
+
+    #[test]
+    fn a_stretched_context_is_refused_and_both_spellings_of_the_base_are_read() {
+        let mut json = super::super::names::hf_config(&ModelConfig {
+            vocab_size: 8,
+            hidden: 8,
+            layers: 1,
+            heads: 2,
+            kv_heads: 1,
+            ffn: 8,
+            context: 64,
+            rope_theta: 5e5,
+            norm_eps: 1e-6,
+            tied: true,
+        });
+        assert_eq!(config_of(&json).unwrap().rope_theta.to_bits(), 5e5_f32.to_bits());
+        json["rope_parameters"] = serde_json::json!({ "rope_type": "default", "rope_theta": 1e6 });
+        assert_eq!(config_of(&json).unwrap().rope_theta.to_bits(), 1e6_f32.to_bits());
+        json["rope_parameters"] = serde_json::json!({ "rope_type": "yarn", "factor": 4.0 });
+        assert!(config_of(&json).unwrap_err().contains("rope scaling"));
+        json.as_object_mut().unwrap().remove("num_hidden_layers");
+        json["rope_parameters"] = Value::Null;
+        assert!(config_of(&json).unwrap_err().contains("num_hidden_layers"));
     }
 
     #[test]

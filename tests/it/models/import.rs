@@ -120,6 +120,46 @@ fn metadata_is_what_llama_cpp_s_converter_writes() {
     assert_eq!(tokens.last().unwrap(), &format!("[PAD{}]", tokens.len() - 1), "the table is as long as the embedding");
 }
 
+/// Sets keys of a folder's JSON file.
+fn patch(file: &Path, keys: serde_json::Value) {
+    let mut whole: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    whole.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    std::fs::write(file, whole.to_string()).unwrap();
+}
+
+#[test]
+fn a_stretched_context_and_the_makers_draws_are_carried_or_the_folder_is_refused() {
+    let home = Home::new();
+    let folder = home.path().join("m");
+    checkpoint(&folder, true);
+    let yarn = serde_json::json!({ "rope_type": "yarn", "factor": 4.0, "rope_theta": 5e5,
+        "original_max_position_embeddings": 128, "beta_fast": 24.0 });
+    patch(&folder.join("config.json"), serde_json::json!({ "rope_parameters": yarn }));
+    let draws = serde_json::json!({ "temperature": 0.7, "top_k": 20, "top_p": 0.8, "repetition_penalty": 1.05 });
+    patch(&folder.join("generation_config.json"), draws);
+    home.succeed(&["models", "import", "m", "--out", "out.gguf"]);
+    let metadata = Gguf::open(&home.path().join("out.gguf")).unwrap().metadata;
+    let number = |key: &str| metadata.float(key).unwrap() as f32;
+    assert_eq!(metadata.string("qwen2.rope.scaling.type"), Some("yarn"));
+    assert_eq!(metadata.unsigned("qwen2.rope.scaling.original_context_length"), Some(128));
+    let rope = ["freq_base", "scaling.factor", "scaling.yarn_beta_fast"].map(|key| number(&format!("qwen2.rope.{key}")));
+    assert_eq!(rope.map(f32::to_bits), [5e5_f32, 4.0, 24.0].map(f32::to_bits));
+    let drawn = ["temp", "top_p", "penalty_repeat"].map(|key| number(&format!("general.sampling.{key}")));
+    assert_eq!(drawn.map(f32::to_bits), [0.7_f32, 0.8, 1.05].map(f32::to_bits));
+    assert!(matches!(metadata.get("general.sampling.top_k"), Some(z1::gguf::Value::I32(20))));
+    for (keys, word) in [
+        (serde_json::json!({ "rope_parameters": { "rope_type": "dynamic", "factor": 2.0 } }), "dynamic"),
+        (serde_json::json!({ "rope_parameters": null, "layer_types": ["sliding_attention"] }), "sliding"),
+        (serde_json::json!({ "layer_types": null, "hidden_act": "gelu" }), "gelu"),
+        (serde_json::json!({ "hidden_act": "silu", "head_dim": 32 }), "another width"),
+        (serde_json::json!({ "head_dim": 64, "is_causal": false }), "looks ahead"),
+    ] {
+        patch(&folder.join("config.json"), keys);
+        let said = home.run(&["models", "import", "m", "--out", "other.gguf"]);
+        assert!(said.code == 1 && said.stderr.contains(word), "{word}: {}", said.stderr);
+    }
+}
+
 #[test]
 fn other_architectures_and_broken_folders_are_refused_in_one_line_and_leave_nothing() {
     let home = Home::new();
