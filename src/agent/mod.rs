@@ -36,7 +36,7 @@ pub mod worker;
 pub use judge::{BoxFuture, Judge, NoJudge, Shell, Walls};
 pub use line::Line;
 pub use plan::Plan;
-pub use settings::{Consent, ProjectSettings, Settings};
+pub use settings::{Advice, Consent, ProjectSettings, Settings};
 pub use transcript::Transcript;
 
 /// What lasts over tasks.

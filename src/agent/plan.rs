@@ -75,7 +75,7 @@ pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow:
     let settings = &agent.settings;
     let complexity = classify(agent, task, line).await?;
     let context = agent.engine.info().context_tokens_max;
-    let mut budget = complexity::budget(complexity.level, task.effort, context);
+    let mut budget = settings.advised(complexity::budget(complexity.level, task.effort, context), task.effort);
     if settings.paper_exact {
         budget = Budget { samples: 1, rounds_max: 0, ..budget };
         if !matches!(task.effort, Effort::Window(_)) {

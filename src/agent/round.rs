@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::settings::{TEMPERATURE_FIRST, TEMPERATURE_VARIED};
+use super::settings::TEMPERATURE_FIRST;
 use super::trials::{Judged, Trials};
 use super::{Agent, Line, Plan};
 use crate::engine::{EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, WindowSpec};
@@ -84,17 +84,7 @@ pub(super) fn request(agent: &Agent, plan: &Plan, turn: &Turn, samples: u32) -> 
         Profile::Z1 => TEMPERATURE_FIRST,
         Profile::Nano => 0.0,
     };
-    let temperature = match settings.temperature {
-        _ if settings.paper_exact => 0.0,
-        Some(temperature) if !turn.varied => temperature,
-        Some(temperature) => temperature.max(TEMPERATURE_VARIED),
-        None if turn.varied || samples > 1 => TEMPERATURE_VARIED,
-        None => first,
-    };
-    let thinking_sampling = match temperature {
-        0.0 => Sampling::GREEDY,
-        temperature => Sampling { temperature, top_p: 0.95, ..Sampling::GREEDY },
-    };
+    let thinking_sampling = settings.sampling(turn.varied, samples > 1, first);
     // Once a window has shifted the thinking is done: one candidate writes its likeliest code.
     let answer_sampling = if samples > 1 || turn.varied { thinking_sampling } else { Sampling::GREEDY };
     GenerateRequest {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::task::Tier;
+use crate::engine::Sampling;
+use crate::task::{Budget, Effort, Tier};
 
 /// Settings of the loop, ready to use.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,8 +13,9 @@ pub struct Settings {
     /// Revisions after the first attempt; `None` lets the budget decide.
     pub rounds: Option<u32>,
     pub seed: u64,
-    /// Of the first round; `None` is the model profile's own.
+    /// Of the first round; `None` leaves it to the makers' advice, and without one to the model profile.
     pub temperature: Option<f32>,
+    pub advice: Advice,
     /// Exactly the paper: one window for every task, greedy, its hint, no probe, no early stop.
     pub paper_exact: bool,
     /// Ask the model itself how hard a task is where its words leave a doubt.
@@ -21,6 +23,14 @@ pub struct Settings {
     /// Refuse to run code behind weaker walls than these.
     pub min_tier: Tier,
     pub project: ProjectSettings,
+}
+
+/// What a model's makers advise, as the registry of models has it. The user's own words go before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Advice {
+    /// The longest thinking that pays with this model, in tokens; holds where the task decides how much to think.
+    pub window_tokens: Option<u32>,
+    pub sampling: Option<Sampling>,
 }
 
 /// Settings of tasks in a project.
@@ -62,10 +72,42 @@ impl Default for Settings {
             rounds: None,
             seed: 0,
             temperature: None,
+            advice: Advice::default(),
             paper_exact: false,
             probe: true,
             min_tier: Tier::L,
             project: ProjectSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// How thoughts are drawn: by the user's temperature, else the makers', else `profile`'s. Draws must differ where
+    /// there are `several` of one prompt, and where it is tried `again`.
+    pub(super) fn sampling(&self, again: bool, several: bool, profile: f32) -> Sampling {
+        let advised = self.advice.sampling.filter(|_| !self.paper_exact);
+        let temperature = match (self.temperature, advised) {
+            _ if self.paper_exact => 0.0,
+            (Some(temperature), _) if !again => temperature,
+            (Some(temperature), _) => temperature.max(TEMPERATURE_VARIED),
+            (None, Some(advised)) if again || several => advised.temperature.max(TEMPERATURE_VARIED),
+            (None, Some(advised)) => advised.temperature,
+            (None, None) if again || several => TEMPERATURE_VARIED,
+            (None, None) => profile,
+        };
+        // Who advises greedy draws says nothing of where others should be cut.
+        let cut = advised.filter(|sampling| sampling.temperature > 0.0);
+        let cut = cut.unwrap_or(Sampling { top_p: TOP_P, ..Sampling::GREEDY });
+        if temperature == 0.0 { Sampling::GREEDY } else { Sampling { temperature, ..cut } }
+    }
+
+    /// A budget as the makers' advice leaves it: a longer window costs time and gains nothing, unless it was asked for.
+    pub(super) fn advised(&self, budget: Budget, effort: Effort) -> Budget {
+        match self.advice.window_tokens {
+            Some(most) if effort == Effort::Auto => {
+                Budget { thinking_tokens_max: budget.thinking_tokens_max.min(most), ..budget }
+            }
+            _ => budget,
         }
     }
 }
@@ -83,9 +125,53 @@ pub(super) const RESAMPLES_MAX: u32 = 4;
 pub(super) const TEMPERATURE_VARIED: f32 = 0.7;
 /// Thinking of a single first candidate of an instruction-tuned model: greedy distilled models loop.
 pub(super) const TEMPERATURE_FIRST: f32 = 0.6;
+/// Draws are cut to this mass where the makers advise nothing.
+const TOP_P: f32 = 0.95;
 /// Candidates that are judged at the same time: each may take a project's memory limit and start as many threads as
 /// it likes.
 pub(super) fn judged_at_once() -> usize {
     const JUDGED_AT_ONCE_MAX: usize = 2;
     std::thread::available_parallelism().map_or(1, usize::from).min(JUDGED_AT_ONCE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advised(temperature: f32) -> Settings {
+        let sampling = Sampling { temperature, top_p: 0.8, top_k: 20, ..Sampling::GREEDY };
+        Settings { advice: Advice { window_tokens: Some(1000), sampling: Some(sampling) }, ..Settings::default() }
+    }
+
+    #[test]
+    fn the_users_word_goes_before_the_makers_and_theirs_before_the_profile() {
+        let drawn = |settings: &Settings, again, several| {
+            let sampling = settings.sampling(again, several, TEMPERATURE_FIRST);
+            (sampling.temperature, sampling.top_p, sampling.top_k)
+        };
+        assert_eq!(drawn(&Settings::default(), false, false), (TEMPERATURE_FIRST, TOP_P, 0));
+        assert_eq!(drawn(&Settings::default(), false, true), (TEMPERATURE_VARIED, TOP_P, 0));
+        assert_eq!(drawn(&advised(0.3), false, false), (0.3, 0.8, 20));
+        assert_eq!(drawn(&advised(0.3), false, true), (TEMPERATURE_VARIED, 0.8, 20), "several should differ");
+        assert_eq!(drawn(&advised(0.0), false, false), (0.0, 1.0, 0));
+        assert_eq!(drawn(&advised(0.0), true, false), (TEMPERATURE_VARIED, TOP_P, 0));
+        let by_hand = |temperature| Settings { temperature: Some(temperature), ..advised(0.3) };
+        assert_eq!(drawn(&by_hand(1.1), false, false), (1.1, 0.8, 20));
+        assert_eq!(drawn(&by_hand(0.2), false, true), (0.2, 0.8, 20), "the user means it");
+        assert_eq!(drawn(&by_hand(0.0), false, false), (0.0, 1.0, 0));
+        assert_eq!(drawn(&by_hand(0.0), true, false), (TEMPERATURE_VARIED, 0.8, 20), "a second try must differ");
+        assert_eq!(drawn(&Settings { paper_exact: true, ..advised(0.3) }, false, false), (0.0, 1.0, 0));
+    }
+
+    #[test]
+    fn the_advised_window_is_a_ceiling_for_what_the_task_decides() {
+        let budget = |tokens| Budget { thinking_tokens_max: tokens, answer_tokens_max: 1, rounds_max: 1, samples: 1 };
+        let left = |settings: &Settings, tokens, effort| settings.advised(budget(tokens), effort).thinking_tokens_max;
+        assert_eq!(left(&advised(0.3), 4096, Effort::Auto), 1000);
+        assert_eq!(left(&advised(0.3), 512, Effort::Auto), 512);
+        for asked in [Effort::Deep, Effort::Window(4096)] {
+            assert_eq!(left(&advised(0.3), 4096, asked), 4096);
+        }
+        assert_eq!(left(&Settings::default(), 4096, Effort::Auto), 4096);
+    }
 }

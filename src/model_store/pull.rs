@@ -146,12 +146,20 @@ pub fn list(
 }
 
 /// Lays what the registry knows beforehand over what the hub says: the registry wins.
-pub fn expect(files: &mut [RemoteFile], known: &BTreeMap<String, FileSpec>) {
-    for file in files {
-        let Some(spec) = known.get(&file.name) else { continue };
+///
+/// # Errors
+/// A file that the registry knows is not there: it is not the repository that was meant.
+pub fn expect(repo: &str, files: &mut [RemoteFile], known: &BTreeMap<String, FileSpec>) -> anyhow::Result<()> {
+    for (name, spec) in known {
+        let Some(file) = files.iter_mut().find(|file| file.name == *name) else {
+            return Err(UserError::new(Exit::Error, format!("{name}, whose checksum is known, is not in {repo}"))
+                .hint("the repository was changed; name another --revision, or mend the entry in models.toml")
+                .into());
+        };
         file.bytes = spec.bytes.or(file.bytes);
         file.sha256 = spec.sha256.as_ref().map(|sum| sum.to_ascii_lowercase()).or_else(|| file.sha256.take());
     }
+    Ok(())
 }
 
 /// The room that fetching, converting and quantising need together, at most.

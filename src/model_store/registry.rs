@@ -32,10 +32,10 @@ pub struct Entry {
     /// Quantisation made by `pull` where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
-    /// The thinking window that suits it, in tokens, where nothing else is said.
+    /// The longest thinking that pays with it, in tokens: a ceiling where the task decides how much to think.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_tokens: Option<u32>,
-    /// How its makers draw from it.
+    /// How its makers draw from it; a temperature in the settings goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
     /// Checksums that are known beforehand, by file name.
@@ -75,6 +75,30 @@ pub struct FileSpec {
     pub sha256: Option<String>,
 }
 
+/// The settings' own range.
+const TEMPERATURE_MAX: f32 = 2.0;
+const WINDOW_TOKENS_MAX: u32 = 1 << 20;
+
+impl Entry {
+    /// Whether every value can be one.
+    fn check(&self) -> Result<(), String> {
+        if let Some(tokens) = self.window_tokens.filter(|tokens| *tokens > WINDOW_TOKENS_MAX) {
+            return Err(format!("a window of {tokens} tokens is too long"));
+        }
+        if let Some(Sampling { temperature, top_p, .. }) = self.sampling {
+            if !(0.0..=TEMPERATURE_MAX).contains(&temperature) {
+                return Err(format!("temperature goes from 0 to {TEMPERATURE_MAX}, not {temperature}"));
+            }
+            if !(top_p > 0.0 && top_p <= 1.0) {
+                return Err(format!("top_p is above 0 and at most 1, not {top_p}"));
+            }
+        }
+        let hexadecimal = |sum: &str| sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let odd = self.files.iter().find(|(_, spec)| spec.sha256.as_deref().is_some_and(|sum| !hexadecimal(sum)));
+        odd.map_or(Ok(()), |(file, _)| Err(format!("the sha256 of {file} is not 64 hexadecimal digits")))
+    }
+}
+
 fn default_revision() -> String {
     "main".to_owned()
 }
@@ -103,10 +127,14 @@ impl Registry {
             Self { entries: parse(BUILT_IN).expect("invariant: the built-in registry parses; a test holds it") };
         match std::fs::read_to_string(user_file) {
             Ok(text) => {
+                let broken = |why: String| UserError::new(Exit::Usage, format!("{} {why}", user_file.display()));
                 let own = parse(&text).map_err(|problem| {
-                    UserError::new(Exit::Usage, format!("{} does not parse: {problem}", user_file.display()))
+                    broken(format!("does not parse: {problem}"))
                         .hint("each model is a [name] table with at least title, licence and context_tokens_max")
                 })?;
+                for (name, entry) in &own {
+                    entry.check().map_err(|why| broken(format!("is wrong about {name}: {why}")))?;
+                }
                 registry.entries.extend(own);
             }
             Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => {}
@@ -167,6 +195,28 @@ mod tests {
         std::fs::write(&file, "[x]\ntitle='x'\nlicense='MIT'\ncontext_tokens_max=1\n").unwrap();
         let problem = format!("{:#}", Registry::load(&file).unwrap_err());
         assert!(problem.contains("license"), "{problem}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused_with_the_entry_s_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("models.toml");
+        let load = |line: &str| {
+            std::fs::write(&file, format!("[x]\ntitle='x'\nlicence='MIT'\ncontext_tokens_max=1\n{line}\n")).unwrap();
+            Registry::load(&file).map_err(|error| format!("{error:#}"))
+        };
+        for (line, word) in [
+            ("sampling = { temperature = -1.0 }", "temperature"),
+            ("sampling = { temperature = nan }", "temperature"),
+            ("sampling = { temperature = 1.0, top_p = 0.0 }", "top_p"),
+            ("window_tokens = 99999999", "window"),
+            ("files.\"a.gguf\".sha256 = 'abc'", "a.gguf"),
+        ] {
+            let refusal = load(line).unwrap_err();
+            assert!(refusal.contains(word) && refusal.contains("wrong about x"), "{line}: {refusal}");
+        }
+        let sum = "Ab".repeat(32);
+        assert!(load(&format!("files.\"a.gguf\".sha256 = '{sum}'\nsampling = {{ temperature = 2.0 }}")).is_ok());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::registry::{Entry, Registry};
 use super::store::{Store, write_whole};
 use crate::cancel::Cancel;
 use crate::dirs::Dirs;
@@ -71,6 +72,23 @@ pub fn resolve(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Found> {
         return nano(dirs);
     }
     Ok(Found::File(store.get(wish)?.1))
+}
+
+/// What the registry knows about the model that [`resolve`] finds for this wish: by its name, or by the name of what
+/// it was made of. A bare file is not known.
+///
+/// # Errors
+/// A registry or a manifest that is broken.
+pub fn known(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Option<Entry>> {
+    let store = Store::new(&dirs.data);
+    let name = match wish.filter(|wish| !wish.is_empty()) {
+        Some(wish) if wish.starts_with(SCRIPTED) || Path::new(wish).is_file() => return Ok(None),
+        Some(wish) => wish.to_owned(),
+        None => store.default_name()?.unwrap_or_else(|| NANO.to_owned()),
+    };
+    let mut registry = Registry::load(&store.registry_file())?;
+    let made_of = store.get(&name).ok().and_then(|(manifest, _)| manifest.known_as);
+    Ok(registry.entries.remove(&name).or_else(|| registry.entries.remove(&made_of?)))
 }
 
 /// The embedded model, extracted to the cache under its hash.
@@ -178,6 +196,33 @@ mod tests {
         let dirs = Dirs::of(Some("/nonexistent".into()));
         assert_eq!(resolve(Some(path), &dirs).unwrap(), Found::File(file.path().to_owned()));
         assert_eq!(resolve(Some("scripted:a.jsonl"), &dirs).unwrap(), Found::Script("a.jsonl".into()));
+    }
+
+    #[test]
+    fn a_model_is_known_by_its_name_or_by_what_it_was_made_of() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::of(Some(home.path().to_owned()));
+        let store = Store::new(&dirs.data);
+        let install = |name: &str, known_as: Option<&str>| {
+            std::fs::create_dir_all(store.folder(name)).unwrap();
+            std::fs::write(store.folder(name).join("model.gguf"), "abc").unwrap();
+            let manifest = serde_json::json!({ "version": 1, "name": name, "file": "model.gguf", "bytes": 3,
+                "sha256": null, "quant": "Q8_0", "licence": "MIT", "source": "test", "prompt_profile": "default",
+                "known_as": known_as });
+            std::fs::write(store.folder(name).join("manifest.json"), manifest.to_string()).unwrap();
+        };
+        install("small", Some("z1-7b"));
+        install("own", None);
+        let known = |wish: Option<&str>| known(wish, &dirs).unwrap().map(|entry| entry.title);
+        assert_eq!(known(Some("z1-7b")).as_deref(), Some("Z1-7B"));
+        assert_eq!(known(Some("small")).as_deref(), Some("Z1-7B"));
+        assert_eq!(known(None).as_deref(), Some("z1-nano"));
+        store.set_default("small").unwrap();
+        assert_eq!(known(None).as_deref(), Some("Z1-7B"));
+        let own = "[own]\ntitle='Mine'\nlicence='MIT'\ncontext_tokens_max=1\n";
+        std::fs::write(store.registry_file(), own).unwrap();
+        assert_eq!(known(Some("own")).as_deref(), Some("Mine"));
+        assert_eq!((known(Some("scripted:a")), known(Some("unheard-of"))), (None, None));
     }
 
     #[test]

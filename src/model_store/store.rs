@@ -29,6 +29,9 @@ pub struct Manifest {
     /// `owner/name@commit`, or the path it was imported from.
     pub source: String,
     pub prompt_profile: String,
+    /// The registry's name of what it was made of, whatever it is called here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
 }
 
 /// The folder of installed models.
@@ -246,6 +249,7 @@ mod tests {
             licence: "MIT".into(),
             source: "test".into(),
             prompt_profile: "default".into(),
+            known_as: None,
         }
     }
 

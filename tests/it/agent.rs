@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use z1::agent::conversation::Kind;
-use z1::agent::{Agent, BoxFuture, Judge, Line, Settings, Transcript};
+use z1::agent::{Advice, Agent, BoxFuture, Judge, Line, Settings, Transcript};
 use z1::cancel::Cancel;
 use z1::engine::{Engine, Reply, Script};
 use z1::event::{COMMANDS_MAX, Command, EVENTS_MAX, Event};
@@ -392,6 +392,16 @@ async fn the_papers_mode_neither_stops_early_nor_revises() {
     assert_eq!(heard.shifts(), [(ShiftReason::Budget, 4096)], "the paper's window, whatever the task");
     let text = heard.lines("trajectory")[0]["trajectory"]["text"].as_str().unwrap().to_owned();
     assert!(text.contains("\n\nI overthought it, the final answer should be:\n\nSo."), "{}", &text[text.len() - 200..]);
+}
+
+#[tokio::test]
+async fn the_makers_window_is_a_ceiling_unless_the_user_says_otherwise() {
+    let long = || Script::new([Reply::new(words(5000)).after_shift(code("right"))]);
+    let advised = || Settings { advice: Advice { window_tokens: Some(20), ..Advice::default() }, ..settings() };
+    let heard = bench(long(), advised(), Effort::Auto).run().await;
+    assert_eq!(heard.shifts(), [(ShiftReason::Budget, 20)]);
+    let heard = bench(long(), advised(), Effort::Window(100)).run().await;
+    assert_eq!(heard.shifts(), [(ShiftReason::Budget, 100)]);
 }
 
 fn exact_again() -> Settings {

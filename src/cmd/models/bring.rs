@@ -82,11 +82,13 @@ pub(super) struct Origin<'a> {
     pub(super) licence: &'a str,
     pub(super) source: &'a str,
     pub(super) profile: &'a str,
+    /// The registry's name of it.
+    pub(super) known_as: Option<&'a str>,
 }
 
 impl<'a> Origin<'a> {
     const fn local(source: &'a str) -> Self {
-        Self { licence: "unknown", source, profile: "default" }
+        Self { licence: "unknown", source, profile: "default", known_as: None }
     }
 }
 
@@ -223,7 +225,12 @@ pub(super) fn quantise(args: &Quantise, dirs: &Dirs, store: &Store) -> anyhow::R
     let source = format!("quantised from {}", input.display());
     let local = Origin::local(&source);
     let origin = match &installed {
-        Some(parent) => Origin { licence: &parent.licence, profile: &parent.prompt_profile, ..local },
+        Some(parent) => Origin {
+            licence: &parent.licence,
+            profile: &parent.prompt_profile,
+            known_as: Some(parent.known_as.as_ref().unwrap_or(&parent.name)),
+            ..local
+        },
         None => local,
     };
     install(store, &name, Path::new("model.gguf"), &open(&output)?, &origin)
@@ -245,6 +252,7 @@ pub(super) fn install(store: &Store, name: &str, file: &Path, gguf: &Gguf, origi
         licence: origin.licence.to_owned(),
         source: origin.source.to_owned(),
         prompt_profile: origin.profile.to_owned(),
+        known_as: origin.known_as.map(str::to_owned),
     })?;
     println!("{name} is installed ({quant}, {}); z1 models use {name}", gigabytes(gguf.file_bytes));
     Ok(())

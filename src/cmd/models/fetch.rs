@@ -74,11 +74,12 @@ pub(super) fn run(args: &Pull, store: &Store, registry: &Registry) -> anyhow::Re
     let cancel = on_interrupt()?;
     let (mut files, commit) = pull::list(&hub, repo, revision, PAUSE)?;
     if let Some(entry) = entry {
-        pull::expect(&mut files, &entry.files);
+        pull::expect(repo, &mut files, &entry.files)?;
     }
     let selection = pull::select(repo, &files, quant)?;
     let source = format!("{repo}@{}", commit.as_deref().unwrap_or(revision));
-    let work = Work { store, name: &name, entry, source: &source, quant, keep: args.keep, cancel: &cancel };
+    let known_as = entry.map(|_| args.model.as_str());
+    let work = Work { store, name: &name, entry, known_as, source: &source, quant, keep: args.keep, cancel: &cancel };
     if work.is_installed() {
         println!("{name} is installed already, from {source}");
         return Ok(());
@@ -106,6 +107,8 @@ struct Work<'a> {
     store: &'a Store,
     name: &'a str,
     entry: Option<&'a Entry>,
+    /// The entry's name.
+    known_as: Option<&'a str>,
     /// `owner/name@commit`
     source: &'a str,
     quant: Option<&'a str>,
@@ -161,6 +164,7 @@ impl Work<'_> {
             licence: self.entry.map_or("unknown", |entry| &entry.licence),
             source: self.source,
             profile: self.entry.map_or("default", |entry| &entry.prompt_profile),
+            known_as: self.known_as,
         };
         bring::install(self.store, self.name, Path::new("model.gguf"), &gguf, &origin)?;
         if !self.keep {

@@ -113,7 +113,7 @@ fn known_only(name: &str, entry: &Entry, as_json: bool) {
         println!("  quantisation   {quant}, where `pull` is not told another");
     }
     if let Some(tokens) = entry.window_tokens {
-        println!("  window         {tokens} tokens suit it");
+        println!("  window         up to {tokens} tokens, where the task decides");
     }
     if let Some(sampling) = entry.sampling {
         let (top_p, top_k) = (sampling.top_p, sampling.top_k);

@@ -9,10 +9,10 @@ use clap::ValueEnum;
 
 use crate::agent::sessions::Sessions;
 use crate::agent::worker::{Setup, Worker};
-use crate::agent::{Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
+use crate::agent::{Advice, Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
 use crate::config::{Config, Sources};
 use crate::dirs::Dirs;
-use crate::engine::{Adapter, KvType, LoadOptions, Offload};
+use crate::engine::{Adapter, KvType, LoadOptions, Offload, Sampling};
 use crate::error::{Exit, UserError};
 use crate::host::{self, Json, Plain, Show, Stream, Verbosity, Wishes};
 use crate::model_store::resolve;
@@ -337,6 +337,7 @@ fn setup(
         rounds: config.number("rounds").map(|n| n as u32),
         seed: config.number("seed").unwrap_or(0),
         temperature: config.fraction("temperature").map(|t| t as f32),
+        advice: advice(model, dirs)?,
         paper_exact,
         probe: config.switch("probe"),
         min_tier: min_tier(config),
@@ -353,6 +354,18 @@ fn setup(
         sessions: config.switch("transcripts").then_some(sessions),
         session,
     })
+}
+
+/// What the registry of models knows of how this one is best used.
+fn advice(model: Option<&str>, dirs: &Dirs) -> anyhow::Result<Advice> {
+    let Some(entry) = resolve::known(model, dirs)? else { return Ok(Advice::default()) };
+    let sampling = entry.sampling.map(|advised| Sampling {
+        temperature: advised.temperature,
+        top_p: advised.top_p,
+        top_k: advised.top_k,
+        ..Sampling::GREEDY
+    });
+    Ok(Advice { window_tokens: entry.window_tokens, sampling })
 }
 
 /// Starts the sandbox's helper; must come before any model is loaded. `Err` says why there are no walls.
