@@ -18,6 +18,8 @@ mod llama;
 mod malformed;
 #[cfg(all(feature = "llama", feature = "pull"))]
 mod models;
+#[cfg(all(unix, feature = "llama", feature = "pull"))]
+mod mutation;
 mod project;
 mod redteam;
 mod repo_map;

@@ -8,18 +8,18 @@ use z1::gguf::tiny::Tiny;
 use crate::models::{Home, checkpoint, rewrite};
 
 /// What a refusal may take of memory at most.
-const RESIDENT_BYTES_MAX: u64 = 200 << 20;
+pub(crate) const RESIDENT_BYTES_MAX: u64 = 200 << 20;
 
-struct End {
-    code: Option<i32>,
-    stderr: String,
-    resident_bytes: u64,
+pub(crate) struct End {
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: String,
+    pub(crate) resident_bytes: u64,
 }
 
 /// What a program that does nothing is said to have used: the kernel counts a child's peak from before its `exec`,
 /// where it is still this test's own memory.
 #[cfg(unix)]
-fn inherited_bytes() -> u64 {
+pub(crate) fn inherited_bytes() -> u64 {
     static BYTES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let now = waited(&mut Command::new("true")).resident_bytes;
     BYTES.fetch_max(now, std::sync::atomic::Ordering::Relaxed).max(now)
@@ -34,7 +34,7 @@ fn run(home: &Home, arguments: &[&str]) -> End {
 
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "only wait4 tells one child's peak memory")]
-fn waited(command: &mut Command) -> End {
+pub(crate) fn waited(command: &mut Command) -> End {
     use std::io::Read;
     #[expect(clippy::zombie_processes, reason = "wait4 waits for it, which clippy cannot see")]
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
