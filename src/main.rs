@@ -12,10 +12,11 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::HELPER_WORD) {
         sandbox::helper_main();
     }
+    signals::survive_file_size_limit();
     if std::env::args_os().nth(1).is_some_and(|word| word == quantise::CHILD_ARGUMENT) {
         quantise::child_main();
     }
-    signals::survive_file_size_limit();
+    signals::end_quietly_when_nobody_reads();
     engine::prepare_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

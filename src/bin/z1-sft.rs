@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         sandbox::helper_main();
     }
     signals::survive_file_size_limit();
+    signals::end_quietly_when_nobody_reads();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(problem) => {

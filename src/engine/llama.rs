@@ -211,7 +211,11 @@ fn load(
     if cancel.is_cancelled() {
         return Err(EngineError::LoadCancelled);
     }
-    let hint = "the log has the details; a model of the qwen2 architecture is known to work";
+    let hint = if raw::allocation_failed() {
+        "there is too little memory for it: free some, or take a smaller quantisation"
+    } else {
+        "the log has the details; a model of the qwen2 architecture is known to work"
+    };
     let mut model = model.ok_or_else(|| refuse(&options.path, "llama.cpp cannot load it", hint))?;
     if model.is_recurrent() || model.is_hybrid() {
         return Err(refuse(&options.path, "recurrent models cannot be rewound", "use a transformer model"));

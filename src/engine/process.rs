@@ -82,8 +82,9 @@ impl Drop for StderrGuard {
     }
 }
 
-/// Memory that can be taken without swapping: the system's figure, or what the control group leaves.
-/// Where neither is known, everything is taken to be free.
+/// Memory that can be taken without swapping: the system's figure, what the control group leaves, or what is left of the
+/// process's address space where that is limited (`ulimit -v`; llama.cpp aborts where it meets that limit).
+/// Where none is known, everything is taken to be free.
 pub fn memory_available_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let system = text.lines().find_map(|line| {
@@ -101,7 +102,20 @@ pub fn memory_available_bytes() -> u64 {
             .unwrap_or(0);
         max.saturating_sub(used.saturating_sub(cache))
     });
-    system.into_iter().chain(group).min().unwrap_or(u64::MAX)
+    system.into_iter().chain(group).chain(address_space_left()).min().unwrap_or(u64::MAX)
+}
+
+#[cfg(target_os = "linux")]
+fn address_space_left() -> Option<u64> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current?;
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').next()?.parse().ok()?;
+    Some(limit.saturating_sub(pages.saturating_mul(rustix::param::page_size() as u64)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn address_space_left() -> Option<u64> {
+    None
 }
 
 /// What this machine has, where no back end can be asked.

@@ -40,7 +40,13 @@ pub fn check_space(path: &Path, bytes: u64) -> anyhow::Result<()> {
     if free < bytes.saturating_add(DISK_RESERVE_BYTES) {
         return Err(UserError::new(
             Exit::Error,
-            format!("{} has {} free and {} are needed", folder.display(), gigabytes(free), gigabytes(bytes)),
+            format!(
+                "{} has {} free and {} are needed, with {} to spare",
+                folder.display(),
+                gigabytes(free),
+                gigabytes(bytes),
+                gigabytes(DISK_RESERVE_BYTES)
+            ),
         )
         .hint("free some room, remove a model with `z1 models rm`, or set Z1_HOME to a folder on another disk")
         .into());

@@ -64,7 +64,7 @@ impl Store {
     /// Every installed model, by name.
     ///
     /// # Errors
-    /// A store that cannot be read. A broken manifest is reported in the second list, not fatal.
+    /// A store that cannot be read. A broken manifest, or a file that is gone, is reported in the second list, not fatal.
     pub fn list(&self) -> anyhow::Result<(Vec<Manifest>, Vec<String>)> {
         let mut found = Vec::new();
         let mut broken = Vec::new();
@@ -79,7 +79,10 @@ impl Store {
                 continue;
             }
             match read_manifest(&folder) {
-                Ok(Some(manifest)) => found.push(manifest),
+                Ok(Some(manifest)) => match whole(&folder, &manifest) {
+                    Ok(_) => found.push(manifest),
+                    Err(problem) => broken.push(problem.message),
+                },
                 Ok(None) => broken.push(format!("{}: unfinished (no manifest)", folder.display())),
                 Err(problem) => broken.push(format!("{problem:#}")),
             }
@@ -98,17 +101,9 @@ impl Store {
         let folder = self.folder(name);
         let manifest = read_manifest(&folder)?.ok_or_else(|| {
             UserError::new(Exit::NoModel, format!("model {name:?} is not installed"))
-                .hint(format!("z1 models pull {name}"))
+                .hint("`z1 models list` shows what is there and what can be pulled")
         })?;
-        let path = folder.join(&manifest.file);
-        if !path.is_file() {
-            return Err(UserError::new(
-                Exit::NoModel,
-                format!("the file of model {name:?} is gone: {}", path.display()),
-            )
-            .hint(format!("z1 models rm {name}, then pull or add it again"))
-            .into());
-        }
+        let path = whole(&folder, &manifest)?;
         Ok((manifest, path))
     }
 
@@ -208,6 +203,20 @@ fn read_manifest(folder: &Path) -> anyhow::Result<Option<Manifest>> {
     Ok(Some(manifest))
 }
 
+/// The path of a model's file.
+///
+/// # Errors
+/// It is gone.
+fn whole(folder: &Path, manifest: &Manifest) -> Result<PathBuf, UserError> {
+    let path = folder.join(&manifest.file);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let name = &manifest.name;
+    Err(UserError::new(Exit::NoModel, format!("the file of model {name:?} is gone: {}", path.display()))
+        .hint(format!("z1 models rm {name}, then pull or add it again")))
+}
+
 /// Writes beside, syncs, renames: a reader sees the old file or the new one, never half of one.
 ///
 /// # Errors
@@ -260,6 +269,8 @@ mod tests {
         assert!(store.list().unwrap().0.is_empty());
         store.install(&manifest("a")).unwrap();
         assert_eq!(crate::error::exit_of(&store.get("a").unwrap_err()), Exit::NoModel, "its file is missing");
+        let (found, broken) = store.list().unwrap();
+        assert!(found.is_empty() && broken[0].contains("is gone"), "{broken:?}");
         std::fs::write(store.folder("a").join("model.gguf"), "abc").unwrap();
         store.set_default("a").unwrap();
         assert_eq!(store.default_name().unwrap().as_deref(), Some("a"));

@@ -23,10 +23,30 @@ const ROUNDS: u64 = 400;
 const CHILD: &str = "Z1_TEST_MUTATION";
 /// Pieces that such files are made of; spliced in, they reach further than noise.
 const WORDS: [&[u8]; 24] = [
-    b"{", b"}", b"[", b"]", b"\"", b":", b",", b"null", b"-1", b"1e999", b"18446744073709551615", b"\\u0000", b"[[[[[[[[",
-    b"\"weight_map\"", b"\"rope_scaling\":{\"type\":\"yarn\"}", b"\"vocab_size\":4000000", b"\"data_offsets\":[0,9]",
-    b"\"added_tokens\"", b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", b"\0\0\0\0\0\0\0\x80", b"GGUF", b"qwen2.block_count",
-    b"\x09\0\0\0\x09\0\0\0", b"\xC3",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b":",
+    b",",
+    b"null",
+    b"-1",
+    b"1e999",
+    b"18446744073709551615",
+    b"\\u0000",
+    b"[[[[[[[[",
+    b"\"weight_map\"",
+    b"\"rope_scaling\":{\"type\":\"yarn\"}",
+    b"\"vocab_size\":4000000",
+    b"\"data_offsets\":[0,9]",
+    b"\"added_tokens\"",
+    b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+    b"\0\0\0\0\0\0\0\x80",
+    b"GGUF",
+    b"qwen2.block_count",
+    b"\x09\0\0\0\x09\0\0\0",
+    b"\xC3",
 ];
 
 /// A few strokes at random places, half of them near the start, where files say what they are.

@@ -121,7 +121,7 @@ fn metadata_is_what_llama_cpp_s_converter_writes() {
 }
 
 /// Sets keys of a folder's JSON file.
-fn patch(file: &Path, keys: serde_json::Value) {
+fn patch(file: &Path, keys: &serde_json::Value) {
     let mut whole: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     whole.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
     std::fs::write(file, whole.to_string()).unwrap();
@@ -134,15 +134,16 @@ fn a_stretched_context_and_the_makers_draws_are_carried_or_the_folder_is_refused
     checkpoint(&folder, true);
     let yarn = serde_json::json!({ "rope_type": "yarn", "factor": 4.0, "rope_theta": 5e5,
         "original_max_position_embeddings": 128, "beta_fast": 24.0 });
-    patch(&folder.join("config.json"), serde_json::json!({ "rope_parameters": yarn }));
+    patch(&folder.join("config.json"), &serde_json::json!({ "rope_parameters": yarn }));
     let draws = serde_json::json!({ "temperature": 0.7, "top_k": 20, "top_p": 0.8, "repetition_penalty": 1.05 });
-    patch(&folder.join("generation_config.json"), draws);
+    patch(&folder.join("generation_config.json"), &draws);
     home.succeed(&["models", "import", "m", "--out", "out.gguf"]);
     let metadata = Gguf::open(&home.path().join("out.gguf")).unwrap().metadata;
     let number = |key: &str| metadata.float(key).unwrap() as f32;
     assert_eq!(metadata.string("qwen2.rope.scaling.type"), Some("yarn"));
     assert_eq!(metadata.unsigned("qwen2.rope.scaling.original_context_length"), Some(128));
-    let rope = ["freq_base", "scaling.factor", "scaling.yarn_beta_fast"].map(|key| number(&format!("qwen2.rope.{key}")));
+    let rope =
+        ["freq_base", "scaling.factor", "scaling.yarn_beta_fast"].map(|key| number(&format!("qwen2.rope.{key}")));
     assert_eq!(rope.map(f32::to_bits), [5e5_f32, 4.0, 24.0].map(f32::to_bits));
     let drawn = ["temp", "top_p", "penalty_repeat"].map(|key| number(&format!("general.sampling.{key}")));
     assert_eq!(drawn.map(f32::to_bits), [0.7_f32, 0.8, 1.05].map(f32::to_bits));
@@ -154,7 +155,7 @@ fn a_stretched_context_and_the_makers_draws_are_carried_or_the_folder_is_refused
         (serde_json::json!({ "hidden_act": "silu", "head_dim": 32 }), "another width"),
         (serde_json::json!({ "head_dim": 64, "is_causal": false }), "looks ahead"),
     ] {
-        patch(&folder.join("config.json"), keys);
+        patch(&folder.join("config.json"), &keys);
         let said = home.run(&["models", "import", "m", "--out", "other.gguf"]);
         assert!(said.code == 1 && said.stderr.contains(word), "{word}: {}", said.stderr);
     }

@@ -2,6 +2,8 @@
 
 mod hub;
 mod import;
+#[cfg(target_os = "linux")]
+mod limits;
 mod pull;
 mod quantise;
 mod states;
