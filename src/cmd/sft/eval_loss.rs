@@ -1,6 +1,7 @@
 //! `z1 sft eval-loss`: the mean loss of a model on data it was not trained on.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::train::read_data;
 use crate::error::Exit;
@@ -9,6 +10,7 @@ use crate::sft::core::exec::Row;
 use crate::sft::core::gemm::Precision;
 use crate::sft::core::team::Team;
 use crate::sft::export::load;
+use crate::sft::tensor_file::{self, Tensor};
 use crate::sft::train::{order, run};
 
 /// The subcommand's arguments.
@@ -27,6 +29,9 @@ pub struct Args {
     /// Threads; 0 is one for each core
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Write the logits of the first row, [tokens, vocabulary], as safetensors: to hold beside another program's
+    #[arg(long, value_name = "FILE")]
+    logits: Option<PathBuf>,
 }
 
 /// Runs the subcommand: one JSON line on stdout.
@@ -50,6 +55,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     // In f32: a figure to compare models by should not depend on the CPU.
     let mut team = Team::new(&model, Plan::new(&model, Precision::F32), threads, 1);
+    if let (Some(path), Some(row)) = (&args.logits, rows.first()) {
+        write_logits(path, &team.logits(&model, row), model.config.vocab_size)?;
+    }
     let loss = run::mean_loss(&mut team, &model, &rows);
     let report = serde_json::json!({
         "loss": loss,
@@ -59,4 +67,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     });
     println!("{report}");
     Ok(Exit::Success)
+}
+
+fn write_logits(path: &Path, logits: &[f32], vocab_size: usize) -> anyhow::Result<()> {
+    let shape = vec![logits.len() / vocab_size, vocab_size];
+    tensor_file::write(path, &[Tensor { name: "logits".to_owned(), shape, data: logits }], &BTreeMap::new())
 }
