@@ -95,10 +95,10 @@ fn without(tier: Tier, call: libc::c_long) -> Result<Sandbox, String> {
          buffer = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *line) for line in code))\n\
          program = ctypes.create_string_buffer(struct.pack('HxxxxxxP', len(code), ctypes.addressof(buffer)))\n\
          libc = ctypes.CDLL(None)\n\
-         open({:?}, 'w').write(str(os.getpid()))\n\
+         open('{}', 'w').write(str(os.getpid()))\n\
          assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0\n\
          os.execv({:?}, ['z1', '__sbxd'])",
-        folder.path().join("pid"),
+        folder.path().join("pid").display(),
         env!("CARGO_BIN_EXE_z1")
     );
     let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3 -S" } else { "/usr/bin/env python3" };
