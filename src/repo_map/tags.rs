@@ -130,7 +130,8 @@ pub(super) fn by_pattern(path: &str, text: &str) -> Tags {
         let line = line.char_indices().nth(PATTERN_LINE_CHARS_MAX).map_or(*line, |(end, _)| &line[..end]);
         let found = DEFINES.captures(line).or_else(|| C_DEFINES.captures(line).filter(|_| is_c));
         if let Some(name) = found.and_then(|found| found.get(1)) {
-            define(&mut tags, name.as_str(), row, &lines);
+            // Colons and points belong to a name only within it.
+            define(&mut tags, name.as_str().trim_end_matches(['.', ':']), row, &lines);
         }
     }
     tags
