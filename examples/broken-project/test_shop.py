@@ -1,17 +1,14 @@
 import unittest
 
-from shop import area, discount
+from shop import largest, total
 
 
 class TestShop(unittest.TestCase):
-    def test_discount(self):
-        self.assertEqual(discount(200, 10), 180)
+    def test_total(self):
+        self.assertEqual(total([5, 38, 7]), 50)
 
-    def test_nothing_off(self):
-        self.assertEqual(discount(50, 0), 50)
-
-    def test_area(self):
-        self.assertEqual(area(3, 4), 12)
+    def test_largest(self):
+        self.assertEqual(largest([5, 38, 7]), 38)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ impl Shop {
     fn new() -> Self {
         let home = Home::new();
         let root = home.path().join("shop");
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broken-project"), &root);
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shop"), &root);
         let shop = Self { home, root };
         shop.git(&["init", "--quiet"]);
         shop.git(&["add", "."]);
@@ -119,4 +119,27 @@ fn what_was_written_is_taken_back_from_any_folder_below() {
     assert_eq!((undo.code, shop.source()), (Some(0), before), "{undo:?}");
     let again = crate::cli::finish(shop.home.command(&["undo"]).current_dir(&below).spawn().unwrap());
     assert_ne!(again.code, Some(0), "{again:?}");
+}
+
+/// What `examples/broken-project` says of itself, with the model that z1 carries.
+#[cfg(feature = "llama")]
+#[test]
+fn the_example_is_repaired_by_the_model_that_z1_carries() {
+    let home = Home::new();
+    let root = home.path().join("example");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broken-project"), &root);
+    let source = || std::fs::read_to_string(root.join("shop.py")).unwrap();
+    let before = source();
+    let place = root.to_string_lossy().into_owned();
+    let shown = home.run(&["-p", "-C", &place, "make the tests pass"]);
+    if !judged(&shown) {
+        return;
+    }
+    assert_eq!((shown.code, source()), (Some(0), before.clone()), "{shown:?}");
+    let ran = home.run(&["-p", "-C", &place, "--yes", "make the tests pass"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("z1: verified (2 passed"), "{ran:?}");
+    assert!(source().contains("max(prices)"), "{ran:?}");
+    assert_eq!(home.run(&["undo", "-C", &place]).code, Some(0));
+    assert_eq!(source(), before);
 }

@@ -1,4 +1,4 @@
-//! The loop for a task in a project, on copies of `examples/broken-project`, with a scripted model and real walls.
+//! The loop for a task in a project, on copies of `tests/data/shop`, with a scripted model and real walls.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Place {
     fn new(script: Script, consent: Consent) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (root, state) = (folder.path().join("shop"), folder.path().join("state"));
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broken-project"), &root);
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shop"), &root);
         let project = ProjectSettings { state: state.clone(), consent, ..ProjectSettings::default() };
         let settings = Settings { project, probe: false, ..Settings::default() };
         let agent = Agent::new(Engine::start_scripted(script), walls(), None, settings).unwrap();

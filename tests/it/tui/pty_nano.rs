@@ -4,7 +4,7 @@
 use super::pty::{Terminal, key};
 
 const PROBLEM: &str = "At first k is 55. Raise k by 33. Lower k by 8. I need select(xs) to keep the numbers greater \
-                       than k.\nassert select([96, -22, 81]) == [96, 81]";
+                       than k.\nassert select([96, -22, 80, 81]) == [96, 81]";
 
 fn ready() -> Terminal {
     let terminal = Terminal::start(100, 30, &[], &[]);

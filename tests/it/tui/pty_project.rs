@@ -16,7 +16,7 @@ struct Shop {
 impl Shop {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/broken-project"), &folder.path().join("shop"));
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shop"), &folder.path().join("shop"));
         std::fs::write(folder.path().join("script.jsonl"), json!({"text": RIGHT_AT_ONCE}).to_string()).unwrap();
         Self { folder }
     }
