@@ -129,7 +129,9 @@ impl Plan {
         if cancel.is_cancelled() {
             return Err(UserError::new(Exit::Interrupted, "interrupted; nothing was written").into());
         }
-        Ok(outcome.map_err(UserError::from)?)
+        // Here the file is not one that could not be read: it could not be written.
+        let hint = "free some room, or set Z1_HOME to a folder on another disk";
+        Ok(outcome.map_err(|problem| UserError::new(Exit::Error, problem.to_string()).hint(hint))?)
     }
 }
 
