@@ -9,7 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-target/z1-nano}
 shift || true
 sft=${Z1_SFT:-$root/target/release/z1-sft}
-rows=${ROWS:-300000}
+rows=${ROWS:-150000}
 
 if [ ! -x "$sft" ]; then
   (cd "$root" && cargo build --release --no-default-features --bin z1-sft)
