@@ -16,7 +16,9 @@ impl Work<'_> {
             Verdict::NothingToCheck { .. } | Verdict::SandboxFailed { .. } => Status::Unverified,
             // What fails was broken before, and it was not the task to mend it.
             verdict @ Verdict::Failed(_)
-                if check::broke_nothing(verdict) && !words::is_about_tests(&self.task.prompt) =>
+                if check::broke_nothing(verdict)
+                    && !words::is_about_tests(&self.task.prompt)
+                    && !names_a_failure(&self.task.prompt, verdict) =>
             {
                 Status::Unverified
             }
@@ -123,4 +125,9 @@ impl Work<'_> {
             notes,
         }
     }
+}
+
+/// Whether the task names what still fails: then to mend it was the task.
+fn names_a_failure(prompt: &str, verdict: &Verdict) -> bool {
+    verdict.report().is_some_and(|report| report.failures.iter().any(|failure| words::names(prompt, &failure.name)))
 }

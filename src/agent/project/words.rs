@@ -132,6 +132,21 @@ pub(super) fn is_about_tests(prompt: &str) -> bool {
     tests && ["pass", "green", "fail", "fix", "broken", "mend", "repair"].iter().any(|word| lower.contains(word))
 }
 
+/// Whether a word of the prompt is in the last part of a test's name, `test_shop.TestShop.test_with_fee`: what stands
+/// before it names a file or a group, which a task may be about without being about this test.
+pub(super) fn names(prompt: &str, test: &str) -> bool {
+    /// Shorter words are in names by chance.
+    const LETTERS_MIN: usize = 4;
+    const EVERYWHERE: [&str; 6] = ["test", "tests", "with", "does", "should", "that"];
+    let name = test.split(" (").next().unwrap_or(test);
+    let last = name.rsplit(['.', ':', '>', '/', ' ']).next().unwrap_or(name).to_lowercase();
+    let lower = prompt.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words
+        .filter(|word| word.chars().count() >= LETTERS_MIN && !EVERYWHERE.contains(word))
+        .any(|word| last.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +177,16 @@ mod tests {
         assert_eq!(of("Look at src/io/util.py."), ["src/io/util.py"]);
         assert_eq!(of("./src/csv.py, please"), ["src/csv.py"]);
         assert!(of("csv").is_empty());
+    }
+
+    #[test]
+    fn a_task_that_names_a_test_s_subject_is_about_it() {
+        let test = "test_shop.TestShop.test_with_fee (it failed before the change as well)";
+        assert!(names("fix with_fee", test) && names("With_Fee is wrong", test));
+        for prompt in ["fix the shop", "rename total", "add a test with more cases", "it failed before"] {
+            assert!(!names(prompt, test), "{prompt}");
+        }
+        assert!(names("largest is wrong", "test_shop.py::test_largest") && names("sum adds wrongly", "sum › adds"));
     }
 
     #[test]
