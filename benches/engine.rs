@@ -19,8 +19,8 @@ use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use z1::cancel::Cancel;
 use z1::engine::{
-    Engine, EngineEvent, GenerateRequest, LoadOptions, Sampling, SessionId, WindowSpec, physical_threads,
-    prepare_process,
+    Engine, EngineEvent, GenerateRequest, LoadOptions, Sampling, SessionId, WindowSpec, load_modules, machine,
+    physical_threads, prepare_process,
 };
 use z1::gguf::tiny::Tiny;
 use z1::prompt::{Rendered, Segment};
@@ -67,7 +67,9 @@ fn child(kind: &str, model: &Path) -> Vec<(String, f64)> {
 /// The figures of the program that does what llama-bench does; none where it was not built.
 fn llama_bench(model: &Path) -> Vec<(String, f64)> {
     let Some(program) = std::env::var_os("Z1_BENCH_PEER") else { return Vec::new() };
-    let output = Command::new(program).arg(model).arg(physical_threads().to_string()).output().expect("it runs");
+    let layers = if machine().gpus.is_empty() { "0" } else { "999" };
+    let words = [&physical_threads().to_string(), layers];
+    let output = Command::new(program).arg(model).args(words).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     figures(&output.stdout)
 }
@@ -104,6 +106,9 @@ fn compare(model: PathBuf) {
     }
     let values =
         |name: &str| seen.iter().find(|(known, _)| known == name).map(|(_, values)| values.clone()).unwrap_or_default();
+    for gpu in machine().gpus {
+        println!("{} {}", gpu.name, gpu.description);
+    }
     println!("{} MiB of weights, {} threads, {ROUNDS} interleaved rounds\n", bytes >> 20, physical_threads());
     println!("| what | z1 | beside | ratio |\n|---|---|---|---|");
     let row = |what: &str, ours: &str, beside: &str, unit: &str| {
@@ -126,6 +131,7 @@ fn compare(model: PathBuf) {
 
 /// The bare loop.
 fn peer(path: &Path) {
+    load_modules();
     let mut backend = LlamaBackend::init().expect("the back end starts");
     backend.void_logs();
     let model = LlamaModel::load_from_file(&backend, path, &LlamaModelParams::default()).expect("the model loads");

@@ -1,11 +1,14 @@
 // What llama.cpp's own llama-bench measures, in its way: `-p 512 -n 96 -d 512`, random tokens, no sampling, one
 // warm-up. The crate ships llama-bench's description but not its source, so its two loops are written again here and
 // linked with the very libraries that z1 uses. Built and run by scripts/bench-engine.
+//
+//   llama_bench MODEL THREADS [LAYERS_ON_GPU]     Z1_BACKENDS: folder of llama.cpp's modules, where they are loaded
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
+#include "ggml-backend.h"
 #include "llama.h"
 
 static double seconds_of(llama_context * context, int prompt, int generated, bool timed_prompt, int vocabulary) {
@@ -25,12 +28,13 @@ static double seconds_of(llama_context * context, int prompt, int generated, boo
 }
 
 int main(int argc, char ** argv) {
-    if (argc != 3) return std::fprintf(stderr, "usage: llama_bench MODEL THREADS\n"), 2;
+    if (argc < 3) return std::fprintf(stderr, "usage: llama_bench MODEL THREADS [LAYERS_ON_GPU]\n"), 2;
     const int prompt = 512, generated = 96, threads = std::atoi(argv[2]);
     llama_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
+    if (const char * folder = std::getenv("Z1_BACKENDS")) ggml_backend_load_all_from_path(folder);
     llama_backend_init();
     llama_model_params of_model = llama_model_default_params();
-    of_model.n_gpu_layers = 0;
+    of_model.n_gpu_layers = argc > 3 ? std::atoi(argv[3]) : 0;
     llama_model * model = llama_model_load_from_file(argv[1], of_model);
     if (model == nullptr) return 1;
     llama_context_params of_context = llama_context_default_params();

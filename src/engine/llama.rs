@@ -38,22 +38,24 @@ fn backend() -> &'static LlamaBackend {
     static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
     BACKEND.get_or_init(|| {
         raw::install_log();
-        #[cfg(feature = "dist")]
-        load_cpu_modules();
+        load_modules();
         LlamaBackend::init().expect("invariant: nobody else initialises the back end")
     })
 }
 
-/// In a distributed build the CPU's code comes in modules, one for each generation of processors.
-#[cfg(feature = "dist")]
-fn load_cpu_modules() {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|program| Some(program.parent()?.parent()?.join("lib/z1/backends")))
-        .filter(|folder| folder.is_dir());
-    match beside {
-        Some(folder) => llama_cpp_2::llama_backend::load_backends_from_path(&folder),
-        None => llama_cpp_2::llama_backend::load_backends(),
+/// In a distributed build the code for CPUs and GPUs comes in modules, one for each generation of processors; they lie
+/// beside the program (`scripts/dist`). In a build for this machine there is nothing to load.
+pub fn load_modules() {
+    #[cfg(feature = "dist")]
+    {
+        let beside = std::env::current_exe()
+            .ok()
+            .and_then(|program| Some(program.parent()?.parent()?.join("lib/z1/backends")))
+            .filter(|folder| folder.is_dir());
+        match beside {
+            Some(folder) => llama_cpp_2::llama_backend::load_backends_from_path(&folder),
+            None => llama_cpp_2::llama_backend::load_backends(),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub use crate::thinking::{TokenId, WindowSpec};
 pub use error::EngineError;
 pub use handle::{Engine, Generation};
 #[cfg(feature = "llama")]
-pub use llama::machine;
+pub use llama::{load_modules, machine};
 pub use load::{Adapter, LoadOptions, Offload, describe, fingerprint};
 pub use plan::{
     CONTEXT_TOKENS_WANTED, GPU_MARGIN_BYTES, Gpu, HOST_MARGIN_BYTES, KvType, Machine, Memory, Plan, Shape, plan,
