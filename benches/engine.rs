@@ -26,7 +26,8 @@ use z1::gguf::tiny::Tiny;
 use z1::prompt::{Rendered, Segment};
 use z1::task::Trajectory;
 
-/// Interleaved rounds; medians are taken of each side's figures and of their ratios, round by round.
+/// Interleaved rounds, unless ROUNDS in the environment says otherwise; medians are taken of each side's figures and of
+/// their ratios, round by round.
 const ROUNDS: usize = 9;
 /// Rounds in which sessions are measured as well: what they save is large, and takes its time.
 const SESSION_ROUNDS: usize = 3;
@@ -89,8 +90,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn compare(model: PathBuf) {
     let model = std::fs::canonicalize(model).expect("the model is there");
     let bytes = std::fs::metadata(&model).expect("the model is readable").len();
+    let rounds = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let mut seen: Vec<(String, Vec<f64>)> = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         for kind in ["peer", "engine", "sessions"] {
             if kind == "sessions" && round >= SESSION_ROUNDS {
                 continue;
@@ -109,7 +111,7 @@ fn compare(model: PathBuf) {
     for gpu in machine().gpus {
         println!("{} {}", gpu.name, gpu.description);
     }
-    println!("{} MiB of weights, {} threads, {ROUNDS} interleaved rounds\n", bytes >> 20, physical_threads());
+    println!("{} MiB of weights, {} threads, {rounds} interleaved rounds\n", bytes >> 20, physical_threads());
     println!("| what | z1 | beside | ratio |\n|---|---|---|---|");
     let row = |what: &str, ours: &str, beside: &str, unit: &str| {
         let (ours, beside) = (values(ours), values(beside));

@@ -29,7 +29,8 @@ const CELLS_MULTIPLE: u32 = 256;
 pub const HOST_MARGIN_BYTES: u64 = 256 << 20;
 /// Left free on every GPU: its driver and the desktop need some.
 pub const GPU_MARGIN_BYTES: u64 = 512 << 20;
-/// What a GPU back end takes for itself on each device: context, kernels, staging. Assumed, not measured.
+/// What a GPU back end takes for itself on each device: context, kernels, staging. An H100 with CUDA 13 takes 200 MiB more
+/// (`docs/bench/gpu.md`), which the margin covers; the cards that are short of memory have fewer kernels to hold.
 const GPU_OVERHEAD_BYTES: u64 = 400 << 20;
 /// Weights are repacked only where twice their size is free.
 const REPACK_MEMORY_FACTOR: u64 = 2;

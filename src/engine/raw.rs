@@ -50,9 +50,15 @@ pub(super) fn load_model(path: &Path, wish: Wish, progress: &mut Progress<'_>) -
     params.n_gpu_layers = wish.gpu_layers as i32;
     params.use_extra_bufts = wish.repack;
     params.vocab_only = wish.vocabulary_only;
+    // Without a layer there, a GPU would still get buffers for large batches, and a full one would refuse them.
+    let mut no_devices: [sys::ggml_backend_dev_t; 1] = [std::ptr::null_mut()];
+    if wish.gpu_layers == 0 {
+        params.devices = no_devices.as_mut_ptr();
+    }
     params.progress_callback = Some(on_progress);
     params.progress_callback_user_data = (&raw mut progress).cast::<c_void>();
-    // SAFETY: the path is a C string and `progress` outlives the call, which is the only user of it.
+    // SAFETY: the path is a C string; `progress` and the list of devices, which ends with a null, outlive the call,
+    // which is the only user of them.
     let model = unsafe { sys::llama_model_load_from_file(path.as_ptr(), params) };
     // SAFETY: `LlamaModel` is `repr(transparent)` over a non-null pointer (asserted above, pinned version),
     // and this pointer is non-null, freshly made and owned by nobody else.

@@ -9,6 +9,7 @@ mod doctor;
 mod edits;
 mod engine;
 mod gguf;
+mod gym;
 #[cfg(feature = "pull")]
 mod hub;
 mod in_project;

@@ -48,11 +48,15 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let rows = rows(&args.problems, &prompts)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let sandbox = walls()?;
-    let windows: Vec<Option<u32>> = args.window.iter().copied().map(Some).chain([None]).collect();
+    // The unlimited one first: what ends by itself within a window is the same with it.
+    let windows: Vec<Option<u32>> = std::iter::once(None).chain(args.window.iter().copied().map(Some)).collect();
     let mut points = Vec::new();
     let mut unlimited: Vec<(&str, Vec<Record>)> = Vec::new();
     for (name, path) in &args.model {
-        for (window, records) in measured(args, (name, path), &windows, &rows, &prompts, &sandbox)? {
+        let mut measured = measured(args, (name, path), &windows, &rows, &prompts, &sandbox)?;
+        // In the order of the windows again, so that the plot's line ends where nothing is cut.
+        measured.rotate_left(1);
+        for (window, records) in measured {
             points.push(Point::of(name, window, &records));
             if window.is_none() {
                 unlimited.push((name, records));
@@ -89,7 +93,7 @@ fn measured(
 ) -> anyhow::Result<Vec<(Option<u32>, Vec<Record>)>> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let mut engine = None;
-    let mut found = Vec::with_capacity(windows.len());
+    let mut found: Vec<(Option<u32>, Vec<Record>)> = Vec::with_capacity(windows.len());
     for &window in windows {
         let label = window.map_or_else(|| "unlimited".to_owned(), |window| window.to_string());
         let file = args.out.join(format!("{name}.{label}.jsonl"));
@@ -111,7 +115,16 @@ fn measured(
             seed: 0,
             samples: 1,
         };
-        let records = runtime.block_on(measure(engine, sandbox, rows, &settings, |_| {}))?;
+        let free = found.first().map(|(_, records)| records.as_slice());
+        let cut: Vec<usize> = (0..rows.len()).filter(|&row| reaches(window, free.map(|free| &free[row]))).collect();
+        let asked: Vec<Row> = cut.iter().map(|&row| rows[row].clone()).collect();
+        let measured = runtime.block_on(measure(engine, sandbox, &asked, &settings, |_| {}))?;
+        let mut records = free.map_or_else(Vec::new, <[Record]>::to_vec);
+        if records.is_empty() {
+            records = measured;
+        } else {
+            cut.into_iter().zip(measured).for_each(|(row, record)| records[row] = record);
+        }
         write_records(&file, &records)?;
         if std::io::stderr().is_terminal() {
             let passed = records.iter().filter(|record| record.passed).count();
@@ -120,6 +133,12 @@ fn measured(
         found.push((window, records));
     }
     Ok(found)
+}
+
+/// Whether a window changes what a model does that, greedily and without one, did `free`: everything that it wrote
+/// counts before a shift. The end of the turn counts as a token.
+fn reaches(window: Option<u32>, free: Option<&Record>) -> bool {
+    window.zip(free).is_none_or(|(window, free)| free.usage.generated_tokens() + 1 >= window)
 }
 
 /// Records of an earlier run; refused where they are of other problems.

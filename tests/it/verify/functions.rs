@@ -8,7 +8,7 @@ use super::{asserts, failures, judge, options, walls};
 use crate::sandbox::run_async;
 
 /// Programs with tests that they pass.
-const HOLDS: [(&str, &str, &str); 16] = [
+const HOLDS: [(&str, &str, &str); 17] = [
     (
         "plain values",
         "def f(x): return [x, (x,), {x}, {x: None}, 1.5, b'a']",
@@ -24,6 +24,11 @@ const HOLDS: [(&str, &str, &str); 16] = [
     ("change in place", "def f(a): a.sort()", "a = [3, 1]\nf(a)\nassert a == [1, 3]"),
     ("the argument itself", "def f(a): return a", "a = [1]\nassert f(a) is a"),
     ("built-in as a name", "def sum(a, b): return a + b", "assert sum(1, 2) == 3"),
+    (
+        "functions that are called like modules",
+        "def select(x): return copy(x) + 1\ndef copy(x): return x",
+        "assert select(1) == 2\nassert copy(3) == 3",
+    ),
     (
         "a class",
         "class Stack:\n    def __init__(self): self.items = []\n    def push(self, x): self.items.append(x)\n    def __len__(self): return len(self.items)",
@@ -96,6 +101,14 @@ fn a_failure_says_what_was_got_and_expected_and_where() {
     assert_eq!(crash.frame.as_deref(), Some("candidate.py:3  return x.missing"));
     let told = z1::verify::feedback(&verdict);
     assert!(told.starts_with("FAIL 2 of 3 checks (1 passed)"), "{told}");
+}
+
+#[test]
+fn a_program_cannot_lend_the_tests_its_own_modules() {
+    let Some(sandbox) = walls() else { return };
+    let source = "class math:\n    sqrt = staticmethod(lambda x: 0)\ndef f(x): return 0\n";
+    let verdict = judge(&sandbox, Language::Python, source, asserts("assert f(16) == math.sqrt(16)"));
+    assert!(matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
 }
 
 #[test]

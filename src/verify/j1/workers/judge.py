@@ -203,6 +203,13 @@ def wanted_names(tree, spec):
     return wanted | ({spec["entry"]} if spec.get("entry") else set())
 
 
+def only_called(tree):
+    """Names that the tests call and never take an attribute of: with these they cannot mean a module."""
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    asked = {node.value.id for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
+    return called - asked
+
+
 def is_module(name):
     if name in getattr(sys, "stdlib_module_names", sys.builtin_module_names):
         return True
@@ -446,6 +453,7 @@ def prepare(spec, link, line):
     tree = ast.fix_missing_locations(imports.visit(tree))
     wanted = wanted_names(tree, spec)
     spec["tree"] = tree
+    spec["functions"] = {spec.get("entry"), *(spec.get("names") or []), *only_called(tree)}
     rewriter = Rewriter(source)
     judge = Judge(link, line, rewriter)
     for node in ast.walk(tree):
@@ -468,7 +476,7 @@ def furnish(spec, space, link, wanted):
     asked = sorted(name for name in wanted if name == spec.get("entry") or name not in space)
     found = link.names(asked) if asked else {}
     for name in asked:
-        if name in found and not (is_module(name) and name != spec.get("entry") and name not in spec.get("names", [])):
+        if name in found and (name in spec["functions"] or not is_module(name)):
             space[name] = found[name]
         elif is_module(name):
             space[name] = __import__(name)
