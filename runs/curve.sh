@@ -6,8 +6,8 @@
 #   runs/curve.sh [FOLDER]
 #
 # Set by the environment: BASE (a GGUF of z1-sft in F32, F16 or Q8_0), TOKENS an arm, SEEDS, COUNT of held-out
-# problems, WINDOWS, JOBS (trainings at a time, one thread each), Z1 and Z1_SFT (the programs). Every step is skipped where its result is there; a training that
-# was killed goes on from its newest checkpoint.
+# problems, WINDOWS, JOBS (trainings at a time, one thread each), Z1 and Z1_SFT (the programs). Every step is skipped
+# where its result is there; a training that was killed goes on from its newest checkpoint.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -39,11 +39,9 @@ arm() {
   local arm=$1 style=${1%-*} seed=${1##*-}
   [ -f "$arm.jsonl" ] || "$sft" gym --split train --style "$style" --seed "$((40 + seed))" --family "$families" \
     --revised 0 --count "$((tokens / 60))" --out "$arm.jsonl"
-  if [ ! -f "$arm.gguf" ]; then
-    "$sft" train "$root/runs/curve.toml" --out "$arm" --resume --threads 1 --seed "$seed" \
-      --set "data.train=['$arm.jsonl']" --set "train.tokens=$tokens"
-    "$sft" export "$arm/final.safetensors" --tokenizer tokenizer.json --type q8_0 --out "$arm.gguf" --name "$arm"
-  fi
+  "$sft" train "$root/runs/curve.toml" --out "$arm" --resume --threads 1 --seed "$seed" \
+    --set "data.train=['$arm.jsonl']" --set "train.tokens=$tokens"
+  "$sft" export "$arm/final.safetensors" --tokenizer tokenizer.json --type q8_0 --out "$arm.gguf" --name "$arm"
 }
 
 models=()
