@@ -5,16 +5,19 @@
 #
 #   runs/curve.sh [FOLDER]
 #
-# Set by the environment: BASE (a GGUF of z1-sft in F32, F16 or Q8_0), TOKENS an arm, SEEDS, COUNT of held-out
-# problems, WINDOWS, JOBS (trainings at a time, one thread each), Z1 and Z1_SFT (the programs). Every step is skipped
-# where its result is there; a training that was killed goes on from its newest checkpoint.
+# The base is made here, from nothing, on all three styles equally often; BASE names another one instead (a GGUF of
+# z1-sft in F32, F16 or Q8_0, with z1-nano's vocabulary). Also set by the environment: BASE_TOKENS, TOKENS an arm, SEEDS,
+# COUNT of held-out problems, WINDOWS, JOBS (threads of the base's training, and arms trained at a time, one thread
+# each), Z1 and Z1_SFT (the programs). Every step is skipped where its result is there; a training that was killed goes on
+# from its newest checkpoint.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-target/curve}
 z1=${Z1:-$root/target/release/z1}
 sft=${Z1_SFT:-$root/target/release/z1-sft}
-base=$(realpath "${BASE:-$root/models/z1-nano.gguf}")
+base=${BASE:+$(realpath "$BASE")}
+base_tokens=${BASE_TOKENS:-8000000}
 tokens=${TOKENS:-2000000}
 seeds=${SEEDS:-1 2}
 count=${COUNT:-500}
@@ -31,14 +34,28 @@ fi
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 mkdir -p "$folder"
 cd "$folder"
-cp -f "$base" base.gguf
-[ -f tokenizer.json ] || "$sft" tokenizer base.gguf --out tokenizer.json
+[ -f tokenizer.json ] || "$sft" tokenizer "$root/models/z1-nano.gguf" --out tokenizer.json
+
+# Problems of one style: STYLE SEED COUNT FILE [FAMILIES].
+problems() {
+  [ -f "$4" ] || "$sft" gym --split train --style "$1" --seed "$2" --family "${5:-$families}" --revised 0 --count "$3" --out "$4"
+}
+
+if [ -n "$base" ]; then
+  cp -f "$base" base.gguf
+elif [ ! -f base.gguf ]; then
+  for style in short mixed long; do
+    # With the single steps that every style is made of.
+    problems "$style" 40 "$((base_tokens / 240))" "base-$style.jsonl" "drill=18,$families"
+  done
+  "$sft" train "$root/runs/curve-base.toml" --out base --resume --threads "$jobs" --set "train.tokens=$base_tokens"
+  "$sft" export base/final.safetensors --tokenizer tokenizer.json --type f32 --out base.gguf --name base
+fi
 
 # One arm: its problems, its training, its GGUF.
 arm() {
   local arm=$1 style=${1%-*} seed=${1##*-}
-  [ -f "$arm.jsonl" ] || "$sft" gym --split train --style "$style" --seed "$((40 + seed))" --family "$families" \
-    --revised 0 --count "$((tokens / 60))" --out "$arm.jsonl"
+  problems "$style" "$((40 + seed))" "$((tokens / 60))" "$arm.jsonl"
   "$sft" train "$root/runs/curve.toml" --out "$arm" --resume --threads 1 --seed "$seed" \
     --set "data.train=['$arm.jsonl']" --set "train.tokens=$tokens"
   "$sft" export "$arm/final.safetensors" --tokenizer tokenizer.json --type q8_0 --out "$arm.gguf" --name "$arm"

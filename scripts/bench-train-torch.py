@@ -3,22 +3,51 @@
 scripts/bench-train, which calls it where TORCH names a Python with torch and transformers.
 
   bench-train-torch.py RECIPE DATA --steps N --threads N --precision f32|bf16
+  bench-train-torch.py RECIPE DATA --roofline --precision f32|bf16
+
+The second prints two numbers: what one training token costs, in MFLOP, and how many MFLOP of a large square matrix
+product PyTorch's library does in a CPU second.
 """
 
 import argparse
 import json
+import time
 import tomllib
 from pathlib import Path
 
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+# Side of the square product: its three f32 matrices are larger than any second-level cache.
+SIDE = 1536
+
+
+def flop_a_token(shape, row_tokens):
+    """Forward and backward: three times two for each weight that is multiplied with, and for causal attention."""
+    hidden, heads = shape["hidden"], shape["heads"]
+    kv = hidden // heads * shape["kv_heads"]
+    layer = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * shape["ffn"]
+    attention = 2 * hidden * row_tokens / 2
+    return 6 * (shape["layers"] * (layer + attention) + shape["vocab_size"] * hidden)
+
+
+def roofline(precision):
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, right = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
+    rates = []
+    for _ in range(12):
+        began = time.process_time()
+        torch.mm(left, right)
+        rates.append(2 * SIDE**3 / (time.process_time() - began))
+    return max(rates)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--roofline", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     args = parser.parse_args()
@@ -27,6 +56,9 @@ def main():
     torch.manual_seed(0)
     recipe = tomllib.loads(args.recipe.read_text())
     shape, batch_rows = recipe["model"], recipe["train"]["batch_rows"]
+    if args.roofline:
+        print(f"{flop_a_token(shape, recipe['data']['row_tokens']) / 1e6:.1f} {roofline(args.precision) / 1e6:.0f}")
+        return
     model = Qwen2ForCausalLM(Qwen2Config(
         vocab_size=shape["vocab_size"], hidden_size=shape["hidden"], num_hidden_layers=shape["layers"],
         num_attention_heads=shape["heads"], num_key_value_heads=shape["kv_heads"], intermediate_size=shape["ffn"],

@@ -1,8 +1,6 @@
 //! The gym's problems against the judges: what it calls a solution passes its tests behind walls, and what it calls a
 //! mistake does not.
 
-use std::path::PathBuf;
-
 use z1::engine::{Engine, Reply, Script, Tokens};
 use z1::eval::gym::Record;
 use z1::eval::run::{Settings, run};
@@ -10,7 +8,6 @@ use z1::gym::corpus::Corpus;
 use z1::gym::row::{Kind, Row};
 use z1::gym::{Family, Split};
 use z1::prompt::{Profile, Prompts};
-use z1::sandbox::{Sandbox, SandboxOptions};
 
 fn rows(corpus: &Corpus, count: u64) -> Vec<Row> {
     let prompts = Prompts::load(Profile::Nano, None).unwrap();
@@ -19,14 +16,7 @@ fn rows(corpus: &Corpus, count: u64) -> Vec<Row> {
 
 /// What becomes of the rows when a model says these replies, one a row.
 fn judged(rows: &[Row], replies: Vec<String>) -> Option<Vec<Record>> {
-    let helper_exe = PathBuf::from(env!("CARGO_BIN_EXE_z1"));
-    let sandbox = match Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe }) {
-        Ok(sandbox) => sandbox,
-        Err(why) => {
-            eprintln!("skipped: no walls on this machine ({why})");
-            return None;
-        }
-    };
+    let sandbox = crate::verify::walls()?;
     let replies: Vec<Reply> = replies.into_iter().map(Reply::new).collect();
     let engine = Engine::start_scripted(Script { tokens: Tokens::Words, ..Script::new(replies) });
     let settings = Settings {

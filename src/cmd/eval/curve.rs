@@ -118,19 +118,18 @@ fn measured(
         let free = found.first().map(|(_, records)| records.as_slice());
         let cut: Vec<usize> = (0..rows.len()).filter(|&row| reaches(window, free.map(|free| &free[row]))).collect();
         let asked: Vec<Row> = cut.iter().map(|&row| rows[row].clone()).collect();
-        let measured = runtime.block_on(measure(engine, sandbox, &asked, &settings, |_| {}))?;
-        let mut records = free.map_or_else(Vec::new, <[Record]>::to_vec);
-        if records.is_empty() {
-            records = measured;
-        } else {
-            cut.into_iter().zip(measured).for_each(|(row, record)| records[row] = record);
+        let mut measured = runtime.block_on(measure(engine, sandbox, &asked, &settings, |_| {}))?;
+        if let Some(free) = free {
+            let mut whole = free.to_vec();
+            cut.into_iter().zip(measured).for_each(|(row, record)| whole[row] = record);
+            measured = whole;
         }
-        write_records(&file, &records)?;
+        write_records(&file, &measured)?;
         if std::io::stderr().is_terminal() {
-            let passed = records.iter().filter(|record| record.passed).count();
-            eprintln!("{name} at {label}: {passed} of {} passed", records.len());
+            let passed = measured.iter().filter(|record| record.passed).count();
+            eprintln!("{name} at {label}: {passed} of {} passed", measured.len());
         }
-        found.push((window, records));
+        found.push((window, measured));
     }
     Ok(found)
 }
