@@ -1,4 +1,4 @@
-"""What a command costs; used by the benches beside it."""
+"""What a command costs; used by the benches beside it. `cost.py COMMAND…` prints wall seconds, CPU seconds, peak MiB."""
 
 import os
 import sys
@@ -18,3 +18,7 @@ def cost(command, env):
     if status:
         sys.exit(f"failed: {command}")
     return time.time() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    print(*(f"{number:.3f}" for number in cost(sys.argv[1:], os.environ)))
