@@ -19,7 +19,7 @@ use llama_cpp_2::{DecodeError, LlamaBackendDeviceType, list_llama_ggml_backend_d
 use tokio::sync::mpsc;
 
 use super::handle::{Request, serve, spawn};
-use super::load::{LoadOptions, describe, fingerprint};
+use super::load::{LoadOptions, Offload, describe, fingerprint};
 use super::model::{BatchToken, Constraint, Decoded, Sequence, TokenModel, Vocabulary};
 use super::plan::{Gpu, KvType, Machine, Plan, Shape, plan, smaller};
 use super::process::{memory_available_bytes, physical_threads};
@@ -213,7 +213,9 @@ fn load(
     if cancel.is_cancelled() {
         return Err(EngineError::LoadCancelled);
     }
-    let hint = if raw::allocation_failed() {
+    let hint = if raw::allocation_failed() && matches!(options.offload, Offload::Layers(1..)) {
+        "so many layers do not fit on the GPU now: lower --gpu-layers, or leave it out and z1 chooses"
+    } else if raw::allocation_failed() {
         "there is too little memory for it: free some, or take a smaller quantisation"
     } else {
         "the log has the details; a model of the qwen2 architecture is known to work"

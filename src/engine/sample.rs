@@ -100,7 +100,7 @@ impl Sampler {
     }
 }
 
-/// What top-k, top-p and min-p leave of the tokens, most probable first.
+/// What top-k, top-p and min-p leave of the tokens; most probable first where a cut needs that order.
 ///
 /// The probable tokens are few and the others are 150 000: so only those within a range of the best one are ranked, and
 /// the range is widened until the cuts lie inside it.
@@ -108,7 +108,8 @@ fn ranked(logits: &[f32], sampling: &Sampling, top: f32) -> Vec<(TokenId, f32)> 
     let widest = LOGIT_RANGE * sampling.temperature.max(1.0);
     let top_k = sampling.top_k as usize;
     let total = exp_sum(logits, top);
-    let mut range = if sampling.top_p < 1.0 || sampling.min_p > 0.0 || top_k > 0 { LOGIT_RANGE_FIRST } else { widest };
+    let cut = sampling.top_p < 1.0 || sampling.min_p > 0.0 || top_k > 0;
+    let mut range = if cut { LOGIT_RANGE_FIRST } else { widest };
     loop {
         let floor = top - range;
         let mut kept: Vec<(TokenId, f32)> =
@@ -131,8 +132,11 @@ fn ranked(logits: &[f32], sampling: &Sampling, top: f32) -> Vec<(TokenId, f32)> 
             // The masses that follow are shares of what is left.
             total = kept.iter().map(|&(_, logit)| (logit - top).exp()).sum();
         }
-        kept.sort_unstable_by(by_rank);
-        cut_by_mass(&mut kept, sampling, top, total);
+        // Without a cut the order of the tokens is as good as any other, and 150 000 need not be sorted.
+        if cut {
+            kept.sort_unstable_by(by_rank);
+            cut_by_mass(&mut kept, sampling, top, total);
+        }
         return kept;
     }
 }

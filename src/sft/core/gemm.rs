@@ -28,7 +28,7 @@ impl Precision {
 
     /// The fastest precision of this CPU.
     pub fn best() -> Self {
-        if Self::Bf16.available() { Self::Bf16 } else { Self::F32 }
+        if gemm_bf16::pays() { Self::Bf16 } else { Self::F32 }
     }
 }
 
