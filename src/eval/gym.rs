@@ -149,6 +149,9 @@ impl Report {
             self.generated_tokens_mean,
             self.shifted
         );
+        if self.faithful.of == 0 {
+            return text;
+        }
         let _ = writeln!(
             text,
             "traces right throughout: {} of {}; passed with a wrong trace: {}",

@@ -1,6 +1,6 @@
 //! A model against gym problems: generate within a window, take the program, run it behind walls.
 //!
-//! Not for: the agent's loop (rounds of repair); this measures the model and the window alone.
+//! Not for: the agent's loop (`agent.rs`); this measures the model and the window alone.
 
 use std::sync::Arc;
 
@@ -114,13 +114,12 @@ async fn judged(
     options: &VerifyOptions,
     cancel: &Cancel,
 ) -> anyhow::Result<Record> {
-    let asserts = |tests: &[String], hidden| [Check::Asserts { source: tests.join("\n"), hidden }];
     let programs: Vec<Result<Candidate, String>> = trajectories.iter().map(|t| program(row, t)).collect();
     let mut chosen = 0;
     if programs.len() > 1 && !row.visible.is_empty() {
         for (index, program) in programs.iter().enumerate() {
             let Ok(program) = program else { continue };
-            if verify(program, &asserts(&row.visible, false), sandbox, options, cancel).await.passed() {
+            if verify(program, &asserts(row.visible.iter(), false), sandbox, options, cancel).await.passed() {
                 chosen = index;
                 break;
             }
@@ -129,10 +128,7 @@ async fn judged(
     let (passed, why) = match programs.get(chosen) {
         None => (false, "no reply".to_owned()),
         Some(Err(problem)) => (false, problem.clone()),
-        Some(Ok(program)) => {
-            let tests: Vec<String> = row.visible.iter().chain(&row.hidden).cloned().collect();
-            verdict(verify(program, &asserts(&tests, true), sandbox, options, cancel).await)?
-        }
+        Some(Ok(program)) => passes_all(row, program, sandbox, options, cancel).await?,
     };
     let trajectory = trajectories.get(chosen);
     let usage = trajectories.iter().fold(Usage::default(), |sum, t| Usage {
@@ -154,6 +150,23 @@ async fn judged(
         faith: trajectory.and_then(|t| faith(row, t)),
         text: trajectory.map(|t| t.text.clone()).unwrap_or_default(),
     })
+}
+
+/// Whether a program passes the row's visible and hidden tests, and why not.
+pub(super) async fn passes_all(
+    row: &Row,
+    program: &Candidate,
+    sandbox: &Sandbox,
+    options: &VerifyOptions,
+    cancel: &Cancel,
+) -> anyhow::Result<(bool, String)> {
+    let checks = asserts(row.visible.iter().chain(&row.hidden), true);
+    verdict(verify(program, &checks, sandbox, options, cancel).await)
+}
+
+fn asserts<'a>(tests: impl Iterator<Item = &'a String>, hidden: bool) -> [Check; 1] {
+    let source = tests.map(String::as_str).collect::<Vec<_>>().join("\n");
+    [Check::Asserts { source, hidden }]
 }
 
 /// What a reply comes to: its program or, in a project, the changed file as a program of its own.

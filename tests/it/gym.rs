@@ -1,13 +1,18 @@
 //! The gym's problems against the judges: what it calls a solution passes its tests behind walls, and what it calls a
 //! mistake does not.
 
+use std::sync::Arc;
+
+use z1::agent::{Agent, Settings as LoopSettings, Walls};
 use z1::engine::{Engine, Reply, Script, Tokens};
+use z1::eval::agent;
 use z1::eval::gym::Record;
 use z1::eval::run::{Settings, run};
 use z1::gym::corpus::Corpus;
 use z1::gym::row::{Kind, Row};
 use z1::gym::{Family, Split};
 use z1::prompt::{Profile, Prompts};
+use z1::task::Effort;
 
 fn rows(corpus: &Corpus, count: u64) -> Vec<Row> {
     let prompts = Prompts::load(Profile::Nano, None).unwrap();
@@ -78,4 +83,26 @@ fn a_shown_attempt_fails() {
     for (row, record) in revised.iter().zip(&records) {
         assert!(!record.passed, "{}: the failed attempt passes\n{}", row.id, row.messages[1].content);
     }
+}
+
+#[test]
+fn the_agent_is_measured_with_its_repairs_and_every_token() {
+    let Some(sandbox) = crate::verify::walls() else { return };
+    let row = rows(&Corpus { families: vec![(Family::Write, 1)], ..Corpus::measuring(5, Split::Test) }, 1).remove(0);
+    let program = |source: &str| Reply::new(format!("```python\n{source}\n```\n"));
+    let wrong = format!("def {}(*_):\n    return 'no'", row.entry);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let measured = |rounds| {
+        let replies = std::iter::once(program(&wrong)).chain(vec![program(&row.reference); 8]).collect();
+        let engine = Engine::start_scripted(Script { tokens: Tokens::Words, ..Script::new(replies) });
+        let settings = LoopSettings { samples: Some(1), rounds: Some(rounds), probe: false, ..LoopSettings::default() };
+        let judge = Arc::new(Walls { sandbox: sandbox.clone() });
+        let agent = Agent::new(engine, judge, None, settings).unwrap();
+        let rows = std::slice::from_ref(&row);
+        runtime.block_on(agent::run(&agent, &sandbox, rows, Effort::Window(500), |_| {})).unwrap().remove(0)
+    };
+    let (once, again) = (measured(0), measured(2));
+    assert!(!once.passed && !once.why.is_empty(), "{}", once.text);
+    assert!(again.passed, "{}: {}", again.why, again.text);
+    assert!(again.usage.generated_tokens() > once.usage.generated_tokens(), "the first attempt counts as well");
 }

@@ -41,6 +41,12 @@ pub struct Problems {
     level: Vec<u8>,
 }
 
+impl Problems {
+    pub(super) const fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -64,6 +70,13 @@ pub struct Args {
     /// Threads of the engine
     #[arg(long, default_value_t = 1)]
     threads: u32,
+    #[command(flatten)]
+    told: Told,
+}
+
+/// What is told of a measurement, and where its records go.
+#[derive(Debug, clap::Args)]
+pub struct Told {
     /// Write the records as JSON lines, one a problem
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
@@ -95,22 +108,22 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         samples: args.samples,
     };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
+    let records = runtime.block_on(measure(&engine, &sandbox, &rows, &settings, counter(rows.len())))?;
+    report(&args.told, &records)
+}
+
+/// Counts judged problems on a terminal.
+pub(super) fn counter(count: usize) -> impl FnMut(&Record) {
     let live = std::io::stderr().is_terminal();
     let (mut done, mut passed) = (0, 0);
-    let records = runtime.block_on(measure(&engine, &sandbox, &rows, &settings, |record| {
+    move |record| {
         done += 1;
         passed += u32::from(record.passed);
         if live {
-            eprint!("\r{done} of {} judged, {passed} passed ", rows.len());
+            let end = if done == count { "\n" } else { "" };
+            eprint!("\r{done} of {count} judged, {passed} passed {end}");
         }
-    }))?;
-    if live {
-        eprintln!();
     }
-    if let Some(path) = &args.records {
-        write_records(path, &records)?;
-    }
-    report(args, &records)
 }
 
 /// The sandbox that judges; refuses where there are no walls.
@@ -187,7 +200,11 @@ pub(super) fn write_records(path: &Path, records: &[Record]) -> anyhow::Result<(
     Ok(())
 }
 
-fn report(args: &Args, records: &[Record]) -> anyhow::Result<Exit> {
+/// Keeps the records where they are wanted, and prints what they come to.
+pub(super) fn report(args: &Told, records: &[Record]) -> anyhow::Result<Exit> {
+    if let Some(path) = &args.records {
+        write_records(path, records)?;
+    }
     let report = Report::of(records);
     let compared = match &args.against {
         None => None,

@@ -2,6 +2,7 @@
 
 use crate::error::Exit;
 
+pub mod agent;
 pub mod curve;
 pub mod gym;
 
@@ -15,6 +16,8 @@ pub struct Args {
 /// What can be measured.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// The whole agent on held-out gym problems: what verified candidates and repair add to the model alone
+    Agent(agent::Args),
     /// Accuracy against thinking tokens for several models and windows, with exact tests and a plot
     Curve(curve::Args),
     /// Pass@1 on held-out gym problems, by family and level, and how far the thinking is right
@@ -27,6 +30,7 @@ pub enum Command {
 /// Whatever the subcommand could not do.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
+        Command::Agent(args) => agent::run(args),
         Command::Curve(args) => curve::run(args),
         Command::Gym(args) => gym::run(args),
     }
