@@ -93,7 +93,7 @@ fn the_agent_is_measured_with_its_repairs_and_every_token() {
     let wrong = format!("def {}(*_):\n    return 'no'", row.entry);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let measured = |rounds| {
-        let replies = std::iter::once(program(&wrong)).chain(vec![program(&row.reference); 8]).collect();
+        let replies: Vec<Reply> = std::iter::once(program(&wrong)).chain(vec![program(&row.reference); 8]).collect();
         let engine = Engine::start_scripted(Script { tokens: Tokens::Words, ..Script::new(replies) });
         let settings = LoopSettings { samples: Some(1), rounds: Some(rounds), probe: false, ..LoopSettings::default() };
         let judge = Arc::new(Walls { sandbox: sandbox.clone() });
