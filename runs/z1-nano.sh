@@ -4,7 +4,7 @@
 #
 #   runs/z1-nano.sh [FOLDER] [further arguments of `z1-sft train`]
 #
-# Set by the environment: ROWS and MORE (rows of the two stages), INIT (a model to begin the second stage with, instead
+# Set by the environment: ROWS and MORE (rows of the two stages), INIT (a GGUF to begin the second stage with, instead
 # of the first stage), Z1_SFT (the program).
 set -euo pipefail
 
@@ -30,8 +30,7 @@ else
   [ -f train.jsonl ] || "$sft" gym --split train --seed 1 --count "$rows" --out train.jsonl
   [ -f tokenizer.json ] || "$sft" tokenizer train.jsonl --vocab 1024 --rows 30000 --out tokenizer.json
   "$sft" train "$root/runs/z1-nano.toml" --out train --resume "$@"
-  init=train/final.safetensors
 fi
 [ -f more.jsonl ] || "$sft" gym --split train --seed 11 --count "$more" --out more.jsonl
-"$sft" train "$root/runs/z1-nano-more.toml" --out more --resume --set "train.init=$init" "$@"
+"$sft" train "$root/runs/z1-nano-more.toml" --out more --resume ${init:+--set "train.init=$init"} "$@"
 "$sft" export more/final.safetensors --tokenizer tokenizer.json --type q8_0 --out z1-nano.gguf --name z1-nano

@@ -213,12 +213,12 @@ fn load(
     if cancel.is_cancelled() {
         return Err(EngineError::LoadCancelled);
     }
-    let hint = if raw::allocation_failed() && matches!(options.offload, Offload::Layers(1..)) {
-        "so many layers do not fit on the GPU now: lower --gpu-layers, or leave it out and z1 chooses"
-    } else if raw::allocation_failed() {
-        "there is too little memory for it: free some, or take a smaller quantisation"
-    } else {
-        "the log has the details; a model of the qwen2 architecture is known to work"
+    let hint = match (raw::allocation_failed(), options.offload) {
+        (true, Offload::Layers(1..)) => {
+            "so many layers do not fit on the GPU now: lower --gpu-layers, or leave it out and z1 chooses"
+        }
+        (true, _) => "there is too little memory for it: free some, or take a smaller quantisation",
+        (false, _) => "the log has the details; a model of the qwen2 architecture is known to work",
     };
     let mut model = model.ok_or_else(|| refuse(&options.path, "llama.cpp cannot load it", hint))?;
     if model.is_recurrent() || model.is_hybrid() {

@@ -2,18 +2,16 @@
 //!
 //! Not for: the model and the window alone (`run.rs`), and problems set in a project.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 
 use super::gym::Record;
-use super::run::passes_all;
+use super::run::{asserts, passes_all};
 use crate::agent::{Agent, Line, Transcript};
 use crate::cancel::Cancel;
 use crate::event::Event;
 use crate::gym::row::Row;
 use crate::sandbox::Sandbox;
-use crate::task::{Check, Effort, Language, Outcome, Part, Scope, Task};
+use crate::task::{Effort, Language, Outcome, Part, Scope, Task};
 use crate::verify::VerifyOptions;
 
 /// Events that may wait for the one who counts.
@@ -31,7 +29,7 @@ pub async fn run(
     effort: Effort,
     mut progress: impl FnMut(&Record),
 ) -> anyhow::Result<Vec<Record>> {
-    let (cancel, options) = (Cancel::new(), Arc::new(VerifyOptions::default()));
+    let (cancel, options) = (Cancel::new(), VerifyOptions::default());
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
         let (outcome, thought_tokens) = answer(agent, row, effort).await?;
@@ -63,7 +61,7 @@ async fn answer(agent: &Agent, row: &Row, effort: Effort) -> anyhow::Result<(Out
         id: row.id.clone(),
         prompt: row.task.clone(),
         scope: Scope::Standalone,
-        checks: vec![Check::Asserts { source: row.visible.join("\n"), hidden: false }],
+        checks: asserts(row.visible.iter(), false).to_vec(),
         language: Some(Language::Python),
         effort,
     };

@@ -1,7 +1,8 @@
 //! Measuring models: the gym's held-out problems, the curve of accuracy against thinking, reports and plots.
 //!
 //! Everything is judged by running code in the sandbox, never by comparing text. [`stats`] has the exact
-//! tests and intervals, [`gym`] the record of one problem and the report over many, [`run`] asks a model and judges, [`agent`] the whole loop.
+//! tests and intervals, [`gym`] the record of one problem and the report over many, [`run`] asks a model and judges,
+//! [`agent`] the whole loop.
 //!
 //! Not for: deciding what a model should think or for how long (`complexity`, `thinking`).
 

@@ -164,7 +164,8 @@ pub(super) async fn passes_all(
     verdict(verify(program, &checks, sandbox, options, cancel).await)
 }
 
-fn asserts<'a>(tests: impl Iterator<Item = &'a String>, hidden: bool) -> [Check; 1] {
+/// Tests as one check.
+pub(super) fn asserts<'a>(tests: impl Iterator<Item = &'a String>, hidden: bool) -> [Check; 1] {
     let source = tests.map(String::as_str).collect::<Vec<_>>().join("\n");
     [Check::Asserts { source, hidden }]
 }

@@ -1,11 +1,10 @@
 //! `z1 eval agent`: the loop around the model, measured as the model alone is (`z1 eval gym`).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::gym::{Problems, Told, UNLIMITED, counter, load, report, rows, walls};
+use super::gym::{Subject, counter, report, rows};
 use crate::agent::{Agent, Settings, Walls};
 use crate::error::{Exit, UserError};
 use crate::eval::agent::run as measure;
@@ -15,14 +14,8 @@ use crate::task::Effort;
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A GGUF file
-    #[arg(long, short)]
-    model: PathBuf,
     #[command(flatten)]
-    problems: Problems,
-    /// The thinking window of a first attempt, in tokens; without it the model thinks as long as it likes
-    #[arg(long)]
-    window: Option<u32>,
+    subject: Subject,
     /// Candidates of the first attempt
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32))]
     samples: u32,
@@ -32,11 +25,6 @@ pub struct Args {
     /// Of a first attempt with one candidate; others are drawn at 0.7 at least
     #[arg(long, default_value_t = 0.0)]
     temperature: f32,
-    /// Threads of the engine
-    #[arg(long, default_value_t = 1)]
-    threads: u32,
-    #[command(flatten)]
-    told: Told,
 }
 
 /// Runs the subcommand.
@@ -45,28 +33,26 @@ pub struct Args {
 /// No usable model, no walls, no problem that stands alone, or a file that cannot be read or written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let prompts = Prompts::load(Profile::Nano, None)?;
-    let mut rows = rows(&args.problems, &prompts)?;
+    let mut rows = rows(&args.subject.problems, &prompts)?;
     rows.retain(|row| row.project.is_none());
     if rows.is_empty() {
         return Err(UserError::usage("there is no problem that stands alone")
             .hint("problems in a project are measured by `z1 eval gym --family edit`")
             .into());
     }
-    // Before the model: the sandbox's helper must never hold it.
-    let sandbox = walls()?;
-    let engine = load(&args.model, args.threads)?;
+    let (sandbox, engine) = args.subject.start()?;
     let settings = Settings {
         samples: Some(args.samples),
         rounds: Some(args.rounds),
-        seed: args.problems.seed(),
+        seed: args.subject.problems.seed,
         // Several candidates must differ.
         temperature: (args.samples == 1 || args.temperature > 0.0).then_some(args.temperature),
         probe: false,
         ..Settings::default()
     };
     let agent = Agent::new(engine, Arc::new(Walls { sandbox: sandbox.clone() }), None, settings)?;
-    let effort = Effort::Window(args.window.unwrap_or(UNLIMITED));
+    let effort = Effort::Window(args.subject.window());
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let records = runtime.block_on(measure(&agent, &sandbox, &rows, effort, counter(rows.len())))?;
-    report(&args.told, &records)
+    report(&args.subject, &records)
 }

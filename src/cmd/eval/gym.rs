@@ -29,7 +29,7 @@ pub struct Problems {
     count: u64,
     /// The same seed draws the same problems
     #[arg(long, default_value_t = 3)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Rows written by `z1 sft gym` instead of drawn ones
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
@@ -41,42 +41,20 @@ pub struct Problems {
     level: Vec<u8>,
 }
 
-impl Problems {
-    pub(super) const fn seed(&self) -> u64 {
-        self.seed
-    }
-}
-
-/// The subcommand's arguments.
+/// What every measurement of one model is told: the model, the problems, and where the records go.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct Subject {
     /// A GGUF file
     #[arg(long, short)]
     model: PathBuf,
     #[command(flatten)]
-    problems: Problems,
+    pub(super) problems: Problems,
     /// The thinking window, in tokens; without it the model thinks as long as it likes
     #[arg(long)]
     window: Option<u32>,
-    /// Cut exactly at the window, even within a line
-    #[arg(long)]
-    paper_exact: bool,
-    /// 0 is greedy
-    #[arg(long, default_value_t = 0.0)]
-    temperature: f32,
-    /// Candidates of each problem; the first that passes the visible examples is taken
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32))]
-    samples: u32,
     /// Threads of the engine
     #[arg(long, default_value_t = 1)]
     threads: u32,
-    #[command(flatten)]
-    told: Told,
-}
-
-/// What is told of a measurement, and where its records go.
-#[derive(Debug, clap::Args)]
-pub struct Told {
     /// Write the records as JSON lines, one a problem
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
@@ -88,28 +66,54 @@ pub struct Told {
     json: bool,
 }
 
+impl Subject {
+    /// The thinking window in tokens.
+    pub(super) fn window(&self) -> u32 {
+        self.window.unwrap_or(UNLIMITED)
+    }
+
+    /// The walls and the model, in this order: the sandbox's helper must never hold it.
+    pub(super) fn start(&self) -> anyhow::Result<(Sandbox, Engine)> {
+        Ok((walls()?, load(&self.model, self.threads)?))
+    }
+}
+
+/// The subcommand's arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    subject: Subject,
+    /// Cut exactly at the window, even within a line
+    #[arg(long)]
+    paper_exact: bool,
+    /// 0 is greedy
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Candidates of each problem; the first that passes the visible examples is taken
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=32))]
+    samples: u32,
+}
+
 /// Runs the subcommand.
 ///
 /// # Errors
 /// No usable model, no walls, or a file that cannot be read or written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let prompts = Prompts::load(Profile::Nano, None)?;
-    let rows = rows(&args.problems, &prompts)?;
-    // Before the model: the sandbox's helper must never hold it.
-    let sandbox = walls()?;
-    let engine = load(&args.model, args.threads)?;
+    let rows = rows(&args.subject.problems, &prompts)?;
+    let (sandbox, engine) = args.subject.start()?;
     let settings = Settings {
-        window: args.window.unwrap_or(UNLIMITED),
+        window: args.subject.window(),
         paper_exact: args.paper_exact,
         hint: hint(&prompts, "hint_code")?,
         hint_project: hint(&prompts, "hint")?,
         temperature: args.temperature,
-        seed: args.problems.seed,
+        seed: args.subject.problems.seed,
         samples: args.samples,
     };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let records = runtime.block_on(measure(&engine, &sandbox, &rows, &settings, counter(rows.len())))?;
-    report(&args.told, &records)
+    report(&args.subject, &records)
 }
 
 /// Counts judged problems on a terminal.
@@ -201,7 +205,7 @@ pub(super) fn write_records(path: &Path, records: &[Record]) -> anyhow::Result<(
 }
 
 /// Keeps the records where they are wanted, and prints what they come to.
-pub(super) fn report(args: &Told, records: &[Record]) -> anyhow::Result<Exit> {
+pub(super) fn report(args: &Subject, records: &[Record]) -> anyhow::Result<Exit> {
     if let Some(path) = &args.records {
         write_records(path, records)?;
     }

@@ -48,7 +48,8 @@ pub struct DataRecipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainRecipe {
-    /// A model to start from: a checkpoint, a safetensors file or Hugging Face folder, or a GGUF file of F32, F16 or Q8_0.
+    /// A model to start from: a checkpoint, a safetensors file or Hugging Face folder, or a GGUF file of F32, F16 or
+    /// `Q8_0`.
     pub init: Option<PathBuf>,
     pub seed: u64,
     /// 0: one for each core.
