@@ -2,9 +2,11 @@
 //!
 //! Not for: the model and the window alone (`run.rs`), and problems set in a project.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::mpsc;
 
-use super::gym::Record;
+use super::gym::{Record, before_answer};
 use super::run::{asserts, passes_all};
 use crate::agent::{Agent, Line, Transcript};
 use crate::cancel::Cancel;
@@ -14,7 +16,7 @@ use crate::sandbox::Sandbox;
 use crate::task::{Effort, Language, Outcome, Part, Scope, Task};
 use crate::verify::VerifyOptions;
 
-/// Events that may wait for the one who counts.
+/// Events that may wait for the one who listens.
 const EVENTS_MAX: usize = 64;
 
 /// Gives every row to the agent as a user would, with its visible examples as checks, and judges the answer by the
@@ -32,7 +34,7 @@ pub async fn run(
     let (cancel, options) = (Cancel::new(), VerifyOptions::default());
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
-        let (outcome, thought_tokens) = answer(agent, row, effort).await?;
+        let (outcome, thoughts) = answer(agent, row, effort).await?;
         let (passed, why) = match &outcome.candidate {
             Some(candidate) => passes_all(row, candidate, sandbox, &options, &cancel).await?,
             None => (false, outcome.notes.first().cloned().unwrap_or_else(|| "no program".to_owned())),
@@ -43,7 +45,7 @@ pub async fn run(
             level: row.level,
             passed,
             why,
-            thought_tokens,
+            thought_tokens: thoughts.iter().map(|text| agent.engine.count_tokens(before_answer(text)) as u32).sum(),
             usage: outcome.usage,
             shifted: outcome.usage.forced_tokens > 0,
             faith: None,
@@ -55,8 +57,8 @@ pub async fn run(
     Ok(records)
 }
 
-/// One task from its words to its outcome, and the tokens before its programs; nothing is kept.
-async fn answer(agent: &Agent, row: &Row, effort: Effort) -> anyhow::Result<(Outcome, u32)> {
+/// One task from its words to its outcome, and what every candidate wrote before its shift or its end; nothing is kept.
+async fn answer(agent: &Agent, row: &Row, effort: Effort) -> anyhow::Result<(Outcome, Vec<String>)> {
     let task = Task {
         id: row.id.clone(),
         prompt: row.task.clone(),
@@ -70,13 +72,19 @@ async fn answer(agent: &Agent, row: &Row, effort: Effort) -> anyhow::Result<(Out
     let (_commands, silent) = mpsc::channel(1);
     let mut line = Line::new(events, silent, Cancel::new(), Transcript::none());
     let listener = tokio::spawn(async move {
-        let mut thought_tokens = 0;
+        let (mut under_way, mut ended) = (BTreeMap::<u32, String>::new(), Vec::new());
         while let Some(event) = heard.recv().await {
-            if let Event::Piece { part: Part::Thinking, tokens, .. } = event {
-                thought_tokens += tokens;
+            match event {
+                Event::Piece { candidate, part: Part::Thinking, text, .. } => {
+                    under_way.entry(candidate).or_default().push_str(&text);
+                }
+                // The next round numbers its candidates from nought again.
+                Event::Finished { candidate, .. } => ended.extend(under_way.remove(&candidate)),
+                _ => {}
             }
         }
-        thought_tokens
+        ended.extend(under_way.into_values());
+        ended
     });
     let outcome = agent.run(&task, &mut line).await;
     drop(line);

@@ -34,10 +34,15 @@ pub struct Record {
 /// The thinking in a trajectory: what comes before the answer's fence, block or path, and before any hint.
 pub fn thought<'a>(row: &Row, trajectory: &'a Trajectory) -> &'a str {
     let before_hint = &trajectory.text[..trajectory.shift_at.unwrap_or(trajectory.text.len())];
-    let ends = ["```", "<<<<<<<"].iter().filter_map(|mark| before_hint.find(mark)).min();
-    let before_answer = &before_hint[..ends.unwrap_or(before_hint.len())];
+    let before_answer = before_answer(before_hint);
     let Some(project) = &row.project else { return before_answer };
     before_answer.trim_end_matches('\n').strip_suffix(&project.path).unwrap_or(before_answer)
+}
+
+/// What comes before the first fence or block of a text.
+pub fn before_answer(text: &str) -> &str {
+    let ends = ["```", "<<<<<<<"].iter().filter_map(|mark| text.find(mark)).min();
+    &text[..ends.unwrap_or(text.len())]
 }
 
 /// How faithful the thinking is to the problem's own; `None` where there is nothing to compare.

@@ -89,7 +89,7 @@ fn a_shown_attempt_fails() {
 fn the_agent_is_measured_with_its_repairs_and_every_token() {
     let Some(sandbox) = crate::verify::walls() else { return };
     let row = rows(&Corpus { families: vec![(Family::Write, 1)], ..Corpus::measuring(5, Split::Test) }, 1).remove(0);
-    let program = |source: &str| Reply::new(format!("```python\n{source}\n```\n"));
+    let program = |source: &str| Reply::new(format!("First then second\n```python\n{source}\n```\n"));
     let wrong = format!("def {}(*_):\n    return 'no'", row.entry);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let measured = |rounds| {
@@ -104,5 +104,7 @@ fn the_agent_is_measured_with_its_repairs_and_every_token() {
     let (once, again) = (measured(0), measured(2));
     assert!(!once.passed && !once.why.is_empty(), "{}", once.text);
     assert!(again.passed, "{}: {}", again.why, again.text);
+    assert!(once.thought_tokens > 0 && once.thought_tokens < once.usage.generated_tokens(), "without its program");
+    assert!(again.thought_tokens >= 2 * once.thought_tokens, "{} and {}", once.thought_tokens, again.thought_tokens);
     assert!(again.usage.generated_tokens() > once.usage.generated_tokens(), "the first attempt counts as well");
 }
