@@ -214,7 +214,7 @@ fn request(session: u32, prompt: Rendered, candidates: u32) -> GenerateRequest {
         seed: 1,
         // A random model would end its turn at some point; a grammar without an end keeps it talking, but
         // costs time of its own: so instead each figure is taken per token that was really written.
-        grammar: None,
+        ..GenerateRequest::default()
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn request(agent: &Agent, plan: &Plan, turn: &Turn, samples: u32) -> 
         candidates: samples,
         // Rounds must not repeat each other's draws.
         seed: settings.seed.wrapping_add(u64::from(turn.round)),
-        grammar: None,
+        ..GenerateRequest::default()
     }
 }
 
@@ -161,7 +161,7 @@ impl Round<'_> {
             EngineEvent::Shifted { candidate, why, thinking_tokens } => {
                 line.emit(Event::Shifted { candidate, why, thinking_tokens }).await;
             }
-            EngineEvent::Finished { candidate, trajectory, tokens_per_second } => {
+            EngineEvent::Finished { candidate, trajectory, tokens_per_second, .. } => {
                 line.transcript.trajectory(candidate, &trajectory, tokens_per_second);
                 self.streams[candidate as usize].trajectory = Some(trajectory);
                 line.emit(Event::Finished { candidate, tokens_per_second }).await;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::model::{Constraint, Vocabulary};
 use super::sample::Sampler;
 use super::session::Branch;
-use super::{EngineError, EngineEvent, GenerateRequest, TokenId};
+use super::{CandidateSampling, EngineError, EngineEvent, GenerateRequest, TokenId};
 use crate::task::{Finish, Part, Trajectory, Usage};
 use crate::thinking::{Phase, Step, TextStream, Window};
 
@@ -27,6 +27,10 @@ pub(super) struct Candidate {
     pub(super) window: Window,
     pub(super) finish: Option<Finish>,
     prompt_tokens: u32,
+    /// The reply's tokens, drawn, given and forced.
+    reply: Vec<TokenId>,
+    given_tokens: u32,
+    sampling: CandidateSampling,
     sampler: Sampler,
     constraints: Constraints,
     text: String,
@@ -39,24 +43,35 @@ pub(super) struct Candidate {
 }
 
 /// What a candidate needs to know about the request it belongs to.
+#[derive(Clone, Copy)]
 pub(super) struct Round<'a> {
     pub(super) request: &'a GenerateRequest,
     pub(super) vocabulary: &'a dyn Vocabulary,
-    pub(super) prompt_tokens: u32,
-    pub(super) reused_tokens: u32,
 }
 
 impl Candidate {
-    pub(super) fn new(number: u32, branch: Branch, rest: &[TokenId], window: Window, round: &Round<'_>) -> Self {
+    /// A candidate that has decoded nothing yet.
+    pub(super) fn new(
+        number: u32,
+        request: &GenerateRequest,
+        prompt_tokens: u32,
+        window: Window,
+        constraints: Constraints,
+    ) -> Self {
+        let own = request.candidate_samplings.get(number as usize).copied();
         Self {
             number,
-            branch,
-            pending: rest.iter().copied().collect(),
+            branch: Branch::default(),
+            pending: VecDeque::new(),
             window,
             finish: None,
-            prompt_tokens: round.prompt_tokens,
-            sampler: Sampler::new(round.request.seed, number),
-            constraints: Constraints::default(),
+            prompt_tokens,
+            reply: Vec::new(),
+            given_tokens: 0,
+            sampling: own
+                .unwrap_or(CandidateSampling { thinking: request.thinking_sampling, answer: request.answer_sampling }),
+            sampler: Sampler::new(request.seed, number),
+            constraints,
             text: String::new(),
             stream: TextStream::default(),
             unshown_tokens: 0,
@@ -66,18 +81,37 @@ impl Candidate {
         }
     }
 
-    pub(super) fn constrain(&mut self, constraints: Constraints) {
-        self.constraints = constraints;
+    /// The reply's tokens so far.
+    pub(super) fn reply_tokens(&self) -> &[TokenId] {
+        &self.reply
+    }
+
+    /// How many of the reply's tokens were given with the request.
+    pub(super) const fn given_tokens(&self) -> u32 {
+        self.given_tokens
+    }
+
+    /// Whether the prompt is not yet decoded, but for its end.
+    pub(super) fn is_prefilling(&self) -> bool {
+        (self.branch.tokens.len() as u32) < self.prompt_tokens && self.pending.len() > 1
     }
 
     pub(super) const fn is_live(&self) -> bool {
         self.finish.is_none()
     }
 
-    /// Opens the window; with an empty one the hint comes first.
+    /// Opens the window; with an empty one the hint comes first. Then the request's given tokens run through it, as far
+    /// as it lets them.
     pub(super) fn begin(&mut self, round: &Round<'_>, events: &mut dyn FnMut(EngineEvent)) {
         let step = self.window.begin();
         self.obey(step, None, round, events);
+        for &token in &round.request.given {
+            if !self.is_live() || self.window.phase() == Phase::Shifting {
+                return;
+            }
+            self.given_tokens += 1;
+            self.take_token(token, true, round, events);
+        }
     }
 
     /// Takes the logits after the last pending token and decides what comes next.
@@ -93,28 +127,33 @@ impl Candidate {
         if self.window.phase() == Phase::Shifting {
             self.window.hint_done();
         }
-        let (part, sampling) = match self.window.phase() {
-            Phase::Answering => (Part::Answer, &round.request.answer_sampling),
-            _ => (Part::Thinking, &round.request.thinking_sampling),
+        let sampling = match self.window.phase() {
+            Phase::Answering => &self.sampling.answer,
+            _ => &self.sampling.thinking,
         };
         let drawn = self.sampler.draw(logits, sampling, self.constraints.now.as_deref_mut());
         if let Some(constraint) = &mut self.constraints.now {
             constraint.accept(drawn.token)?;
         }
         self.logprob_sum += drawn.logprob;
-        if round.vocabulary.is_end_of_turn(drawn.token) {
-            let step = self.window.step(&[], true);
-            self.obey(step, None, round, events);
-            return Ok(());
-        }
-        let bytes = round.vocabulary.piece(drawn.token, false);
-        let step = self.window.step(&bytes, false);
-        self.show(&bytes, part, events);
-        self.obey(step, Some(drawn.token), round, events);
+        self.take_token(drawn.token, false, round, events);
         Ok(())
     }
 
-    fn show(&mut self, bytes: &[u8], part: Part, events: &mut dyn FnMut(EngineEvent)) {
+    fn take_token(&mut self, token: TokenId, given: bool, round: &Round<'_>, events: &mut dyn FnMut(EngineEvent)) {
+        if round.vocabulary.is_end_of_turn(token) {
+            let step = self.window.step(&[], true);
+            return self.obey(step, None, round, events);
+        }
+        let part = if self.window.phase() == Phase::Answering { Part::Answer } else { Part::Thinking };
+        let bytes = round.vocabulary.piece(token, false);
+        let step = self.window.step(&bytes, false);
+        self.show(&bytes, part, given, events);
+        self.reply.push(token);
+        self.obey(step, Some(token), round, events);
+    }
+
+    fn show(&mut self, bytes: &[u8], part: Part, given: bool, events: &mut dyn FnMut(EngineEvent)) {
         self.unshown_tokens += 1;
         let text = self.stream.push(bytes);
         if text.is_empty() {
@@ -122,7 +161,7 @@ impl Candidate {
         }
         self.text.push_str(&text);
         let tokens = std::mem::take(&mut self.unshown_tokens);
-        events(EngineEvent::Piece { candidate: self.number, part, text, forced: false, tokens });
+        events(EngineEvent::Piece { candidate: self.number, part, text, forced: given, tokens });
     }
 
     fn obey(&mut self, step: Step, token: Option<TokenId>, round: &Round<'_>, events: &mut dyn FnMut(EngineEvent)) {
@@ -148,6 +187,7 @@ impl Candidate {
         self.text.push_str(&text);
         self.answer_at = self.text.len();
         let tokens = hint.len() as u32;
+        self.reply.extend(&hint);
         self.pending.extend(hint);
         events(EngineEvent::Piece { candidate: self.number, part: Part::Shift, text, forced: true, tokens });
     }
@@ -161,7 +201,7 @@ impl Candidate {
     }
 
     /// The trajectory as it stands; call it once the candidate has ended.
-    pub(super) fn trajectory(&self, round: &Round<'_>) -> Trajectory {
+    pub(super) fn trajectory(&self, reused_tokens: u32) -> Trajectory {
         let counts = self.window.counts();
         Trajectory {
             text: self.text.clone(),
@@ -171,7 +211,7 @@ impl Candidate {
             finish: self.finish.expect("invariant: a trajectory is taken when its candidate has ended"),
             usage: Usage {
                 prompt_tokens: self.prompt_tokens,
-                reused_tokens: round.reused_tokens,
+                reused_tokens,
                 thinking_tokens: counts.thinking_tokens,
                 forced_tokens: counts.forced_tokens,
                 answer_tokens: counts.answer_tokens,

@@ -1,177 +1,185 @@
-//! The decode loop: N candidates, one batch a step, until the last has ended.
+//! One step: everything that is to be decoded next, of all requests, in one batch.
 //!
 //! Written against [`TokenModel`]; the scripted model and llama.cpp run the very same lines.
 //!
-//! Not for: sessions and prefill (`worker.rs`), phases (`thinking`), sampling (`sample.rs`).
+//! Not for: sessions and slots (`worker.rs`), phases (`thinking`), sampling (`sample.rs`).
 
-use std::time::Instant;
-
-use super::candidate::{Candidate, Round};
-use super::handle::Steering;
+use super::job::Job;
 use super::model::{BatchToken, Decoded, TokenModel};
 use super::worker::Worker;
-use super::{EngineError, EngineEvent, Steer};
 use crate::cancel::Cancel;
 use crate::task::Finish;
 
-/// The outside of one generation: who listens, who steers, who cancels.
-pub(super) struct Outside<'a> {
-    pub(super) events: &'a mut dyn FnMut(EngineEvent),
-    pub(super) steering: &'a Steering,
-    pub(super) cancel: &'a Cancel,
-}
+/// While others are being answered, a prompt takes at most this part of a batch: they must not wait long.
+const PREFILL_BESIDE_FRACTION: usize = 2;
 
-/// A batch and where each candidate's part of it is.
+/// A batch and whose parts it has.
+#[derive(Default)]
 struct Batch {
     tokens: Vec<BatchToken>,
-    /// (candidate's index, tokens taken from its pending ones, whether its logits come back).
-    shares: Vec<(usize, usize, bool)>,
+    shares: Vec<Share>,
+}
+
+/// One candidate's part.
+#[derive(Clone, Copy)]
+struct Share {
+    job: usize,
+    candidate: usize,
+    /// Tokens taken from its pending ones.
+    taken: usize,
+    /// Whether its logits come back.
+    has_logits: bool,
+}
+
+/// What a batch may hold.
+#[derive(Clone, Copy)]
+struct Limits {
+    tokens: usize,
+    rows: usize,
 }
 
 impl<M: TokenModel> Worker<M> {
-    /// Decodes until every candidate has ended. Each one's `Finished` is sent as it ends.
-    pub(super) fn decode_all(
-        &mut self,
-        candidates: &mut [Candidate],
-        round: &Round<'_>,
-        outside: &mut Outside<'_>,
-    ) -> Result<(), EngineError> {
-        let mut started: Option<Instant> = None;
-        for candidate in candidates.iter_mut() {
-            candidate.begin(round, outside.events);
+    /// Decodes one batch for all requests that are ready. Returns whether there was anything to decode.
+    pub(super) fn step(&mut self) -> bool {
+        for job in &mut self.jobs {
+            fork_where_due(&mut self.model, job);
         }
-        let mut announced = vec![false; candidates.len()];
-        loop {
-            steer(candidates, outside);
-            announce(candidates, &mut announced, started, round, outside);
-            if !candidates.iter().any(Candidate::is_live) {
-                return Ok(());
+        let limits = Limits { tokens: self.model.batch_tokens_max(), rows: self.model.batch_logits_max() };
+        self.steps = self.steps.wrapping_add(1);
+        let batch = build_batch(&self.jobs, self.steps, limits);
+        if batch.tokens.is_empty() {
+            return false;
+        }
+        let mut served: Vec<usize> = batch.shares.iter().map(|share| share.job).collect();
+        served.sort_unstable();
+        served.dedup();
+        let cancels: Vec<Cancel> = served.iter().map(|&job| self.jobs[job].call.cancel.clone()).collect();
+        match self.model.decode(&batch.tokens, &cancels) {
+            Ok(Decoded::Done) => self.hand_out(&batch),
+            // Only the cancel flags abort; the next look at them ends every candidate.
+            Ok(Decoded::Aborted) => self.undo(&batch),
+            Ok(Decoded::Full) => {
+                if !self.make_room() {
+                    self.sacrifice();
+                }
             }
-            if !self.step(candidates, round, outside)? {
-                continue;
+            Err(error) => {
+                self.undo(&batch);
+                for job in served {
+                    self.jobs[job].fail(error.clone());
+                }
             }
-            if started.is_none() {
-                started = Some(Instant::now());
-                let total = round.prompt_tokens;
-                (outside.events)(EngineEvent::Prefill { done: total, total, reused: round.reused_tokens });
+        }
+        true
+    }
+
+    /// Books what was decoded and gives every candidate its logits.
+    fn hand_out(&mut self, batch: &Batch) {
+        let mut row = 0;
+        for share in &batch.shares {
+            let job = &mut self.jobs[share.job];
+            let candidate = &mut job.candidates[share.candidate];
+            let before = candidate.branch.tokens.len() as u32;
+            candidate.branch.tokens.extend(candidate.pending.drain(..share.taken));
+            if share.candidate == 0 {
+                // After a fork each candidate decodes the prompt's last token for itself.
+                let for_all = !job.forked || job.announced.len() == 1;
+                let of_prompt = (before + share.taken as u32).min(job.prompt_tokens).saturating_sub(before);
+                job.prefilled_tokens += if for_all { of_prompt } else { 0 };
+            }
+            job.tell_prefill(share.has_logits);
+            if share.has_logits {
+                let logits = self.model.logits(row);
+                row += 1;
+                job.take_logits(share.candidate, logits, self.vocabulary.as_ref());
             }
         }
     }
 
-    /// One batch. Returns whether anything was decoded.
-    fn step(
-        &mut self,
-        candidates: &mut [Candidate],
-        round: &Round<'_>,
-        outside: &mut Outside<'_>,
-    ) -> Result<bool, EngineError> {
-        let batch = build_batch(candidates, self.model.batch_tokens_max());
-        match self.model.decode(&batch.tokens, outside.cancel)? {
-            Decoded::Done => {}
-            Decoded::Aborted => {
-                // Only the cancel flag aborts; the next look at it ends every candidate.
-                for &(index, ..) in &batch.shares {
-                    let branch = &candidates[index].branch;
-                    self.model.truncate_sequence(branch.sequence, branch.tokens.len() as u32);
-                }
-                return Ok(false);
-            }
-            Decoded::Full => {
-                if !self.make_room(round.request.session) {
-                    self.sacrifice(candidates, round);
-                }
-                return Ok(false);
-            }
+    /// Takes back what a batch may have left in the cache.
+    fn undo(&mut self, batch: &Batch) {
+        for share in &batch.shares {
+            let branch = &self.jobs[share.job].candidates[share.candidate].branch;
+            self.model.truncate_sequence(branch.sequence, branch.tokens.len() as u32);
         }
-        let mut row = 0;
-        for &(index, taken, has_logits) in &batch.shares {
-            let candidate = &mut candidates[index];
-            candidate.branch.tokens.extend(candidate.pending.drain(..taken));
-            if has_logits {
-                candidate.take_logits(self.model.logits(row), round, outside.events)?;
-                row += 1;
-            }
-        }
-        Ok(true)
     }
 
     /// Ends the longest candidate, whose cells the others need.
-    fn sacrifice(&mut self, candidates: &mut [Candidate], round: &Round<'_>) {
-        let longest = candidates
-            .iter_mut()
-            .filter(|candidate| candidate.is_live())
-            .max_by_key(|candidate| candidate.branch.tokens.len())
+    fn sacrifice(&mut self) {
+        let all = self.jobs.iter_mut().flat_map(|job| {
+            let prompt_tokens = job.prompt_tokens as usize;
+            job.candidates.iter_mut().map(move |candidate| (prompt_tokens, candidate))
+        });
+        let (prompt_tokens, longest) = all
+            .filter(|(_, candidate)| candidate.is_live())
+            .max_by_key(|(_, candidate)| candidate.branch.tokens.len())
             .expect("invariant: a batch is built from live candidates");
         longest.stop(Finish::ContextFull);
-        let kept = longest.branch.tokens.len().min(round.prompt_tokens as usize);
+        let kept = longest.branch.tokens.len().min(prompt_tokens);
         longest.branch.tokens.truncate(kept);
         self.model.truncate_sequence(longest.branch.sequence, kept as u32);
     }
 }
 
-/// Every live candidate's pending tokens, as far as the batch has room; the last one of a candidate asks
-/// for logits.
-fn build_batch(candidates: &[Candidate], tokens_max: usize) -> Batch {
-    let mut batch = Batch { tokens: Vec::new(), shares: Vec::new() };
-    for (index, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| candidate.is_live()) {
-        let taken = candidate.pending.len().min(tokens_max - batch.tokens.len());
-        if taken == 0 {
-            continue;
-        }
-        let whole = taken == candidate.pending.len();
-        let first = candidate.branch.tokens.len();
-        for (offset, &token) in candidate.pending.iter().take(taken).enumerate() {
-            batch.tokens.push(BatchToken {
-                token,
-                position: (first + offset) as u32,
-                sequence: candidate.branch.sequence,
-                logits: whole && offset + 1 == taken,
-            });
-        }
-        batch.shares.push((index, taken, whole));
+/// Once the first candidate has decoded all but the last token that all have in common, the others fork from it.
+fn fork_where_due<M: TokenModel>(model: &mut M, job: &mut Job) {
+    let Some((first, others)) = job.candidates.split_first_mut() else { return };
+    if job.forked || first.pending.len() != 1 || !first.is_live() {
+        return;
     }
-    assert!(!batch.tokens.is_empty(), "invariant: a live candidate has something to decode");
-    batch
+    job.forked = true;
+    for other in others {
+        model.copy_sequence(first.branch.sequence, other.branch.sequence, first.branch.tokens.len() as u32);
+        other.branch.tokens.clone_from(&first.branch.tokens);
+        other.pending.clone_from(&first.pending);
+    }
 }
 
-/// Applies what the outside said since the last step.
-fn steer(candidates: &mut [Candidate], outside: &Outside<'_>) {
-    let mut words = outside.steering.take();
-    if outside.cancel.is_cancelled() {
-        for candidate in candidates.iter_mut() {
-            candidate.stop(Finish::Cancelled);
-        }
-        words.clear();
-    }
-    for word in words {
-        for candidate in candidates.iter_mut() {
-            match word {
-                Steer::AnswerNow => _ = candidate.window.answer_now(),
-                Steer::ThinkMore(tokens) => _ = candidate.window.think_more(tokens),
-                Steer::Stop(number) if number != candidate.number => {}
-                Steer::Stop(_) | Steer::StopAll => candidate.stop(Finish::Stopped),
+/// Every ready candidate's pending tokens, as far as the batch has room; the last one of a candidate asks for logits.
+/// First come those that are being answered, then, in what room is left, prompts. `turn` moves who comes first.
+fn build_batch(jobs: &[Job], turn: usize, limits: Limits) -> Batch {
+    let mut batch = Batch::default();
+    let mut rows = 0;
+    let in_turn = |jobs: &[Job]| {
+        let count = jobs.len().max(1);
+        (0..jobs.len())
+            .map(|offset| (turn + offset) % count)
+            .filter(|&index| jobs[index].is_ready())
+            .collect::<Vec<_>>()
+    };
+    let order = in_turn(jobs);
+    for prefilling in [false, true] {
+        let beside = prefilling && !batch.tokens.is_empty();
+        let room = if beside { limits.tokens / PREFILL_BESIDE_FRACTION } else { limits.tokens };
+        let room = room.min(limits.tokens - batch.tokens.len());
+        let tokens_max = batch.tokens.len() + room;
+        for &job in &order {
+            let forked = jobs[job].forked;
+            let candidates = if forked { jobs[job].candidates.as_slice() } else { &jobs[job].candidates[..1] };
+            for (index, candidate) in candidates.iter().enumerate() {
+                if !candidate.is_live() || candidate.is_prefilling() != prefilling {
+                    continue;
+                }
+                // Before the fork the last token stays: every candidate decodes it for itself.
+                let all = candidate.pending.len() - usize::from(!forked);
+                let taken = all.min(tokens_max - batch.tokens.len());
+                let has_logits = taken == candidate.pending.len();
+                if taken == 0 || (has_logits && rows == limits.rows) {
+                    continue;
+                }
+                rows += usize::from(has_logits);
+                let first = candidate.branch.tokens.len();
+                batch.tokens.extend(candidate.pending.iter().take(taken).enumerate().map(|(offset, &token)| {
+                    BatchToken {
+                        token,
+                        position: (first + offset) as u32,
+                        sequence: candidate.branch.sequence,
+                        logits: has_logits && offset + 1 == taken,
+                    }
+                }));
+                batch.shares.push(Share { job, candidate: index, taken, has_logits });
             }
         }
     }
-}
-
-/// Sends `Finished` for every candidate that has ended since the last step.
-fn announce(
-    candidates: &[Candidate],
-    announced: &mut [bool],
-    started: Option<Instant>,
-    round: &Round<'_>,
-    outside: &mut Outside<'_>,
-) {
-    for (candidate, announced) in candidates.iter().zip(announced) {
-        if candidate.is_live() || *announced {
-            continue;
-        }
-        *announced = true;
-        let trajectory = candidate.trajectory(round);
-        let seconds = started.map_or(0.0, |started| started.elapsed().as_secs_f32());
-        let tokens = trajectory.usage.generated_tokens() as f32;
-        let tokens_per_second = if seconds > 0.0 { tokens / seconds } else { 0.0 };
-        (outside.events)(EngineEvent::Finished { candidate: candidate.number, trajectory, tokens_per_second });
-    }
+    batch
 }

@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::decode::Outside;
+use super::job::Call;
 use super::model::{TokenModel, Vocabulary};
 use super::scripted::{Script, ScriptedModel};
 use super::worker::Worker;
@@ -19,17 +20,34 @@ use super::{
 use crate::cancel::Cancel;
 use crate::prompt::Rendered;
 
-type Answer<T> = oneshot::Sender<Result<T, EngineError>>;
-type Events = mpsc::Sender<Result<EngineEvent, EngineError>>;
+pub(super) type Answer<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// How long the engine's thread rests where every listener has yet to take what was said: at first, and at most.
+const REST_MIN: Duration = Duration::from_micros(200);
+const REST_MAX: Duration = Duration::from_millis(5);
 
 /// What can be asked of the engine's thread.
 pub(super) enum Request {
-    Generate { request: Box<GenerateRequest>, events: Events, steering: Arc<Steering>, cancel: Cancel },
-    Choose { prompt: Rendered, choices: Vec<String>, answer: Answer<Vec<f32>> },
+    Generate(Call),
+    Choose { prompt: Rendered, choices: Vec<String>, cancel: Cancel, answer: Answer<Vec<f32>> },
     Save { session: SessionId, path: PathBuf, answer: Answer<u64> },
     Restore { session: SessionId, path: PathBuf, answer: Answer<u32> },
     Stats { session: SessionId, answer: Answer<Option<SessionStats>> },
     End { session: SessionId, answer: Answer<()> },
+}
+
+impl Request {
+    /// The session that it is about.
+    pub(super) fn session(&self) -> SessionId {
+        match self {
+            Self::Generate(call) => call.request.session,
+            Self::Choose { .. } => SessionId::PROBE,
+            Self::Save { session, .. }
+            | Self::Restore { session, .. }
+            | Self::Stats { session, .. }
+            | Self::End { session, .. } => *session,
+        }
+    }
 }
 
 /// Words to a running generation that it has not read yet. They commute, so there is no queue that could
@@ -155,17 +173,18 @@ impl Engine {
         &self.shared.info
     }
 
-    /// Starts a generation. Errors come as the stream's last item.
+    /// Starts a generation. Errors come as the stream's last item. May be called again while others run: see the module's
+    /// first lines.
     pub fn generate(&self, request: GenerateRequest) -> Generation {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let steering = Arc::new(Steering::default());
         let cancel = Cancel::new();
-        let sent = self.requests().try_send(Request::Generate {
+        let sent = self.requests().try_send(Request::Generate(Call {
             request: Box::new(request),
             events: sender,
             steering: Arc::clone(&steering),
             cancel: cancel.clone(),
-        });
+        }));
         let refused = sent.err().map(|error| match error {
             mpsc::error::TrySendError::Full(_) => EngineError::Busy,
             mpsc::error::TrySendError::Closed(_) => EngineError::Gone,
@@ -199,13 +218,16 @@ impl Engine {
     }
 
     /// How probable each choice is as the next text after the prompt: log-probabilities, normalised over
-    /// the choices (their exponentials sum to 1). One prefill, no sampling.
+    /// the choices (their exponentials sum to 1). One prefill, no sampling. Dropping the call cancels it; nothing of
+    /// it stays in the cache.
     ///
     /// # Errors
     /// Where the prompt is empty or too long, or the model failed.
     pub async fn choose(&self, prompt: &Rendered, choices: &[&str]) -> Result<Vec<f32>, EngineError> {
         let choices = choices.iter().map(|&choice| choice.to_owned()).collect();
-        self.ask(|answer| Request::Choose { prompt: prompt.clone(), choices, answer }).await
+        let cancel = CancelOnDrop(Cancel::new());
+        let flag = cancel.0.clone();
+        self.ask(|answer| Request::Choose { prompt: prompt.clone(), choices, cancel: flag, answer }).await
     }
 
     /// Writes a session's cached prompt and reply to a file; returns its size in bytes.
@@ -249,6 +271,15 @@ impl Engine {
 
     fn requests(&self) -> &mpsc::Sender<Request> {
         self.shared.requests.as_ref().expect("invariant: the sender lives as long as the handle")
+    }
+}
+
+/// Sets the flag when whoever waits has gone.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 
@@ -303,40 +334,21 @@ pub(super) fn spawn(body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 
 /// Serves requests until every handle is gone.
 pub(super) fn serve<M: TokenModel>(mut worker: Worker<M>, mut inbox: mpsc::Receiver<Request>) {
-    while let Some(request) = inbox.blocking_recv() {
-        // An answer that nobody waits for any more is not an error.
-        match request {
-            Request::Generate { request, events, steering, cancel } => {
-                generate(&mut worker, &request, &events, &steering, &cancel);
-            }
-            Request::Choose { prompt, choices, answer } => drop(answer.send(worker.choose(&prompt, &choices))),
-            Request::Save { session, path, answer } => drop(answer.send(worker.save(session, &path))),
-            Request::Restore { session, path, answer } => drop(answer.send(worker.restore(session, &path))),
-            Request::Stats { session, answer } => drop(answer.send(Ok(worker.stats(session)))),
-            Request::End { session, answer } => {
-                worker.end(session);
-                drop(answer.send(Ok(())));
-            }
+    let mut rest = REST_MIN;
+    loop {
+        if worker.is_idle() {
+            let Some(request) = inbox.blocking_recv() else { return };
+            worker.take(request);
         }
-    }
-}
-
-fn generate<M: TokenModel>(
-    worker: &mut Worker<M>,
-    request: &GenerateRequest,
-    events: &Events,
-    steering: &Steering,
-    cancel: &Cancel,
-) {
-    let mut send = |event| {
-        if events.blocking_send(Ok(event)).is_err() {
-            // Nobody listens: stop as soon as possible.
-            cancel.cancel();
+        while worker.has_room() {
+            let Ok(request) = inbox.try_recv() else { break };
+            worker.take(request);
         }
-    };
-    let mut outside = Outside { events: &mut send, steering, cancel };
-    if let Err(error) = worker.generate(request, &mut outside) {
-        tracing::warn!(%error, "generation failed");
-        let _ = events.blocking_send(Err(error));
+        if worker.turn() {
+            rest = REST_MIN;
+        } else {
+            std::thread::sleep(rest);
+            rest = (rest * 2).min(REST_MAX);
+        }
     }
 }

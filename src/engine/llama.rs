@@ -386,7 +386,7 @@ impl TokenModel for Llama<'_> {
         OUTPUTS_MAX as usize
     }
 
-    fn decode(&mut self, batch: &[BatchToken], cancel: &Cancel) -> Result<Decoded, EngineError> {
+    fn decode(&mut self, batch: &[BatchToken], cancels: &[Cancel]) -> Result<Decoded, EngineError> {
         self.batch.clear();
         self.rows.clear();
         for (index, item) in (0..).zip(batch) {
@@ -398,12 +398,12 @@ impl TokenModel for Llama<'_> {
                 self.rows.push(index);
             }
         }
-        self.abort.watch(cancel);
+        self.abort.watch(cancels);
         raw::clear_log_lines();
         match self.context.decode(&mut self.batch) {
             Ok(()) => Ok(Decoded::Done),
             Err(DecodeError::NoKvCacheSlot) => Ok(Decoded::Full),
-            Err(_) if cancel.is_cancelled() => Ok(Decoded::Aborted),
+            Err(_) if cancels.iter().all(Cancel::is_cancelled) => Ok(Decoded::Aborted),
             Err(error) => Err(EngineError::Decode(raw::first_error_line().unwrap_or_else(|| error.to_string()))),
         }
     }

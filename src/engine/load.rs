@@ -39,6 +39,9 @@ pub struct LoadOptions {
     pub context_tokens_max: Option<u32>,
     /// Without a wish: physical cores that this process may use.
     pub threads: Option<u32>,
+    /// Requests that are decoded beside one another, each with a whole context's cells; without a wish, one. Where the
+    /// memory is too small for all, there are fewer ([`ModelInfo::slots`]).
+    pub slots: Option<u32>,
     pub offload: Offload,
     /// Without a wish: F16, or Q8_0 where that lets more of the model fit.
     pub kv: Option<KvType>,
@@ -58,6 +61,7 @@ impl LoadOptions {
             path: path.into(),
             context_tokens_max: None,
             threads: None,
+            slots: None,
             offload: Offload::Auto,
             kv: None,
             adapter: None,
@@ -83,6 +87,7 @@ pub fn describe(gguf: &Gguf, plan: &Plan) -> Result<ModelInfo, EngineError> {
         path: Some(gguf.path.clone()),
         architecture: gguf.architecture().to_owned(),
         context_tokens_max: plan.context_tokens_max,
+        slots: plan.slots,
         chat_template: gguf.metadata.string("tokenizer.chat_template").map(str::to_owned),
         quantisation: gguf.main_type().map(crate::gguf::TensorType::name).unwrap_or_default(),
         offload: plan.offload.clone(),

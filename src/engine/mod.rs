@@ -8,6 +8,31 @@
 //! ([`Script`]). The decode loop (`decode.rs`) is written against the seam, so windows, forcing, steering,
 //! cancelling, forks and prefix reuse are the same code in both.
 //!
+//! Several requests at once: load with [`LoadOptions::slots`] and call [`Engine::generate`] as often as you like, from
+//! one task or from many (a clone of the handle costs nothing). Each call has its own [`Generation`]: its own events,
+//! its own cancel. So many as there are slots are decoded in one batch, the others wait in order; where prompts begin
+//! alike, the beginning is decoded once. A request that ends frees its slot at once. Give each its own [`SessionId`] and
+//! call [`Engine::end_session`] when its text is not needed again: what stays in the cache is looked at by the others.
+//!
+//! ```no_run
+//! # async fn several(prompts: Vec<z1::prompt::Rendered>) -> Result<(), z1::engine::EngineError> {
+//! # use z1::engine::{Engine, EngineEvent, GenerateRequest, LoadOptions, SessionId};
+//! let options = LoadOptions { slots: Some(4), context_tokens_max: Some(4096), ..LoadOptions::from_path("model.gguf") };
+//! let engine = Engine::start_llama(options, |_| {}, &z1::cancel::Cancel::new())?;
+//! let all = (0..).zip(prompts).map(|(number, prompt)| async {
+//!     let session = SessionId(number);
+//!     let mut generation = engine.generate(GenerateRequest { session, prompt, ..GenerateRequest::default() });
+//!     while let Some(event) = generation.next().await {
+//!         if let EngineEvent::Finished { trajectory, .. } = event? {
+//!             println!("{}", trajectory.text);
+//!         }
+//!     }
+//!     engine.end_session(session).await
+//! });
+//! # let _ = all.collect::<Vec<_>>();
+//! # Ok(()) }
+//! ```
+//!
 //! Not for: knowing what a prompt means, running code, or talking to a terminal.
 
 mod candidate;
@@ -15,11 +40,13 @@ mod decode;
 mod error;
 mod handle;
 mod inspect;
+mod job;
 #[cfg(feature = "llama")]
 mod llama;
 mod load;
 pub mod model;
 mod plan;
+mod probe;
 mod process;
 #[cfg(feature = "llama")]
 mod raw;
@@ -27,6 +54,7 @@ mod sample;
 mod scripted;
 mod session;
 mod states;
+mod trunk;
 mod vocabulary;
 mod worker;
 
@@ -54,7 +82,9 @@ pub use states::remove_states;
 pub use vocabulary::{vocabulary_of_json, vocabulary_of_model};
 
 /// Requests that may wait for the engine's thread.
-pub const REQUESTS_MAX: usize = 16;
+pub const REQUESTS_MAX: usize = 64;
+/// Requests that are decoded beside one another.
+pub const SLOTS_MAX: u32 = 32;
 /// Events that may wait for whoever listens to a generation; the engine pauses when they are not taken.
 pub const EVENTS_MAX: usize = 256;
 /// Candidates of one request.
@@ -92,17 +122,40 @@ impl Sampling {
         Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repeat_penalty: 1.0, repeat_last_n: 0 };
 }
 
-/// One request: a prompt, how to think about it, how often.
-#[derive(Clone, Debug, PartialEq)]
+impl Default for Sampling {
+    fn default() -> Self {
+        Self::GREEDY
+    }
+}
+
+/// How one candidate draws.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CandidateSampling {
+    pub thinking: Sampling,
+    pub answer: Sampling,
+}
+
+/// One request: a prompt, how to think about it, how often. Everything but the prompt has a default: greedy, one
+/// candidate, the window of [`WindowSpec::default`].
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GenerateRequest {
     pub session: SessionId,
     pub prompt: crate::prompt::Rendered,
     pub window: WindowSpec,
     pub thinking_sampling: Sampling,
     pub answer_sampling: Sampling,
-    /// Sequences forked after one prefill and decoded in one batch; at least 1.
+    /// How each candidate draws, in order, where that is not the same for all: candidate `n` takes entry `n`; one that has
+    /// none takes `thinking_sampling` and `answer_sampling`.
+    pub candidate_samplings: Vec<CandidateSampling>,
+    /// Sequences forked after one prefill and decoded in one batch; 0 counts as 1.
     pub candidates: u32,
     pub seed: u64,
+    /// Tokens with which every candidate's reply begins, exactly: decoded (or found in the cache), never drawn. They run
+    /// through the window as if they had been drawn, so the whole reply of an unlimited run may be given: what lies
+    /// beyond the cut is dropped, and what comes out is what a run with this window would have said. Ask with the
+    /// widest window first, in one session: the narrower ones then find everything up to their cut in the cache.
+    /// [`EngineEvent::Finished`] brings a reply's own tokens.
+    pub given: Vec<TokenId>,
     /// GBNF text with root rule `root`, applied from the first token on. The hint is not held to it: after
     /// a shift the grammar starts afresh with the answer.
     pub grammar: Option<String>,
@@ -111,10 +164,30 @@ pub struct GenerateRequest {
 /// What happens while a request is served. `candidate` counts from 0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EngineEvent {
-    Prefill { done: u32, total: u32, reused: u32 },
-    Piece { candidate: u32, part: Part, text: String, forced: bool, tokens: u32 },
-    Shifted { candidate: u32, why: ShiftReason, thinking_tokens: u32 },
-    Finished { candidate: u32, trajectory: Trajectory, tokens_per_second: f32 },
+    Prefill {
+        done: u32,
+        total: u32,
+        reused: u32,
+    },
+    Piece {
+        candidate: u32,
+        part: Part,
+        text: String,
+        forced: bool,
+        tokens: u32,
+    },
+    Shifted {
+        candidate: u32,
+        why: ShiftReason,
+        thinking_tokens: u32,
+    },
+    /// `tokens` are the reply's own, hint included, as they were decoded: fit to be [`GenerateRequest::given`].
+    Finished {
+        candidate: u32,
+        trajectory: Trajectory,
+        tokens: Vec<TokenId>,
+        tokens_per_second: f32,
+    },
 }
 
 /// A word to a running generation.
@@ -139,6 +212,9 @@ pub struct ModelInfo {
     pub architecture: String,
     /// Tokens that one sequence (prompt and reply) may have.
     pub context_tokens_max: u32,
+    /// Requests that are decoded beside one another.
+    #[serde(default = "one")]
+    pub slots: u32,
     /// The Jinja template that the file carries.
     pub chat_template: Option<String>,
     pub quantisation: String,
@@ -151,6 +227,10 @@ pub struct ModelInfo {
     /// What was given up at the load so that the model fits, in words.
     #[serde(default)]
     pub given_up: Vec<String>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// What a session has cost so far.

@@ -46,7 +46,7 @@ pub enum Decoded {
     Done,
     /// The cache has no room for the batch; nothing was stored.
     Full,
-    /// The cancel flag was seen inside the batch. What was stored of it is undefined: the caller removes
+    /// The cancel flags were seen inside the batch. What was stored of it is undefined: the caller removes
     /// the batch's positions.
     Aborted,
 }
@@ -92,6 +92,11 @@ pub trait TokenModel {
     /// Tokens of a batch whose logits may be asked for.
     fn batch_logits_max(&self) -> usize;
 
+    /// Requests whose cells were planned for.
+    fn slots(&self) -> u32 {
+        self.info().slots.max(1)
+    }
+
     /// A generation starts now.
     ///
     /// # Errors
@@ -100,11 +105,14 @@ pub trait TokenModel {
         Ok(())
     }
 
-    /// Decodes a batch. With `cancel` set it may return early.
+    /// The generation in these sequences is over.
+    fn end_turn(&mut self, _sequences: &[Sequence]) {}
+
+    /// Decodes a batch. Where each of `cancels` (there is at least one) is set it may return early.
     ///
     /// # Errors
     /// Where the computation itself failed.
-    fn decode(&mut self, batch: &[BatchToken], cancel: &Cancel) -> Result<Decoded, EngineError>;
+    fn decode(&mut self, batch: &[BatchToken], cancels: &[Cancel]) -> Result<Decoded, EngineError>;
 
     /// The logits of the `row`-th token that asked for them in the last decoded batch.
     fn logits(&self, row: usize) -> &[f32];
@@ -112,7 +120,7 @@ pub trait TokenModel {
     /// Lets `to` share the first `tokens` positions of `from`. `to` is empty before.
     fn copy_sequence(&mut self, from: Sequence, to: Sequence, tokens: u32);
 
-    /// Forgets the sequence from this position on.
+    /// Forgets the sequence from this position on. What comes next there is as if it had never been longer.
     fn truncate_sequence(&mut self, sequence: Sequence, tokens: u32);
 
     /// Compiles a GBNF grammar.

@@ -9,7 +9,7 @@
 use serde::Serialize;
 
 use super::load::{LoadOptions, Offload};
-use super::{EngineError, inspect};
+use super::{EngineError, SLOTS_MAX, inspect};
 use crate::gguf::Gguf;
 
 /// Without a wish, a sequence gets at most this much context: more costs memory that few tasks use.
@@ -139,6 +139,8 @@ pub struct Plan {
     pub context_tokens_max: u32,
     /// Tokens that all sequences together may keep; at least one context.
     pub cells: u32,
+    /// Requests that are decoded beside one another; each has an equal part of the cells.
+    pub slots: u32,
     /// Layers on the GPU; one more than the model's layers includes the output matrix.
     pub gpu_layers: u32,
     pub kv: KvType,
@@ -161,8 +163,36 @@ struct Choice {
     context: u32,
     kv: KvType,
     batch: u32,
-    /// The cache is larger than one context, for candidates beside one another.
-    shared: bool,
+    pool: Pool,
+}
+
+/// How large the cache is, in contexts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pool {
+    /// One context.
+    One,
+    /// Some more, as far as that costs little: for candidates beside one another.
+    Candidates,
+    /// So many whole contexts: requests beside one another.
+    Slots(u32),
+}
+
+impl Pool {
+    /// What is tried for so many slots, best first.
+    fn choices(slots: u32) -> Vec<Self> {
+        if slots <= 1 {
+            return vec![Self::Candidates, Self::One];
+        }
+        let fewer = std::iter::successors(Some(slots), |slots| Some(slots / 2)).take_while(|&slots| slots > 1);
+        fewer.map(Self::Slots).chain([Self::One]).collect()
+    }
+
+    const fn slots(self) -> u32 {
+        match self {
+            Self::One | Self::Candidates => 1,
+            Self::Slots(slots) => slots,
+        }
+    }
 }
 
 impl Shape {
@@ -263,8 +293,14 @@ impl Shape {
     fn cells(&self, choice: Choice) -> u32 {
         let per_token = self.kv_bytes_per_token(choice.kv).max(1);
         let affordable = (SHARED_CACHE_BYTES_MAX / per_token).min(u64::from(u32::MAX / 2)) as u32;
-        let shared = choice.context.saturating_mul(CONTEXTS_SHARED).min(affordable);
-        let wanted = if choice.shared { shared.max(choice.context) } else { choice.context };
+        let wanted = match choice.pool {
+            Pool::One => choice.context,
+            Pool::Candidates => choice.context.saturating_mul(CONTEXTS_SHARED).min(affordable).max(choice.context),
+            // Each slot's part is a multiple by itself, so that none is cut short by another's rounding.
+            Pool::Slots(slots) => {
+                choice.context.min(u32::MAX / 2).next_multiple_of(CELLS_MULTIPLE).saturating_mul(slots)
+            }
+        };
         wanted.min(u32::MAX - CELLS_MULTIPLE).next_multiple_of(CELLS_MULTIPLE)
     }
 
@@ -362,7 +398,7 @@ pub fn smaller(options: &LoadOptions, shape: &Shape, machine: &Machine, failed: 
 }
 
 fn same_way(a: &Plan, b: &Plan) -> bool {
-    let way = |p: &Plan| (p.gpu_layers, p.context_tokens_max, p.cells, p.kv, p.batch_tokens);
+    let way = |p: &Plan| (p.gpu_layers, p.context_tokens_max, p.cells, p.slots, p.kv, p.batch_tokens);
     way(a) == way(b)
 }
 
@@ -382,10 +418,11 @@ fn choices(options: &LoadOptions, shape: &Shape, machine: &Machine) -> Vec<Choic
     let kvs = options.kv.map_or_else(|| vec![KvType::F16, KvType::Q8_0], |kv| vec![kv]);
     let (first, last) = (kvs[0], kvs[kvs.len() - 1]);
     let all = shape.layers() + 1;
+    let pools = Pool::choices(options.slots.unwrap_or(1).min(SLOTS_MAX));
     let mut found = Vec::new();
     let mut add = |gpu_layers: u32, context: u32, kv: KvType, batch: u32| {
-        for shared in [true, false] {
-            found.push(Choice { gpu_layers, context, kv, batch, shared });
+        for &pool in &pools {
+            found.push(Choice { gpu_layers, context, kv, batch, pool });
         }
     };
     let mut with_all_contexts = |layers: u32, batch: u32, least: u32, small_batch: Option<u32>| {
@@ -437,6 +474,7 @@ fn realise(options: &LoadOptions, shape: &Shape, machine: &Machine, (choice, bes
     Plan {
         context_tokens_max: choice.context,
         cells,
+        slots: choice.pool.slots(),
         gpu_layers: choice.gpu_layers,
         kv: choice.kv,
         // With everything on the GPU the CPU only feeds it.
@@ -472,7 +510,9 @@ fn given_up(choice: Choice, best: Choice, layers: u32) -> Vec<String> {
     if choice.kv != best.kv {
         notes.push(format!("a KV cache of {} instead of {}", choice.kv.name(), best.kv.name()));
     }
-    if !choice.shared {
+    if choice.pool.slots() < best.pool.slots() {
+        notes.push(format!("{} requests beside one another instead of {}", choice.pool.slots(), best.pool.slots()));
+    } else if choice.pool == Pool::One {
         notes.push("no room in the cache for many candidates beside one another".to_owned());
     }
     if choice.batch < best.batch && choice.gpu_layers > 0 {
@@ -615,6 +655,18 @@ mod tests {
         let wish = LoadOptions { context_tokens_max: Some(1_000_000), ..options() };
         let found = plan(&wish, &nano(), &machine(2 * GIB, None)).expect("fits");
         assert_eq!(found.context_tokens_max, 2048, "not more than it was trained for");
+    }
+
+    #[test]
+    fn slots_get_a_whole_context_each_and_fewer_of_them_where_memory_is_short() {
+        let wish = LoadOptions { slots: Some(8), context_tokens_max: Some(2048), ..options() };
+        let found = plan(&wish, &seven_b(), &machine(16 * GIB, None)).expect("fits");
+        assert_eq!((found.slots, found.cells, found.context_tokens_max), (8, 8 * 2048, 2048));
+        assert_eq!(found.host.kv_bytes, seven_b().kv_bytes_per_token(KvType::F16) * 8 * 2048);
+        assert!(found.given_up.is_empty());
+        let tight = plan(&wish, &seven_b(), &machine(5500 * MIB, None)).expect("fits");
+        assert!(tight.slots < 8 && tight.cells == tight.slots.max(1) * 2048, "{tight:?}");
+        assert!(tight.given_up.iter().any(|note| note.contains("beside one another instead of 8")), "{tight:?}");
     }
 
     #[test]

@@ -71,20 +71,23 @@ unsafe extern "C" fn on_progress(fraction: f32, data: *mut c_void) -> bool {
     progress(fraction)
 }
 
-/// Where the abort callback finds the flag of the request that is being served.
+/// Where the abort callback finds the flags of the requests that are being served.
 #[derive(Debug, Default)]
 pub(super) struct AbortSlot {
-    cancel: Mutex<Option<Cancel>>,
+    cancels: Mutex<Vec<Cancel>>,
 }
 
 impl AbortSlot {
-    /// From here on this flag aborts a running decode.
-    pub(super) fn watch(&self, cancel: &Cancel) {
-        *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel.clone());
+    /// From here on these flags, when all are set, abort a running decode.
+    pub(super) fn watch(&self, cancels: &[Cancel]) {
+        let mut watched = self.cancels.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.clear();
+        watched.extend_from_slice(cancels);
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Cancel::is_cancelled)
+        let watched = self.cancels.lock().unwrap_or_else(PoisonError::into_inner);
+        !watched.is_empty() && watched.iter().all(Cancel::is_cancelled)
     }
 }
 

@@ -103,9 +103,11 @@ pub struct Script {
     pub answerer: Arc<Answerer>,
     pub tokens: Tokens,
     pub context_tokens_max: u32,
-    /// Cache cells for all sequences together; 0 means four full contexts.
+    /// Cache cells for all sequences together; 0 means four full contexts, or one for each slot where those are more.
     pub cells_max: u32,
     pub sequences_max: u32,
+    /// Requests that are decoded beside one another.
+    pub slots: u32,
     pub batch_tokens_max: usize,
     /// Pause for each prompt token.
     pub prefill_delay: Duration,
@@ -128,6 +130,7 @@ impl Script {
             context_tokens_max: 8192,
             cells_max: 0,
             sequences_max: 64,
+            slots: 1,
             batch_tokens_max: 256,
             prefill_delay: Duration::ZERO,
             leanings: Vec::new(),
@@ -235,9 +238,54 @@ impl Vocabulary for ScriptVocabulary {
 struct Cursor {
     reply: Reply,
     said: Vec<TokenId>,
+    after_shift: Option<Vec<TokenId>>,
+    prompt_tokens: u32,
+    /// After each token that was decoded beyond the prompt: a sequence can be cut back.
+    stands: Vec<Stand>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Stand {
     at: usize,
     shifted: bool,
     spoken: u32,
+}
+
+impl Cursor {
+    fn stand(&self) -> Stand {
+        self.stands.last().copied().unwrap_or_default()
+    }
+
+    fn words(&self, stand: Stand) -> &[TokenId] {
+        if stand.shifted { self.after_shift.as_deref().unwrap_or(&self.said) } else { &self.said }
+    }
+
+    /// Follows one token of the reply.
+    fn advance(&mut self, token: TokenId) {
+        let mut stand = self.stand();
+        if self.words(stand).get(stand.at) == Some(&token) {
+            stand.at += 1;
+            stand.spoken += 1;
+        } else if !stand.shifted && self.after_shift.is_some() {
+            // A token that the script did not want is the hint: from here on the model answers.
+            (stand.at, stand.shifted) = (0, true);
+        }
+        if self.reply.endless && !stand.shifted && stand.at == self.said.len() {
+            stand.at = 0;
+        }
+        self.stands.push(stand);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.reply.fail_after.is_some_and(|tokens| self.stand().spoken >= tokens)
+    }
+
+    fn wanted_logits(&self) -> Vec<f32> {
+        let stand = self.stand();
+        let mut logits = vec![0.0; VOCABULARY_MAX];
+        logits[self.words(stand).get(stand.at).copied().unwrap_or(IM_END) as usize] = WANTED_LOGIT;
+        logits
+    }
 }
 
 /// The scripted model.
@@ -249,7 +297,6 @@ pub(super) struct ScriptedModel {
     /// Which sequences hold which (position, token), as a cache does.
     logs: HashMap<Sequence, Vec<TokenId>>,
     rows: Vec<Vec<f32>>,
-    prompt_tokens: u32,
     replies_given: usize,
 }
 
@@ -259,6 +306,7 @@ impl ScriptedModel {
             name: "scripted".to_owned(),
             architecture: "script".to_owned(),
             context_tokens_max: script.context_tokens_max,
+            slots: script.slots.max(1),
             quantisation: "none".to_owned(),
             offload: "nowhere".to_owned(),
             fingerprint: "scripted".to_owned(),
@@ -272,7 +320,6 @@ impl ScriptedModel {
             cursors: HashMap::new(),
             logs: HashMap::new(),
             rows: Vec::new(),
-            prompt_tokens: 0,
             replies_given: 0,
         }
     }
@@ -307,33 +354,16 @@ impl ScriptedModel {
     /// Follows one decoded token and returns the logits after it.
     fn follow(&mut self, item: BatchToken) -> Result<Vec<f32>, EngineError> {
         let Some(cursor) = self.cursors.get_mut(&item.sequence) else { return Ok(self.leaning_logits()) };
-        if item.position < self.prompt_tokens {
-            return Ok(wanted_logits(cursor));
+        if item.position < cursor.prompt_tokens {
+            return Ok(cursor.wanted_logits());
         }
         std::thread::sleep(cursor.reply.token_delay);
-        if cursor.said.get(cursor.at) == Some(&item.token) {
-            cursor.at += 1;
-            cursor.spoken += 1;
-        } else if !cursor.shifted
-            && let Some(text) = &cursor.reply.after_shift
-        {
-            // A token that the script did not want is the hint: from here on the model answers.
-            (cursor.said, cursor.at, cursor.shifted) = (self.vocabulary.tokenize(text, false), 0, true);
-        }
-        if cursor.reply.fail_after.is_some_and(|tokens| cursor.spoken >= tokens) {
+        cursor.advance(item.token);
+        if cursor.has_failed() {
             return Err(EngineError::Script("told to fail here".to_owned()));
         }
-        if cursor.reply.endless && !cursor.shifted && cursor.at == cursor.said.len() {
-            cursor.at = 0;
-        }
-        Ok(wanted_logits(cursor))
+        Ok(cursor.wanted_logits())
     }
-}
-
-fn wanted_logits(cursor: &Cursor) -> Vec<f32> {
-    let mut logits = vec![0.0; VOCABULARY_MAX];
-    logits[cursor.said.get(cursor.at).copied().unwrap_or(IM_END) as usize] = WANTED_LOGIT;
-    logits
 }
 
 impl TokenModel for ScriptedModel {
@@ -342,7 +372,8 @@ impl TokenModel for ScriptedModel {
     }
 
     fn cells_max(&self) -> u32 {
-        if self.script.cells_max == 0 { self.script.context_tokens_max * 4 } else { self.script.cells_max }
+        let contexts = self.script.slots.max(4);
+        if self.script.cells_max == 0 { self.script.context_tokens_max * contexts } else { self.script.cells_max }
     }
 
     fn sequences_max(&self) -> u32 {
@@ -358,20 +389,26 @@ impl TokenModel for ScriptedModel {
     }
 
     fn begin_turn(&mut self, turn: &Turn<'_>) -> Result<(), EngineError> {
-        self.cursors.clear();
-        self.prompt_tokens = turn.prompt_tokens;
         for (candidate, &sequence) in (0..).zip(turn.sequences) {
             let ask = Ask { prompt: turn.prompt.to_owned(), candidate, nth: self.replies_given };
             let reply = (self.script.answerer)(&ask)
                 .ok_or_else(|| EngineError::Script(format!("no reply left for request {}", ask.nth)))?;
             self.replies_given += 1;
             let said = self.vocabulary.tokenize(&reply.text, false);
-            self.cursors.insert(sequence, Cursor { reply, said, ..Cursor::default() });
+            let after_shift = reply.after_shift.as_ref().map(|text| self.vocabulary.tokenize(text, false));
+            let prompt_tokens = turn.prompt_tokens;
+            self.cursors.insert(sequence, Cursor { reply, said, after_shift, prompt_tokens, stands: Vec::new() });
         }
         Ok(())
     }
 
-    fn decode(&mut self, batch: &[BatchToken], cancel: &Cancel) -> Result<Decoded, EngineError> {
+    fn end_turn(&mut self, sequences: &[Sequence]) {
+        for sequence in sequences {
+            self.cursors.remove(sequence);
+        }
+    }
+
+    fn decode(&mut self, batch: &[BatchToken], cancels: &[Cancel]) -> Result<Decoded, EngineError> {
         assert!(batch.len() <= self.script.batch_tokens_max, "invariant: batches respect the limit");
         for item in batch {
             let log = self.logs.entry(item.sequence).or_default();
@@ -386,10 +423,10 @@ impl TokenModel for ScriptedModel {
         }
         self.rows.clear();
         for &item in batch {
-            if !self.cursors.contains_key(&item.sequence) {
+            if self.cursors.get(&item.sequence).is_none_or(|cursor| item.position < cursor.prompt_tokens) {
                 std::thread::sleep(self.script.prefill_delay);
             }
-            if cancel.is_cancelled() {
+            if cancels.iter().all(Cancel::is_cancelled) {
                 return Ok(Decoded::Aborted);
             }
             let logits = self.follow(item)?;
@@ -406,6 +443,12 @@ impl TokenModel for ScriptedModel {
 
     fn copy_sequence(&mut self, from: Sequence, to: Sequence, tokens: u32) {
         let log = self.logs.get(&from).map(|log| log[..tokens as usize].to_vec()).unwrap_or_default();
+        if let Some(cursor) = self.cursors.get_mut(&to) {
+            cursor.stands.clear();
+            for &token in log.iter().skip(cursor.prompt_tokens as usize) {
+                cursor.advance(token);
+            }
+        }
         let before = self.logs.insert(to, log);
         assert!(before.is_none_or(|log| log.is_empty()), "invariant: the target of a copy is empty");
     }
@@ -414,7 +457,9 @@ impl TokenModel for ScriptedModel {
         if let Some(log) = self.logs.get_mut(&sequence) {
             log.truncate(tokens as usize);
         }
-        self.cursors.remove(&sequence);
+        if let Some(cursor) = self.cursors.get_mut(&sequence) {
+            cursor.stands.truncate(tokens.saturating_sub(cursor.prompt_tokens) as usize);
+        }
     }
 
     fn constraint(&self, _grammar: &str) -> Result<Box<dyn Constraint>, EngineError> {

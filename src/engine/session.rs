@@ -70,25 +70,20 @@ impl Sessions {
         branches.into_iter().map(|branch| branch.sequence).collect()
     }
 
-    /// Takes the branches of the session that was used longest ago, `keep` excepted. Its statistics stay.
-    pub(super) fn evict_oldest(&mut self, keep: SessionId) -> Vec<Sequence> {
+    /// Takes the branches of the session that was used longest ago. Its statistics stay.
+    pub(super) fn evict_oldest(&mut self) -> Vec<Sequence> {
         let oldest = self
             .by_id
-            .iter_mut()
-            .filter(|(id, session)| **id != keep && !session.branches.is_empty())
-            .min_by_key(|(_, session)| session.used_at);
-        let branches = oldest.map(|(_, session)| std::mem::take(&mut session.branches)).unwrap_or_default();
+            .values_mut()
+            .filter(|session| !session.branches.is_empty())
+            .min_by_key(|session| session.used_at);
+        let branches = oldest.map(|session| std::mem::take(&mut session.branches)).unwrap_or_default();
         branches.into_iter().map(|branch| branch.sequence).collect()
     }
 
-    /// The branch of any session that shares the longest prefix with `tokens`, and how long that is.
-    pub(super) fn best_prefix(&self, tokens: &[TokenId]) -> Option<(Sequence, usize)> {
-        self.by_id
-            .values()
-            .flat_map(|session| &session.branches)
-            .map(|branch| (branch.sequence, common_prefix(&branch.tokens, tokens)))
-            .filter(|&(_, length)| length > 0)
-            .max_by_key(|&(_, length)| length)
+    /// What all sessions hold.
+    pub(super) fn branches(&self) -> impl Iterator<Item = &Branch> {
+        self.by_id.values().flat_map(|session| &session.branches)
     }
 }
 
@@ -101,7 +96,7 @@ pub(super) fn common_prefix(a: &[TokenId], b: &[TokenId]) -> usize {
 ///
 /// The model's own reply comes back as text in the next prompt. Tokenised afresh it may split differently
 /// from how the model wrote it, and everything after it would have to be decoded again. So a text segment
-/// that stands in the log letter for letter keeps the log's tokens.
+/// that stands in the log letter for letter keeps the log's tokens, also where the log ends in the middle of it.
 pub(super) fn tokenize_following(vocabulary: &dyn Vocabulary, prompt: &Rendered, log: &[TokenId]) -> Vec<TokenId> {
     let mut tokens: Vec<TokenId> = Vec::new();
     for segment in &prompt.segments {
@@ -112,8 +107,11 @@ pub(super) fn tokenize_following(vocabulary: &dyn Vocabulary, prompt: &Rendered,
     tokens
 }
 
-/// The tokens at the start of `log` that spell exactly `text`, where the logged text ended there too (with a
-/// control token or with the log itself).
+/// The tokens of `text` as far as `log` begins with it.
+///
+/// Either the log spells the whole text; or it ends before the text does, as after a reply whose last token was drawn
+/// and never decoded: then the log's tokens stand and what is left is tokenised by itself. `None` where the log says
+/// something else.
 fn logged_tokens(vocabulary: &dyn Vocabulary, text: &str, log: &[TokenId]) -> Option<Vec<TokenId>> {
     let mut rest = text.as_bytes();
     let mut taken = 0;
@@ -127,6 +125,16 @@ fn logged_tokens(vocabulary: &dyn Vocabulary, text: &str, log: &[TokenId]) -> Op
         rest = rest.strip_prefix(vocabulary.piece(token, false).as_slice())?;
         taken += 1;
     }
-    let ended_there = log.get(taken).is_none_or(|&next| vocabulary.is_control(next));
-    (rest.is_empty() && ended_there).then(|| log[..taken].to_vec())
+    let mut tokens = log[..taken].to_vec();
+    if !rest.is_empty() {
+        let ends_early = taken > 0 && taken == log.len();
+        let rest = std::str::from_utf8(rest).ok().filter(|_| ends_early)?;
+        // A prompt whose decoding was cut short keeps its own splitting.
+        let whole = vocabulary.tokenize(text, false);
+        if whole.starts_with(&tokens) {
+            return Some(whole);
+        }
+        tokens.extend(vocabulary.tokenize(rest, false));
+    }
+    Some(tokens)
 }

@@ -1,42 +1,42 @@
-//! What the engine's thread does with a request: find what can be reused, decode the rest of the prompt,
-//! fork, decode the replies, keep the log.
+//! What the engine's thread does: requests wait in order, get a slot, are decoded together, and give the slot back.
 //!
-//! Not for: channels (`handle.rs`).
+//! Not for: channels (`handle.rs`), what a request can go on from (`trunk.rs`), batches (`decode.rs`).
 
-use std::path::Path;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::candidate::{Candidate, Constraints, Round};
-use super::decode::Outside;
-use super::model::{BatchToken, Decoded, Sequence, TokenModel, Turn, Vocabulary};
-use super::sample::log_sum_exp;
-use super::session::{Branch, Sessions, common_prefix, tokenize_following};
-use super::states::{States, first_turn, forget};
-use super::{CANDIDATES_MAX, EngineError, EngineEvent, GenerateRequest, SessionId, SessionStats, TokenId};
-use crate::cancel::Cancel;
-use crate::prompt::Rendered;
+use super::candidate::{Candidate, Constraints};
+use super::handle::Request;
+use super::job::{Call, Job};
+use super::model::{Sequence, TokenModel, Turn, Vocabulary};
+use super::session::{Branch, Sessions, common_prefix};
+use super::states::States;
+use super::{CANDIDATES_MAX, EngineError, GenerateRequest, REQUESTS_MAX, SessionId, SessionStats, TokenId};
 use crate::thinking::Window;
 
-/// The model and its sessions; lives on the engine's thread.
+/// A request waits for another's prompt where it saves at least so many tokens.
+const PREFIX_WORTH_TOKENS: usize = 32;
+/// Sequences that a probe needs: its prompt and one choice.
+const PROBE_SEQUENCES: usize = 2;
+
+/// The model, its sessions, and the requests; lives on the engine's thread.
 pub(super) struct Worker<M> {
     pub(super) model: M,
-    vocabulary: Arc<dyn Vocabulary>,
-    sessions: Sessions,
+    pub(super) vocabulary: Arc<dyn Vocabulary>,
+    pub(super) sessions: Sessions,
     /// States of earlier runs.
-    states: Option<States>,
-}
-
-/// A session's trunk, ready to be continued: everything of the prompt but `rest` is in the cache.
-struct Trunk {
-    branch: Branch,
-    rest: Vec<TokenId>,
-    reused_tokens: u32,
+    pub(super) states: Option<States>,
+    /// What is being served; at most one for each slot.
+    pub(super) jobs: Vec<Job>,
+    waiting: VecDeque<Request>,
+    /// Batches so far.
+    pub(super) steps: usize,
 }
 
 impl<M: TokenModel> Worker<M> {
     pub(super) fn new(model: M, vocabulary: Arc<dyn Vocabulary>) -> Self {
         let sessions = Sessions::new(model.sequences_max());
-        Self { model, vocabulary, sessions, states: None }
+        Self { model, vocabulary, sessions, states: None, jobs: Vec::new(), waiting: VecDeque::new(), steps: 0 }
     }
 
     /// Keeps the states of system prompts there.
@@ -45,79 +45,163 @@ impl<M: TokenModel> Worker<M> {
         Self { states, ..self }
     }
 
-    /// Serves one request; everything it has to say goes through `outside`.
-    ///
-    /// # Errors
-    /// Where the request cannot be served, or the model failed. The sessions stay consistent.
-    pub(super) fn generate(&mut self, request: &GenerateRequest, outside: &mut Outside<'_>) -> Result<(), EngineError> {
-        let count = request.candidates.max(1);
-        if count > CANDIDATES_MAX.min(self.model.sequences_max()) {
-            return Err(EngineError::TooManyCandidates(count));
-        }
-        let vocabulary = Arc::clone(&self.vocabulary);
-        let tokens = self.tokenize_for(request.session, &request.prompt);
-        let room = self.room(&tokens, count)?;
-        let hint = vocabulary.tokenize(&request.window.hint, false);
-        let constraints = self.constraints(request, count)?;
-        let trunk = self.plan(request.session, &tokens, count == 1);
-        let round = Round {
-            request,
-            vocabulary: vocabulary.as_ref(),
-            prompt_tokens: tokens.len() as u32,
-            reused_tokens: trunk.reused_tokens,
-        };
-        let trunk = self.prefill(request.session, trunk, &round, outside)?;
-        let mut candidates = Vec::with_capacity(count as usize);
-        for (number, constraints) in (0..count).zip(constraints) {
-            let branch = if number == 0 { trunk.branch.clone() } else { self.fork(request.session, &trunk.branch) };
-            let window = Window::new(&request.window, hint.clone(), room);
-            let mut candidate = Candidate::new(number, branch, &trunk.rest, window, &round);
-            candidate.constrain(constraints);
-            candidates.push(candidate);
-        }
-        let outcome = self.begin_turn(&candidates, &round);
-        let outcome = outcome.and_then(|()| self.decode_all(&mut candidates, &round, outside));
-        self.keep(&round, candidates);
-        self.save_first_turn(request.session, &tokens);
-        outcome
+    /// Whether nothing is served and nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.waiting.is_empty()
     }
 
-    /// Saves the cache of the prompt's first turn for the next run of the program, where it is not saved yet.
-    fn save_first_turn(&mut self, id: SessionId, tokens: &[TokenId]) {
-        let (Some(states), Some(length)) = (&self.states, first_turn(tokens)) else { return };
-        let turn = &tokens[..length];
-        if states.has(turn) {
-            return;
-        }
-        let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
-        let Some(whole) = branches.iter().find(|branch| branch.tokens.starts_with(turn)) else { return };
-        let from = whole.sequence;
-        // A sequence of its own, because a file holds all that its sequence has.
-        let Some(sequence) = self.sessions.take_free() else { return };
-        self.model.copy_sequence(from, sequence, length as u32);
-        states.store(turn, |path| self.model.save_sequence(sequence, turn, path));
-        self.release(sequence);
+    /// Whether another request may wait here.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() < REQUESTS_MAX
     }
 
-    /// Fills an empty sequence with the prompt's first turn from the disk.
-    fn load_first_turn(&mut self, sequence: Sequence, tokens: &[TokenId]) -> Option<Branch> {
-        let turn = &tokens[..first_turn(tokens)?];
-        let path = self.states.as_ref()?.find(turn)?;
-        match self.model.load_sequence(sequence, &path) {
-            Ok(found) if found == turn => Some(Branch { sequence, tokens: found }),
-            other => {
-                tracing::warn!(path = %path.display(), error = ?other.err(), "a saved prompt state cannot be used");
-                self.model.truncate_sequence(sequence, 0);
-                forget(&path);
-                None
+    pub(super) fn take(&mut self, request: Request) {
+        self.waiting.push_back(request);
+    }
+
+    /// One round: who can be served is, one batch is decoded, what ended is told and filed. Returns whether anything
+    /// moved; where nothing did, all wait for their listeners.
+    pub(super) fn turn(&mut self) -> bool {
+        let mut moved = self.serve_waiting();
+        for job in &mut self.jobs {
+            job.steer();
+            job.announce();
+            job.flush();
+        }
+        moved |= self.step();
+        for index in 0..self.jobs.len() {
+            self.jobs[index].announce();
+            if self.jobs[index].is_over() {
+                moved |= self.file(index);
+            }
+        }
+        let served = self.jobs.len();
+        self.jobs.retain_mut(|job| !(job.flush() && job.is_over()));
+        moved || self.jobs.len() < served
+    }
+
+    /// Goes through what waits, in order. A generation or a probe overtakes none; a word about a session waits for what
+    /// that session is doing, and for nothing else.
+    fn serve_waiting(&mut self) -> bool {
+        let (mut still_waiting, mut blocked) = (VecDeque::new(), false);
+        let before = self.waiting.len();
+        while let Some(request) = self.waiting.pop_front() {
+            let ready = match &request {
+                Request::Generate(call) if call.cancel.is_cancelled() => true,
+                Request::Generate(call) => !blocked && self.has_slot_for(call),
+                Request::Choose { .. } => {
+                    let sequences = self.live_sequences() + PROBE_SEQUENCES <= self.model.sequences_max() as usize;
+                    !blocked && sequences && self.jobs.len() < self.model.slots() as usize
+                }
+                other => {
+                    let session = other.session();
+                    let earlier = still_waiting.iter().map(Request::session);
+                    !self.jobs.iter().map(|job| job.call.request.session).chain(earlier).any(|busy| busy == session)
+                }
+            };
+            if ready {
+                self.serve(request);
+            } else {
+                blocked |= matches!(request, Request::Generate(_) | Request::Choose { .. });
+                still_waiting.push_back(request);
+            }
+        }
+        self.waiting = still_waiting;
+        self.waiting.len() < before
+    }
+
+    /// An answer that nobody waits for any more is not an error.
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Generate(call) if call.cancel.is_cancelled() => Job::refuse_cancelled(&call),
+            Request::Generate(call) => self.admit(call),
+            Request::Choose { prompt, choices, cancel, answer } => {
+                drop(answer.send(self.choose(&prompt, &choices, &cancel)));
+            }
+            Request::Save { session, path, answer } => drop(answer.send(self.save(session, &path))),
+            Request::Restore { session, path, answer } => drop(answer.send(self.restore(session, &path))),
+            Request::Stats { session, answer } => drop(answer.send(Ok(self.stats(session)))),
+            Request::End { session, answer } => {
+                self.end(session);
+                drop(answer.send(Ok(())));
             }
         }
     }
 
-    fn begin_turn(&mut self, candidates: &[Candidate], round: &Round<'_>) -> Result<(), EngineError> {
-        let sequences: Vec<Sequence> = candidates.iter().map(|candidate| candidate.branch.sequence).collect();
-        let prompt = round.request.prompt.text();
-        self.model.begin_turn(&Turn { prompt: &prompt, prompt_tokens: round.prompt_tokens, sequences: &sequences })
+    fn live_sequences(&self) -> usize {
+        self.jobs.iter().map(|job| job.candidates.len()).sum()
+    }
+
+    /// Whether the request can be served now: there is a slot, there are sequences, and nobody is about to decode what
+    /// it begins with. What can never be served gets its slot too, and its error there.
+    fn has_slot_for(&mut self, call: &Call) -> bool {
+        let count = call.request.candidates.max(1).min(self.model.sequences_max()) as usize;
+        if self.jobs.is_empty() {
+            return true;
+        }
+        if self.jobs.len() >= self.model.slots() as usize
+            || self.live_sequences() + count > self.model.sequences_max() as usize
+        {
+            return false;
+        }
+        if !self.jobs.iter().any(Job::is_prefilling) {
+            return true;
+        }
+        let tokens = self.tokenize_for(call.request.session, &call.request.prompt);
+        let decoded = self.longest_prefix(&tokens).map_or(0, |(_, shared)| shared);
+        let coming = self.jobs.iter().map(|job| job.prefix_to_come(&tokens)).max().unwrap_or(0);
+        coming < decoded + PREFIX_WORTH_TOKENS
+    }
+
+    /// Gives a request its slot.
+    fn admit(&mut self, call: Call) {
+        match self.prepare(&call.request) {
+            Err(error) => {
+                tracing::warn!(%error, "generation refused");
+                drop(call.events.try_send(Err(error)));
+            }
+            Ok((candidates, tokens)) => self.start(call, candidates, tokens),
+        }
+    }
+
+    /// The candidates before they have a sequence, and the prompt's tokens.
+    fn prepare(&mut self, request: &GenerateRequest) -> Result<(Vec<Candidate>, Vec<TokenId>), EngineError> {
+        let count = request.candidates.max(1);
+        if count > CANDIDATES_MAX.min(self.model.sequences_max()) {
+            return Err(EngineError::TooManyCandidates(count));
+        }
+        let tokens = self.tokenize_for(request.session, &request.prompt);
+        let room = self.room(&tokens, count)?;
+        let hint = self.vocabulary.tokenize(&request.window.hint, false);
+        let prompt_tokens = tokens.len() as u32;
+        let candidates = (0..count).zip(self.constraints(request, count)?).map(|(number, constraints)| {
+            let window = Window::new(&request.window, hint.clone(), room);
+            Candidate::new(number, request, prompt_tokens, window, constraints)
+        });
+        Ok((candidates.collect(), tokens))
+    }
+
+    fn start(&mut self, call: Call, candidates: Vec<Candidate>, mut tokens: Vec<TokenId>) {
+        let session = call.request.session;
+        let mut job = Job::new(call, tokens.len() as u32, candidates);
+        job.open(self.vocabulary.as_ref());
+        // What is given or forced at once is the same for all candidates: the first decodes it for them.
+        tokens.extend(&job.candidates[0].pending);
+        let branch = self.trunk(session, &tokens);
+        job.reused_tokens = (branch.tokens.len() as u32).min(job.prompt_tokens);
+        job.candidates[0].pending = tokens.split_off(branch.tokens.len()).into();
+        job.candidates[0].branch = branch;
+        for candidate in &mut job.candidates[1..] {
+            candidate.branch.sequence = self.allocate();
+        }
+        let sequences: Vec<Sequence> = job.candidates.iter().map(|candidate| candidate.branch.sequence).collect();
+        let prompt = job.call.request.prompt.text();
+        let turn = Turn { prompt: &prompt, prompt_tokens: job.prompt_tokens, sequences: &sequences };
+        job.tell_prefill(false);
+        if let Err(error) = self.model.begin_turn(&turn) {
+            job.fail(error);
+        }
+        self.jobs.push(job);
     }
 
     /// Grammar instances for every candidate: one from the first token on, one for an answer after a shift.
@@ -132,14 +216,15 @@ impl<M: TokenModel> Worker<M> {
     }
 
     /// Tokens of context that each of `count` candidates may use after the prompt.
-    fn room(&self, tokens: &[TokenId], count: u32) -> Result<u32, EngineError> {
-        let context_tokens_max = self.model.info().context_tokens_max.min(self.model.cells_max());
+    pub(super) fn room(&self, tokens: &[TokenId], count: u32) -> Result<u32, EngineError> {
+        let cells = self.model.cells_max() / self.model.slots();
+        let context_tokens_max = self.model.info().context_tokens_max.min(cells);
         let prompt_tokens = tokens.len() as u32;
         if prompt_tokens == 0 {
             return Err(EngineError::PromptEmpty);
         }
-        // Every candidate has its own copy of the prompt's last token (see `plan`).
-        let shared_room = self.model.cells_max().saturating_sub(prompt_tokens + count) / count;
+        // Every candidate has its own copy of the prompt's last token.
+        let shared_room = cells.saturating_sub(prompt_tokens + count) / count;
         let room = context_tokens_max.saturating_sub(prompt_tokens).min(shared_room);
         if room == 0 {
             return Err(EngineError::PromptTooLong { prompt_tokens, context_tokens_max });
@@ -147,160 +232,65 @@ impl<M: TokenModel> Worker<M> {
         Ok(room)
     }
 
-    pub(super) fn tokenize_for(&mut self, session: SessionId, prompt: &Rendered) -> Vec<TokenId> {
-        let empty = Vec::new();
-        let branches = self.sessions.get(session).map_or(&empty, |session| &session.branches);
-        branches
-            .iter()
-            .map(|branch| branch.tokens.as_slice())
-            .chain([[].as_slice()])
-            .map(|log| {
-                let tokens = tokenize_following(self.vocabulary.as_ref(), prompt, log);
-                (common_prefix(log, &tokens), tokens)
-            })
-            .max_by_key(|(shared, _)| *shared)
-            .map(|(_, tokens)| tokens)
-            .expect("invariant: the empty log is always among the logs")
-    }
-
-    /// Picks what to go on from and trims it to what it shares with `tokens`.
-    ///
-    /// The last chunk of the prompt stays undecoded: the decode loop takes it together with the first
-    /// sampling. Where there will be forks, it is only the last token, so that they share all the rest.
-    fn plan(&mut self, id: SessionId, tokens: &[TokenId], alone: bool) -> Trunk {
-        let mut branches = std::mem::take(&mut self.sessions.touch(id).branches);
-        branches.sort_by_key(|branch| common_prefix(&branch.tokens, tokens));
-        let own = branches.pop().filter(|branch| common_prefix(&branch.tokens, tokens) > 0);
-        for branch in branches {
-            self.release(branch.sequence);
+    /// Files an ended request's candidates as its session's branches and books what they cost. Returns whether that was
+    /// still to be done.
+    fn file(&mut self, index: usize) -> bool {
+        let job = &mut self.jobs[index];
+        let candidates = std::mem::take(&mut job.candidates);
+        if candidates.is_empty() {
+            return false;
         }
-        let mut branch = own.unwrap_or_else(|| self.adopt(id, tokens));
-        let reused = common_prefix(&branch.tokens, tokens).min(tokens.len() - 1);
-        branch.tokens.truncate(reused);
-        self.model.truncate_sequence(branch.sequence, reused as u32);
-        let new_tokens = tokens.len() - reused;
-        let held_back = if alone {
-            // A whole number of full chunks first, so that the held-back part is at most one chunk.
-            let remainder = new_tokens % self.model.batch_tokens_max();
-            if remainder == 0 { self.model.batch_tokens_max() } else { remainder }
-        } else {
-            1
-        };
-        branch.tokens.extend_from_slice(&tokens[reused..tokens.len() - held_back]);
-        Trunk { branch, rest: tokens[tokens.len() - held_back..].to_vec(), reused_tokens: reused as u32 }
-    }
-
-    /// A new branch for a session that has none: a copy of the longest prefix any other session has.
-    fn adopt(&mut self, id: SessionId, tokens: &[TokenId]) -> Branch {
-        let sequence = self.allocate(id);
-        let Some((from, shared)) = self.sessions.best_prefix(tokens) else {
-            let saved = self.load_first_turn(sequence, tokens);
-            return saved.unwrap_or_else(|| Branch { sequence, tokens: Vec::new() });
-        };
-        self.model.copy_sequence(from, sequence, shared as u32);
-        Branch { sequence, tokens: tokens[..shared].to_vec() }
-    }
-
-    /// Decodes what `plan` put into the trunk's log beyond the reused tokens, chunk by chunk.
-    fn prefill(
-        &mut self,
-        id: SessionId,
-        mut trunk: Trunk,
-        round: &Round<'_>,
-        outside: &mut Outside<'_>,
-    ) -> Result<Trunk, EngineError> {
-        let (reused, total) = (trunk.reused_tokens, round.prompt_tokens);
-        (outside.events)(EngineEvent::Prefill { done: reused, total, reused });
-        let mut done = reused as usize;
-        while done < trunk.branch.tokens.len() && !outside.cancel.is_cancelled() {
-            let end = trunk.branch.tokens.len().min(done + self.model.batch_tokens_max());
-            let decoded = self.decode_prompt(id, &trunk.branch, done..end, outside.cancel);
-            if !matches!(decoded, Ok(Decoded::Done)) {
-                self.model.truncate_sequence(trunk.branch.sequence, done as u32);
-            }
-            match decoded {
-                Ok(Decoded::Done) => done = end,
-                Ok(Decoded::Aborted) => break,
-                Ok(Decoded::Full) | Err(_) => {
-                    trunk.branch.tokens.truncate(done);
-                    self.sessions.touch(id).branches.push(trunk.branch);
-                    return Err(decoded.err().unwrap_or_else(|| EngineError::Decode("the cache is full".to_owned())));
-                }
-            }
-            (outside.events)(EngineEvent::Prefill { done: done as u32, total, reused });
-        }
-        // Cut short by a cancel: what is decoded is kept, the rest is pending and never decoded.
-        let undecoded = trunk.branch.tokens.split_off(done);
-        trunk.rest.splice(0..0, undecoded);
-        self.sessions.touch(id).stats.prefilled_tokens += u64::from(done as u32 - reused);
-        Ok(trunk)
-    }
-
-    fn decode_prompt(
-        &mut self,
-        id: SessionId,
-        branch: &Branch,
-        range: std::ops::Range<usize>,
-        cancel: &Cancel,
-    ) -> Result<Decoded, EngineError> {
-        let batch: Vec<BatchToken> = range
-            .map(|at| BatchToken {
-                token: branch.tokens[at],
-                position: at as u32,
-                sequence: branch.sequence,
-                logits: false,
-            })
-            .collect();
-        loop {
-            match self.model.decode(&batch, cancel)? {
-                Decoded::Full if self.make_room(id) => {}
-                decoded => return Ok(decoded),
-            }
-        }
-    }
-
-    fn fork(&mut self, id: SessionId, trunk: &Branch) -> Branch {
-        let sequence = self.allocate(id);
-        self.model.copy_sequence(trunk.sequence, sequence, trunk.tokens.len() as u32);
-        Branch { sequence, tokens: trunk.tokens.clone() }
-    }
-
-    /// Files the candidates as the session's branches and books what they cost.
-    fn keep(&mut self, round: &Round<'_>, candidates: Vec<Candidate>) {
-        for candidate in &candidates {
-            // After an error the cache may hold more than the log says.
-            let branch = &candidate.branch;
-            self.model.truncate_sequence(branch.sequence, branch.tokens.len() as u32);
-        }
-        let session = self.sessions.touch(round.request.session);
+        let sequences: Vec<Sequence> = candidates.iter().map(|candidate| candidate.branch.sequence).collect();
+        self.model.end_turn(&sequences);
+        let id = job.call.request.session;
+        let session = self.sessions.touch(id);
         session.stats.requests += 1;
-        session.stats.prompt_tokens += u64::from(round.prompt_tokens);
-        session.stats.reused_tokens += u64::from(round.reused_tokens);
+        session.stats.prompt_tokens += u64::from(job.prompt_tokens);
+        session.stats.reused_tokens += u64::from(job.reused_tokens);
+        session.stats.prefilled_tokens += u64::from(job.prefilled_tokens);
+        let prompt_tokens = job.prompt_tokens as usize;
+        let mut unused = Vec::new();
+        let mut prompt = None;
         for candidate in candidates {
+            // After an error the cache may hold more than the log says.
+            let branch = candidate.branch;
+            self.model.truncate_sequence(branch.sequence, branch.tokens.len() as u32);
             let counts = candidate.window.counts();
             session.stats.generated_tokens +=
                 u64::from(counts.thinking_tokens + counts.forced_tokens + counts.answer_tokens);
-            session.branches.push(candidate.branch);
+            if branch.tokens.is_empty() {
+                unused.push(branch.sequence);
+                continue;
+            }
+            prompt.get_or_insert_with(|| branch.tokens[..branch.tokens.len().min(prompt_tokens)].to_vec());
+            session.branches.push(branch);
         }
+        for sequence in unused {
+            self.release(sequence);
+        }
+        if let Some(tokens) = prompt {
+            self.save_first_turn(id, &tokens);
+        }
+        true
     }
 
-    fn allocate(&mut self, id: SessionId) -> Sequence {
+    pub(super) fn allocate(&mut self) -> Sequence {
         loop {
             if let Some(sequence) = self.sessions.take_free() {
                 return sequence;
             }
-            assert!(self.make_room(id), "invariant: one session never has more branches than there are sequences");
+            assert!(self.make_room(), "invariant: requests get a slot only where there are sequences for them");
         }
     }
 
-    fn release(&mut self, sequence: Sequence) {
+    pub(super) fn release(&mut self, sequence: Sequence) {
         self.model.truncate_sequence(sequence, 0);
         self.sessions.give_back(sequence);
     }
 
     /// Forgets the cache of the session that was used longest ago. Returns whether there was one.
-    pub(super) fn make_room(&mut self, keep: SessionId) -> bool {
-        let evicted = self.sessions.evict_oldest(keep);
+    pub(super) fn make_room(&mut self) -> bool {
+        let evicted = self.sessions.evict_oldest();
         let any = !evicted.is_empty();
         for sequence in evicted {
             self.release(sequence);
@@ -308,100 +298,17 @@ impl<M: TokenModel> Worker<M> {
         any
     }
 
-    /// How probable each of `choices` is as the next text, as log-probabilities that are normalised over
-    /// the choices.
-    pub(super) fn choose(&mut self, prompt: &Rendered, choices: &[String]) -> Result<Vec<f32>, EngineError> {
-        let (id, cancel) = (SessionId::PROBE, Cancel::new());
-        let tokens = self.tokenize_for(id, prompt);
-        self.room(&tokens, 1)?;
-        let mut trunk = self.plan(id, &tokens, false);
-        let decoded = self.decode_chunks(id, &mut trunk, &cancel);
-        let outcome = decoded.and_then(|()| {
-            choices.iter().map(|choice| self.score(id, &trunk, choice, &cancel)).collect::<Result<Vec<f32>, _>>()
-        });
-        self.sessions.touch(id).branches.push(trunk.branch);
-        let scores = outcome?;
-        let total = log_sum_exp(&scores);
-        Ok(scores.into_iter().map(|score| score - total).collect())
-    }
-
-    /// Decodes the trunk's tokens for a probe: no events, no cancelling; probes are short.
-    fn decode_chunks(&mut self, id: SessionId, trunk: &mut Trunk, cancel: &Cancel) -> Result<(), EngineError> {
-        let mut done = trunk.reused_tokens as usize;
-        while done < trunk.branch.tokens.len() {
-            let end = trunk.branch.tokens.len().min(done + self.model.batch_tokens_max());
-            let decoded = self.decode_prompt(id, &trunk.branch, done..end, cancel);
-            if !matches!(decoded, Ok(Decoded::Done)) {
-                trunk.branch.tokens.truncate(done);
-                self.model.truncate_sequence(trunk.branch.sequence, done as u32);
-                return Err(decoded.err().unwrap_or_else(|| EngineError::Decode("the cache is full".to_owned())));
-            }
-            done = end;
-        }
-        Ok(())
-    }
-
-    /// The log-probability of `choice` after the trunk and its held-back token.
-    fn score(&mut self, id: SessionId, trunk: &Trunk, choice: &str, cancel: &Cancel) -> Result<f32, EngineError> {
-        let wanted = self.vocabulary.tokenize(choice, false);
-        let fork = self.fork(id, &trunk.branch);
-        // Each decoded token predicts the next one; the choice's last token need not be decoded.
-        let decoded: Vec<TokenId> = trunk.rest.iter().chain(wanted.iter().rev().skip(1).rev()).copied().collect();
-        let first = fork.tokens.len();
-        let batch: Vec<BatchToken> = decoded
-            .iter()
-            .enumerate()
-            .map(|(at, &token)| BatchToken {
-                token,
-                position: (first + at) as u32,
-                sequence: fork.sequence,
-                logits: at + 1 >= trunk.rest.len(),
-            })
-            .collect();
-        if batch.len() > self.model.batch_tokens_max().min(self.model.batch_logits_max()) {
-            self.release(fork.sequence);
-            return Err(EngineError::Decode("a choice is too long to be weighed".to_owned()));
-        }
-        let outcome = self.model.decode(&batch, cancel);
-        let score = match outcome {
-            Ok(Decoded::Done) => Ok((0..)
-                .zip(&wanted)
-                .map(|(row, &token)| {
-                    let logits = self.model.logits(row);
-                    logits[token as usize] - log_sum_exp(logits)
-                })
-                .sum()),
-            Ok(_) => Err(EngineError::Decode("the cache is full".to_owned())),
-            Err(error) => Err(error),
-        };
-        self.release(fork.sequence);
-        score
-    }
-
-    /// Writes a session's longest branch to a file.
-    pub(super) fn save(&mut self, id: SessionId, path: &Path) -> Result<u64, EngineError> {
-        let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
-        let Some(branch) = branches.iter().max_by_key(|branch| branch.tokens.len()) else {
-            return Err(EngineError::State { path: path.to_owned(), reason: "the session is empty".to_owned() });
-        };
-        self.model.save_sequence(branch.sequence, &branch.tokens, path)
-    }
-
-    /// Fills an empty session from a file; returns how many tokens it holds now.
-    pub(super) fn restore(&mut self, id: SessionId, path: &Path) -> Result<u32, EngineError> {
-        self.end(id);
-        let sequence = self.allocate(id);
-        match self.model.load_sequence(sequence, path) {
-            Ok(tokens) => {
-                let count = tokens.len() as u32;
-                self.sessions.touch(id).branches.push(Branch { sequence, tokens });
-                Ok(count)
-            }
-            Err(error) => {
-                self.release(sequence);
-                Err(error)
-            }
-        }
+    /// The sequence that shares the longest beginning with `tokens`, and how long that is; of sessions and of what is
+    /// being decoded.
+    pub(super) fn longest_prefix(&self, tokens: &[TokenId]) -> Option<(Sequence, usize)> {
+        let running = self.jobs.iter().flat_map(|job| &job.candidates).map(|candidate| &candidate.branch);
+        let shared = |branch: &Branch| (branch.sequence, common_prefix(&branch.tokens, tokens));
+        self.sessions
+            .branches()
+            .chain(running)
+            .map(shared)
+            .filter(|&(_, length)| length > 0)
+            .max_by_key(|&(_, length)| length)
     }
 
     /// Forgets a session.
@@ -411,7 +318,7 @@ impl<M: TokenModel> Worker<M> {
         }
     }
 
-    pub(super) fn stats(&self, id: SessionId) -> Option<SessionStats> {
+    fn stats(&self, id: SessionId) -> Option<SessionStats> {
         self.sessions.stats(id)
     }
 }

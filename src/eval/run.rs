@@ -93,7 +93,7 @@ async fn generate(engine: &Engine, row: &Row, settings: &Settings) -> Result<Vec
         answer_sampling: sampling,
         candidates: settings.samples,
         seed: settings.seed,
-        grammar: None,
+        ..GenerateRequest::default()
     });
     let mut found = Vec::with_capacity(settings.samples as usize);
     while let Some(event) = generation.next().await {

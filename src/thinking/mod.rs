@@ -37,6 +37,13 @@ pub struct WindowSpec {
     pub paper_exact: bool,
 }
 
+impl Default for WindowSpec {
+    /// Wide enough that only a model that does not end by itself meets it.
+    fn default() -> Self {
+        Self { thinking_tokens_max: 4096, answer_tokens_max: 2048, hint: PAPER_HINT.to_owned(), paper_exact: false }
+    }
+}
+
 impl WindowSpec {
     /// The paper's own algorithm and hint at window `thinking_tokens_max`.
     pub fn paper(thinking_tokens_max: u32, answer_tokens_max: u32) -> Self {

@@ -28,7 +28,7 @@ fn request(prompt: Rendered, window: WindowSpec) -> GenerateRequest {
         answer_sampling: Sampling::GREEDY,
         candidates: 1,
         seed: 1,
-        grammar: None,
+        ..GenerateRequest::default()
     }
 }
 

@@ -51,7 +51,7 @@ fn request(session: u32, prompt: Rendered) -> GenerateRequest {
         answer_sampling: Sampling::GREEDY,
         candidates: 1,
         seed: 7,
-        grammar: None,
+        ..GenerateRequest::default()
     }
 }
 

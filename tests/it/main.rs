@@ -28,6 +28,7 @@ mod sandbox;
 mod sft;
 #[cfg(feature = "llama")]
 mod sft_llama;
+mod slots;
 mod tidy;
 mod tokenize;
 mod tui;

@@ -125,7 +125,7 @@ async fn reply(engine: &Engine, text: &str) -> Trajectory {
         answer_sampling: Sampling::GREEDY,
         candidates: 1,
         seed: 1,
-        grammar: None,
+        ..GenerateRequest::default()
     };
     let mut generation = engine.generate(request);
     while let Some(event) = generation.next().await {

@@ -130,7 +130,7 @@ async fn stream(
                 Some(EngineEvent::Shifted { candidate, why, thinking_tokens }) => {
                     line.emit(Event::Shifted { candidate, why, thinking_tokens }).await;
                 }
-                Some(EngineEvent::Finished { candidate, trajectory, tokens_per_second }) => {
+                Some(EngineEvent::Finished { candidate, trajectory, tokens_per_second, .. }) => {
                     if continued.is_none() {
                         line.emit(Event::Finished { candidate, tokens_per_second }).await;
                         race.finished(candidate, &trajectory, line).await;

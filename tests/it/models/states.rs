@@ -30,7 +30,7 @@ async fn ask(model: &Path, states: &Path, rules: &str) -> Trajectory {
         answer_sampling: Sampling::GREEDY,
         candidates: 1,
         seed: 1,
-        grammar: None,
+        ..GenerateRequest::default()
     });
     let mut finished = None;
     while let Some(event) = generation.next().await {

@@ -1,0 +1,125 @@
+//! What a request goes on from: the longest beginning that its session, another one, or the disk has.
+//!
+//! Not for: deciding when a request is served (`worker.rs`).
+
+use std::path::Path;
+
+use super::model::{Sequence, TokenModel};
+use super::session::{Branch, common_prefix, tokenize_following};
+use super::states::{first_turn, forget};
+use super::worker::Worker;
+use super::{EngineError, SessionId, TokenId};
+use crate::prompt::Rendered;
+
+impl<M: TokenModel> Worker<M> {
+    /// The prompt's tokens, split as the session has them already.
+    pub(super) fn tokenize_for(&mut self, session: SessionId, prompt: &Rendered) -> Vec<TokenId> {
+        let empty = Vec::new();
+        let branches = self.sessions.get(session).map_or(&empty, |session| &session.branches);
+        branches
+            .iter()
+            .map(|branch| branch.tokens.as_slice())
+            .chain([[].as_slice()])
+            .map(|log| {
+                let tokens = tokenize_following(self.vocabulary.as_ref(), prompt, log);
+                (common_prefix(log, &tokens), tokens)
+            })
+            .max_by_key(|(shared, _)| *shared)
+            .map(|(_, tokens)| tokens)
+            .expect("invariant: the empty log is always among the logs")
+    }
+
+    /// Picks what to go on from and trims it to what it shares with `tokens`; the last of them is never part of it, since
+    /// its logits are wanted.
+    ///
+    /// The longest wins: of the session's own branches, of all others, of the disk. At equal length the own one is
+    /// cheapest.
+    pub(super) fn trunk(&mut self, id: SessionId, tokens: &[TokenId]) -> Branch {
+        let usable = tokens.len().saturating_sub(1);
+        let mut branches = std::mem::take(&mut self.sessions.touch(id).branches);
+        branches.sort_by_key(|branch| common_prefix(&branch.tokens, tokens));
+        let own = branches.pop();
+        for branch in branches {
+            self.release(branch.sequence);
+        }
+        let own_tokens = own.as_ref().map_or(0, |own| common_prefix(&own.tokens, tokens).min(usable));
+        let sequence = own.map_or_else(|| self.allocate(), |own| own.sequence);
+        let other = self.longest_prefix(tokens).map(|(from, shared)| (from, shared.min(usable)));
+        let known = other.map_or(0, |(_, shared)| shared).max(own_tokens);
+        if let Some(branch) = self.load_first_turn(sequence, tokens, known) {
+            return branch;
+        }
+        let reused = match other {
+            Some((from, shared)) if shared > own_tokens => {
+                self.model.truncate_sequence(sequence, 0);
+                self.model.copy_sequence(from, sequence, shared as u32);
+                shared
+            }
+            _ => {
+                self.model.truncate_sequence(sequence, own_tokens as u32);
+                own_tokens
+            }
+        };
+        Branch { sequence, tokens: tokens[..reused].to_vec() }
+    }
+
+    /// Saves the cache of the prompt's first turn for the next run of the program, where it is not saved yet.
+    pub(super) fn save_first_turn(&mut self, id: SessionId, tokens: &[TokenId]) {
+        let (Some(states), Some(length)) = (&self.states, first_turn(tokens)) else { return };
+        let turn = &tokens[..length];
+        if states.has(turn) {
+            return;
+        }
+        let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
+        let Some(whole) = branches.iter().find(|branch| branch.tokens.starts_with(turn)) else { return };
+        let from = whole.sequence;
+        // A sequence of its own, because a file holds all that its sequence has.
+        let Some(sequence) = self.sessions.take_free() else { return };
+        self.model.copy_sequence(from, sequence, length as u32);
+        states.store(turn, |path| self.model.save_sequence(sequence, turn, path));
+        self.release(sequence);
+    }
+
+    /// Fills a sequence with the prompt's first turn from the disk, where that is more than the `known` tokens that are
+    /// in the cache anyway.
+    fn load_first_turn(&mut self, sequence: Sequence, tokens: &[TokenId], known: usize) -> Option<Branch> {
+        let turn = &tokens[..first_turn(tokens).filter(|&length| length > known)?];
+        let path = self.states.as_ref()?.find(turn)?;
+        self.model.truncate_sequence(sequence, 0);
+        match self.model.load_sequence(sequence, &path) {
+            Ok(found) if found == turn => Some(Branch { sequence, tokens: found }),
+            other => {
+                tracing::warn!(path = %path.display(), error = ?other.err(), "a saved prompt state cannot be used");
+                self.model.truncate_sequence(sequence, 0);
+                forget(&path);
+                None
+            }
+        }
+    }
+
+    /// Writes a session's longest branch to a file.
+    pub(super) fn save(&mut self, id: SessionId, path: &Path) -> Result<u64, EngineError> {
+        let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
+        let Some(branch) = branches.iter().max_by_key(|branch| branch.tokens.len()) else {
+            return Err(EngineError::State { path: path.to_owned(), reason: "the session is empty".to_owned() });
+        };
+        self.model.save_sequence(branch.sequence, &branch.tokens, path)
+    }
+
+    /// Fills an empty session from a file; returns how many tokens it holds now.
+    pub(super) fn restore(&mut self, id: SessionId, path: &Path) -> Result<u32, EngineError> {
+        self.end(id);
+        let sequence = self.allocate();
+        match self.model.load_sequence(sequence, path) {
+            Ok(tokens) => {
+                let count = tokens.len() as u32;
+                self.sessions.touch(id).branches.push(Branch { sequence, tokens });
+                Ok(count)
+            }
+            Err(error) => {
+                self.release(sequence);
+                Err(error)
+            }
+        }
+    }
+}
