@@ -14,6 +14,7 @@ pub mod task;
 
 pub mod gguf;
 pub mod prompt;
+pub mod scan;
 pub mod thinking;
 
 pub mod engine;

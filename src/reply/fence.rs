@@ -1,11 +1,8 @@
-//! Code fences, found while the text still streams: push pieces, get each fence as it closes.
+//! Code fences with their text, found while it still streams: what `scan` finds, with the bodies.
 //!
-//! Reads fences as CommonMark does (three or more backticks or tildes, closed by at least as many), and
-//! beyond it what models do: fences inside fences, a fence opened anew without closing the one before,
-//! fences indented in a list, CRLF.
-//!
-//! Not for: choosing among the fences; that is [`super::program`]'s work.
+//! Not for: telling what a fence is ([`crate::scan`]) and choosing among the fences ([`super::program`]).
 
+use crate::scan::{Block, Event, Scanner, blocks, delimiter};
 use crate::task::Language;
 
 /// One fenced block.
@@ -27,172 +24,80 @@ impl Fence {
     pub fn language(&self) -> Option<Language> {
         Language::from_fence_tag(self.info.trim_start_matches(['{', '.']))
     }
+
+    /// The info string's first word in lower case, a file's extension where it names a file; empty for none.
+    pub fn tag(&self) -> String {
+        let word = self.info.trim_start_matches(['{', '.']).split([' ', ',', '{', '}', ':', '\t']).next().unwrap_or("");
+        let word = word.rsplit_once('.').map_or(word, |(_, extension)| extension);
+        word.to_ascii_lowercase()
+    }
+
+    /// The fence that a block is; nothing for an edit block that stands by itself or inside a fence.
+    fn of(block: &Block, text: &str) -> Option<Self> {
+        let opening = text.get(block.start..)?.lines().next()?;
+        let marks = opening.find(['`', '~'])?;
+        delimiter(&opening[marks..]).filter(|_| block.wrapped.is_none())?;
+        Some(Self {
+            info: block.info.clone(),
+            body: block.body_of(text),
+            start: block.start,
+            end: block.end,
+            // For a program, a fence that was opened anew was only never closed.
+            closed: block.closed || block.interrupted,
+        })
+    }
 }
 
-/// An incremental scanner. It never goes back over text it has seen.
+/// An incremental reader of fences.
 #[derive(Clone, Debug, Default)]
 pub struct FenceScanner {
-    /// Text after the last line end.
-    line: String,
-    /// Bytes of all complete lines.
-    consumed: usize,
-    open: Option<Open>,
-}
-
-#[derive(Clone, Debug)]
-struct Open {
-    mark: char,
-    /// Number of backticks or tildes.
-    len: usize,
-    indent: usize,
-    info: String,
-    body: String,
-    start: usize,
-    /// Fences opened inside this one and not closed yet.
-    nested: u32,
-    /// Whether a delimiter inside three quotes would be part of a string.
-    python: bool,
-    /// Prose may show whole fences; code may not.
-    prose: bool,
-}
-
-/// What a line is to a fence.
-struct Delimiter<'a> {
-    mark: char,
-    len: usize,
-    indent: usize,
-    info: &'a str,
+    scanner: Scanner,
+    text: String,
 }
 
 impl FenceScanner {
     pub fn new() -> Self {
-        Self::default()
+        Self { scanner: Scanner::new(), text: String::new() }
+    }
+
+    /// What the text is in the middle of.
+    pub const fn scanner(&self) -> &Scanner {
+        &self.scanner
     }
 
     /// Takes the next piece of text and returns the fences that it closed.
     pub fn push(&mut self, piece: &str) -> Vec<Fence> {
-        let mut closed = Vec::new();
-        for part in piece.split_inclusive('\n') {
-            self.line.push_str(part);
-            if part.ends_with('\n') {
-                let line = std::mem::take(&mut self.line);
-                self.take_line(&line, &mut closed);
-            }
-        }
-        closed
+        self.text.push_str(piece);
+        let events = self.scanner.push(piece);
+        self.fences(events)
     }
 
     /// Drops an open fence: the text that follows begins anew (the window shifted in the middle of code).
     pub fn abandon(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        self.consumed += line.len();
-        self.open = None;
+        self.scanner.abandon();
     }
 
     /// Ends the text; returns what the last line closed, and the fence that was never closed.
     pub fn finish(mut self) -> Vec<Fence> {
-        let mut closed = Vec::new();
-        let line = std::mem::take(&mut self.line);
-        if !line.is_empty() {
-            self.take_line(&line, &mut closed);
-        }
-        closed.extend(self.open.take().map(|open| open.into_fence(self.consumed, false)));
-        closed
+        let events = std::mem::take(&mut self.scanner).finish();
+        self.fences(events)
     }
 
-    fn take_line(&mut self, raw: &str, closed: &mut Vec<Fence>) {
-        let start = self.consumed;
-        self.consumed += raw.len();
-        let line = raw.trim_end_matches('\n').trim_end_matches('\r');
-        let delimiter = delimiter(line);
-        let Some(mut open) = self.open.take() else {
-            self.open = delimiter.map(|d| Open::at(&d, start));
-            return;
-        };
-        match delimiter.filter(|d| open.concerns(d)) {
-            Some(d) if d.info.is_empty() && open.nested == 0 => closed.push(open.into_fence(self.consumed, true)),
-            Some(d) if d.info.is_empty() => {
-                open.nested -= 1;
-                open.add(line);
-                self.open = Some(open);
-            }
-            // A model that opens a second fence in the middle of code forgot to close the first one.
-            Some(d) if !open.prose && !open.in_string() => {
-                closed.push(open.into_fence(start, true));
-                self.open = Some(Open::at(&d, start));
-            }
-            Some(_) => {
-                open.nested += 1;
-                open.add(line);
-                self.open = Some(open);
-            }
-            None => {
-                open.add(line);
-                self.open = Some(open);
-            }
-        }
+    fn fences(&self, events: Vec<Event>) -> Vec<Fence> {
+        events
+            .into_iter()
+            .filter_map(|event| if let Event::Closed(block) = event { Fence::of(&block, &self.text) } else { None })
+            .collect()
     }
 }
 
-impl Open {
-    fn at(delimiter: &Delimiter<'_>, start: usize) -> Self {
-        let word = delimiter.info.split_whitespace().next().unwrap_or("").to_ascii_lowercase();
-        Self {
-            mark: delimiter.mark,
-            len: delimiter.len,
-            indent: delimiter.indent,
-            info: delimiter.info.to_owned(),
-            body: String::new(),
-            start,
-            nested: 0,
-            python: Language::from_fence_tag(&word) == Some(Language::Python),
-            prose: matches!(word.as_str(), "" | "markdown" | "md" | "text" | "txt"),
-        }
-    }
-
-    /// Whether a delimiter line can be about this fence at all (rather than be part of its text).
-    fn concerns(&self, delimiter: &Delimiter<'_>) -> bool {
-        delimiter.mark == self.mark && delimiter.len >= self.len && delimiter.indent <= self.indent + 3
-    }
-
-    fn in_string(&self) -> bool {
-        self.python && (self.body.matches("\"\"\"").count() % 2 == 1 || self.body.matches("'''").count() % 2 == 1)
-    }
-
-    fn add(&mut self, line: &str) {
-        let spaces = line.bytes().take_while(|byte| *byte == b' ').count();
-        self.body.push_str(&line[spaces.min(self.indent)..]);
-        self.body.push('\n');
-    }
-
-    fn into_fence(self, end: usize, closed: bool) -> Fence {
-        Fence { info: self.info, body: self.body, start: self.start, end, closed }
-    }
-}
-
-fn delimiter(line: &str) -> Option<Delimiter<'_>> {
-    let trimmed = line.trim_start_matches([' ', '\t']);
-    let indent = line.len() - trimmed.len();
-    let mark = trimmed.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let rest = trimmed.trim_start_matches(mark);
-    let len = trimmed.len() - rest.len();
-    let info = rest.trim();
-    // "```x```" on one line is inline code.
-    (len >= 3 && !(mark == '`' && info.contains('`'))).then_some(Delimiter { mark, len, indent, info })
-}
-
-/// Every fence of a complete text; the last one may be unclosed.
+/// Every fence of a complete text; the last one may be unclosed. A draft inside think tags is none.
 pub fn fences(text: &str) -> Vec<Fence> {
-    let mut scanner = FenceScanner::new();
-    let mut found = scanner.push(text);
-    found.extend(scanner.finish());
-    found
+    blocks(text).iter().filter_map(|block| Fence::of(block, text)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[track_caller]
@@ -204,37 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn plain_fences_of_both_marks() {
+    fn fences_have_their_text() {
         check("a\n```python\nx = 1\n```\nb", &[("python", "x = 1\n", true)]);
-        check("~~~\nx\n~~~\n", &[("", "x\n", true)]);
         check("```py\n1\n```\n```js\n2\n```", &[("py", "1\n", true), ("js", "2\n", true)]);
-        check("````\n```\n````\n", &[("", "```\n", true)]);
-    }
-
-    #[test]
-    fn carriage_returns_and_indentation_are_taken_off() {
-        check("```py\r\nif x:\r\n    y\r\n```\r\n", &[("py", "if x:\n    y\n", true)]);
-        check("1. so:\n   ```py\n   def f():\n       pass\n   ```\n", &[("py", "def f():\n    pass\n", true)]);
-    }
-
-    #[test]
-    fn an_unclosed_fence_is_reported_as_such() {
+        check("1. ```py\n   x\n   ```\n", &[("py", "x\n", true)]);
         check("```python\nx = 1\ny", &[("python", "x = 1\ny\n", false)]);
-        check("no code, only ```inline``` text", &[]);
-        check("```x``` on one line", &[]);
-    }
-
-    #[test]
-    fn fences_within_fences() {
-        check("```markdown\nUse:\n```sh\nls\n```\ndone\n```\n", &[("markdown", "Use:\n```sh\nls\n```\ndone\n", true)]);
-        check(
-            "```python\ndef f():\n    \"\"\"\n    ```\n    f()\n    ```\n    \"\"\"\n```\n",
-            &[("python", "def f():\n    \"\"\"\n    ```\n    f()\n    ```\n    \"\"\"\n", true)],
-        );
-        check(
-            "```python\nS = \"\"\"\n```sh\nls\n```\n\"\"\"\n```\n",
-            &[("python", "S = \"\"\"\n```sh\nls\n```\n\"\"\"\n", true)],
-        );
+        check("```diff\n-a\n+b\n```\n", &[("diff", "-a\n+b\n", true)]);
+        check("<<<<<<< SEARCH\n```py\nx\n```\n=======\n>>>>>>> REPLACE\n", &[]);
     }
 
     #[test]
@@ -258,29 +139,5 @@ mod tests {
         assert!(scanner.push("```py\nx\n``").is_empty());
         assert!(scanner.push("`").is_empty());
         assert_eq!(scanner.push("\n").len(), 1);
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_do_not_matter(text in "[`~a\\n \r\"]{0,60}", cuts in proptest::collection::vec(0usize..60, 0..6)) {
-            let mut scanner = FenceScanner::new();
-            let mut found = Vec::new();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(text.len())).collect();
-            cuts.extend([0, text.len()]);
-            cuts.sort_unstable();
-            for pair in cuts.windows(2) {
-                found.extend(scanner.push(&text[pair[0]..pair[1]]));
-            }
-            found.extend(scanner.finish());
-            prop_assert_eq!(&found, &fences(&text));
-            for fence in &found {
-                prop_assert!(fence.start < fence.end && fence.end <= text.len());
-            }
-        }
-
-        #[test]
-        fn any_text_is_survived(text in "\\PC{0,200}") {
-            fences(&text);
-        }
     }
 }
