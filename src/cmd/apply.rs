@@ -58,8 +58,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let listing = tree.listing();
     let reading = edits::read(&reply, &Known::new(listing.paths));
     let before = tree.before(&plan::paths_needed(&reading.edits));
-    let rules =
-        Rules { reply_is_complete: args.complete, may_shrink: args.allow_shrink, check_syntax: args.check_syntax };
+    let rules = Rules {
+        reply_is_complete: args.complete,
+        may_shrink: args.allow_shrink,
+        check_syntax: args.check_syntax,
+        each_file: false,
+    };
     let plan = plan::plan(&before, &reading, rules);
     let step = if args.write && plan.holds() {
         Some(Journal::new(&Dirs::find().state, &tree).apply(&plan, "z1 apply")?.number)

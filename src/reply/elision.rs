@@ -6,31 +6,42 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+/// What a comment calls code that it stands for.
+const CODE: &str = r"(?:code|file|functions?|methods?|class(?:es)?|implementations?|script|module|program|contents?|tests?|logic|imports?|lines?|body|definitions?|component|constructors?|fields?|handlers?|routes?|properties|styles?|stuff|setup|everything)";
+
 static DOTTED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)(?:\.{3}|…).*\b(?:rest|existing|remaining|unchanged|previous|other|same|omitted|more|keep|your|as before|above|code|methods?|functions?)\b|\b(?:rest|existing|remaining|unchanged|previous|other|same|omitted|keep|code|methods?|functions?)\b.*(?:\.{3}|…)",
-    )
-    .expect("invariant: the elision pattern is valid")
+    // Dots first, then at most a few words: `... constructor`, `... rest of the code ...`, `... (unchanged)`.
+    let first = r"^(?:\.{3,}|…)\s*(?:\(?\s*[\w'’,/-]+(?:\s+[\w'’,/-]+){0,7}\s*\)?\s*(?:\.{3,}|…)?)?$";
+    let last = format!(
+        r"^\(?(?:the\s+|your\s+|all\s+|any\s+|other\s+|keep\s+)*(?:rest|existing|remaining|remainder|previous|other|same|omitted|unchanged|original|more)\b(?:\s+\w+){{0,4}}?(?:\s+{CODE})?(?:\s+(?:here|as before|above|below|unchanged|omitted))?\s*(?:\.{{3,}}|…)\)?$"
+    );
+    Regex::new(&format!("(?i)(?:{first})|(?:{last})")).expect("invariant: the elision pattern is valid")
+});
+static CODE_WORD: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(&format!(r"(?i)\b(?:{CODE}|rest|unchanged|as before|same|omitted|here|above)\b"))
+        .expect("invariant: the pattern of code words is valid")
 });
 static SAID: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
+    Regex::new(&format!(
         r"(?ix)^[\s(\[]*(?:
-          (?:the\s+)?(?:rest|remainder)\s+of\s+(?:the|your|this)\s+(?:\w+\s+){0,3}?(?:code|file|function|class|method|implementation|script|module|program|content|contents|methods|functions|tests|logic)\b.*
-        | (?:(?:all|the|your|other|previous|keep)\s+)*(?:existing|previous|remaining|unchanged|original)\s+(?:\w+\s+)?(?:code|methods|functions|implementation|content|imports|tests|logic|lines)(?:\s+(?:here|goes\s+here|unchanged|as\s+before|remains?.*|stays?.*|above|below))?
-        | .{0,60}\b(?:remains?|stays?|is|are|left)\s+(?:unchanged|the\s+same|as\s+(?:before|is))
+          (?:the\s+)?(?:rest|remainder)\s+of\s+(?:the|your|this)\s+(?:\w+\s+){{0,3}}?{CODE}\b.*
+        | (?:(?:all|the|your|other|previous|keep)\s+)*(?:existing|previous|remaining|unchanged|original)\s+(?:\w+\s+)?(?:code|methods|functions|implementation|content|imports|logic|lines)(?:\s+(?:here|goes\s+here|unchanged|as\s+before|remains?.*|stays?.*|above|below))?
+        | (?:(?:all|the|your|other|any)\s+)*(?:rest|remaining|other|existing|everything)\b.{{0,40}}\b(?:remains?|stays?|is|are|left)\s+(?:unchanged|the\s+same|as\s+(?:before|is))
         | (?:the\s+)?(?:rest|remainder)\s+unchanged
         | (?:unchanged|same\s+as\s+(?:before|above)|no\s+changes?(?:\s+(?:here|needed))?|omitted\s+for\s+brevity|code\s+omitted.*|snip)
-        )[\s).\]]*$",
-    )
+        )[\s).\]]*$"
+    ))
     .expect("invariant: the elision sentence pattern is valid")
 });
 
 /// Whether a line stands for left-out code.
 pub fn is_elision(line: &str) -> bool {
     let Some(words) = comment_text(line) else { return is_bare_dots(line) };
-    matches!(words, "..." | "…")
-        || DOTTED.is_match(words) && words.split_whitespace().count() <= 14
-        || SAID.is_match(words)
+    if matches!(words, "..." | "…") || SAID.is_match(words) {
+        return true;
+    }
+    let begins = words.starts_with(['.', '…']);
+    DOTTED.is_match(words) && (begins || CODE_WORD.is_match(words))
 }
 
 /// Whether a line is nothing but an ellipsis (which in Python is also code).
@@ -57,8 +68,18 @@ pub fn brought_in<'a>(old: &str, new: &'a str, python: bool) -> Vec<(u32, &'a st
         .enumerate()
         .filter(|(_, line)| is_elision(line) && !had.contains(line.trim()))
         .filter(|(_, line)| !(python && is_bare_dots(line) && line.starts_with([' ', '\t'])))
+        .filter(|(index, line)| !goes_on(new, *index, line))
         .map(|(index, line)| (index as u32 + 1, line.trim()))
         .collect()
+}
+
+/// Whether a comment with leading dots goes on with the comment line before it.
+fn goes_on(text: &str, index: usize, line: &str) -> bool {
+    let begins =
+        comment_text(line).is_some_and(|words| words.starts_with(['.', '…']) && words.contains(char::is_alphabetic));
+    begins
+        && index > 0
+        && text.lines().nth(index - 1).and_then(comment_text).is_some_and(|before| before.ends_with(['.', '…', ',']))
 }
 
 #[cfg(test)]
@@ -82,6 +103,9 @@ mod tests {
             "# …",
             "{/* ... rest of the component ... */}",
             "# Rest of the existing code...",
+            "# ... constructor",
+            "    # ... validation logic",
+            "// ... other methods ...",
         ] {
             assert!(is_elision(line), "{line}");
         }
@@ -100,6 +124,12 @@ mod tests {
             "return ...",
             "# Loading...",
             "-- previous balance",
+            "# Loads the remaining items...",
+            "# keep existing tests unchanged",
+            "# the cache key stays the same",
+            "// Remaining budget is carried over...",
+            "# Existing sessions stay valid...",
+            "// unchanged since version 2",
         ] {
             assert!(!is_elision(line), "{line}");
         }

@@ -1,15 +1,29 @@
 //! From a trajectory to a candidate: fences, whole files, SEARCH/REPLACE, or what is wrong with the format.
 //!
-//! [`fence`] finds code fences while the text still streams, [`program`] chooses the stand-alone program
-//! among them; [`edits`] reads changes to a project's files in every format that small models write, and
-//! [`elision`] knows text that stands for left-out code. A malformed reply is a value ([`FormatProblem`]), never an error: it becomes the next prompt.
+//! [`crate::scan`] tells what stands where. [`fence`] gives code fences while the text still streams, [`program`]
+//! chooses the stand-alone program among them; [`elision`] knows text that stands for left-out code. Changes to a
+//! project's files are read in two ways:
+//!
+//! * [`edits::read`], strictly: a path means that path, and what is not said plainly is refused. For `z1 apply`, where
+//!   nothing but the reply decides.
+//! * [`tolerant::read`], for an agent whose check decides: given the files that the model was shown, a fence without a
+//!   path is matched to the file it resembles, definitions are put into their file ([`splice`]), an echo of the prompt
+//!   is cut. What was inferred is `weak`. Plan it with `Rules { each_file: true, .. }`, so that a right part is usable
+//!   though another is refused (`Plan::left_out`), and write files of `Plan::weak` only after a check has passed or a
+//!   person has looked:
+//!
+//!       let shown = [Shown { path: "src/a.py", text: &text }];
+//!       let reading = tolerant::read(&reply, &known, &shown, &prompt);
+//!       let before = tree.before(&plan::paths_needed(&reading.edits));
+//!       let plan = plan::plan(&before, &reading, Rules { each_file: true, ..Rules::default() });
+//!
+//! A malformed reply is a value ([`FormatProblem`], [`edits::Refusal`]), never an error: it becomes the next prompt.
 //!
 //! Not for: touching the disk; applying edits is the workspace's work.
 
 use serde::{Deserialize, Serialize};
 
 mod apply_patch;
-mod blocks;
 pub mod edits;
 pub mod elision;
 pub mod fence;
@@ -17,8 +31,11 @@ mod names;
 pub mod paths;
 pub mod program;
 mod search_replace;
+pub mod splice;
+pub mod tolerant;
 mod tool_call;
 mod unified_diff;
+mod walk;
 
 pub use fence::{Fence, FenceScanner};
 pub use program::{Wanted, program};

@@ -38,6 +38,12 @@ impl Known {
         self.paths.iter().map(String::as_str)
     }
 
+    /// Whether the project has a file somewhere below this folder.
+    pub fn has_folder(&self, folder: &str) -> bool {
+        let inside = format!("{folder}/");
+        self.paths.range(inside.clone()..).next().is_some_and(|path| path.starts_with(&inside))
+    }
+
     /// The one file whose trailing components are `path`'s, or that `path` names with extra leading
     /// components (`myproject/src/a.py` for `src/a.py`).
     fn closest(&self, path: &str) -> Option<String> {
@@ -54,7 +60,7 @@ impl Known {
     }
 
     /// The one file of this name, in whatever folder.
-    fn by_name_only(&self, path: &str) -> Option<String> {
+    pub fn by_name_only(&self, path: &str) -> Option<String> {
         match self.by_name.get(&file_name(path).to_lowercase()).map(Vec::as_slice) {
             Some([only]) => Some(only.clone()),
             _ => None,
@@ -75,8 +81,8 @@ pub enum Meant {
 
 /// Finds out which file `written` means.
 ///
-/// A path that exists is itself. Otherwise a placeholder is resolved by its file name, and a path that
-/// differs only by leading folders or by case is taken for the one file that fits.
+/// A path that exists is itself. One that does not may be another file's in what an edit of existing text says: with
+/// other leading folders, or in another case; never where its own folder exists, for then it may be a new file's.
 pub fn meant(written: &str, known: &Known) -> Meant {
     let path = tidy(written);
     if known.contains(&path) {
@@ -85,6 +91,9 @@ pub fn meant(written: &str, known: &Known) -> Meant {
     let loosely = |hit: String| Meant::Loosely { path: hit, written: path.clone() };
     if is_placeholder(&path) {
         return known.by_name_only(&path).map_or_else(|| Meant::Placeholder(path.clone()), loosely);
+    }
+    if path.rsplit_once('/').is_some_and(|(folder, _)| known.has_folder(folder)) {
+        return Meant::Exact(path);
     }
     known.closest(&path).map_or_else(|| Meant::Exact(path.clone()), loosely)
 }
@@ -101,13 +110,30 @@ fn tidy(written: &str) -> String {
     path
 }
 
-fn is_placeholder(path: &str) -> bool {
+/// Whether a path is an example's rather than a file's.
+pub fn is_placeholder(path: &str) -> bool {
     let lower = path.to_lowercase();
-    ["path/to/", "/path/to/", "your/path/", "your_project/", "your-project/", "path_to/", "some/path/", "project_root/"]
-        .iter()
-        .any(|prefix| lower.starts_with(prefix))
+    [
+        "path/to/",
+        "/path/to/",
+        "your/path/",
+        "your_project/",
+        "your-project/",
+        "path_to/",
+        "some/path/",
+        "project_root/",
+        "my_project/",
+        "path/to/your/",
+    ]
+    .iter()
+    .any(|prefix| lower.starts_with(prefix))
         || lower.contains("/path/to/")
-        || matches!(lower.as_str(), "filename.ext" | "file.ext" | "filename" | "path" | "file" | "path/to/file")
+        || lower
+            .split('/')
+            .next_back()
+            .is_some_and(|name| name.starts_with("your_file.") || name.starts_with("filename."))
+        || lower.starts_with("src/example.")
+        || matches!(lower.as_str(), "file.ext" | "filename" | "path" | "file" | "path/to/file")
 }
 
 /// The extension, in lower case; empty where there is none.
@@ -124,15 +150,37 @@ pub fn file_name(path: &str) -> &str {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub path: String,
-    /// The line is the path and a label at most. (Otherwise the path was only mentioned in a sentence.)
-    pub bare: bool,
+    pub strength: Strength,
+}
+
+/// What a line says about the block below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// The line is the path and a label at most: the block is the file.
+    Bare,
+    /// The path is mentioned in a sentence: the block may be a part of the file.
+    Mention,
+    /// The sentence says that the block shows output, use or an example.
+    Shown,
+}
+
+impl Head {
+    pub fn bare(path: String) -> Self {
+        Self { path, strength: Strength::Bare }
+    }
 }
 
 static LABEL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)^(?:(?:the\s+)?(?:new|updated?|modified|complete|full|final|fixed|corrected|create|created|modify|edit|edited|add|save\s+as|in|for)\s+)*(?:file\s*name|file\s*path|path|file|filename|source)?\s*[:=\-–—]?\s+",
+        r"(?i)^(?:(?:the\s+)?(?:new|updated?|modified|complete|full|final|fixed|corrected|create|created|save\s+as|write)\s+)*(?:file\s*name|file\s*path|path|file|filename|source)?\s*[:=\-–—]?\s+",
     )
     .expect("invariant: the label pattern is valid")
+});
+static SHOWS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\b(?:outputs?|prints?|printed|results?|returns?|run|runs|running|execute[sd]?|executing|usage|uses?|using|examples?|e\.g\.|for instance|looks? like|currently|errors?|traceback|logs?|invoke|call it|call this|read|see|test it|before|original(?:ly)?|old|install|command|import it)\b",
+    )
+    .expect("invariant: the pattern of illustrations is valid")
 });
 static BULLET: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\s*(?:[-*+>]\s+|\d{1,3}[.)]\s+)*").expect("invariant: the bullet pattern is valid"));
@@ -147,37 +195,50 @@ static COMMENT_HEAD: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A single word before a path that makes the line a heading all the same: "Updated `src/app.py`:".
 const HEADING_VERBS: &[&str] =
-    &["updated", "update", "modified", "modify", "new", "create", "created", "edit", "edited", "changed", "in"];
+    &["updated", "update", "modified", "new", "create", "created", "edited", "changed", "write", "file"];
 
 /// Reads the path off a line that stands above a block.
 pub fn head_path(line: &str, known: &Known) -> Option<Head> {
     let text = BULLET.replace(line, "").into_owned();
     let text = BULLET.replace(text.trim().trim_start_matches('#'), "").into_owned();
     let text = text.trim();
+    let whole = text.trim_end_matches([':', ',']).trim();
+    let quoted = whole.len() > 2
+        && [("`", "`"), ("**", "**"), ("**`", "`**"), ("\"", "\"")].iter().any(|(open, close)| {
+            let inner = whole.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+            inner.is_some_and(|inner| !inner.contains(['`', '*']))
+        });
     let plain = text.replace(['*', '`'], "");
     let plain = plain.trim();
     if let Some(path) = bare_path(plain, known) {
-        return Some(Head { path, bare: true });
+        return Some(Head::bare(path));
     }
     if let Some(found) = LABEL.find(&format!("{plain} ")).filter(|found| found.end() > 1) {
         let rest = plain.get(found.end()..).unwrap_or("");
         if let Some(path) = bare_path(rest, known) {
-            return Some(Head { path, bare: true });
+            return Some(Head::bare(path));
         }
     }
     if let Some((verb, rest)) = plain.split_once(' ')
         && HEADING_VERBS.contains(&verb.to_ascii_lowercase().as_str())
         && let Some(path) = bare_path(rest.trim_end_matches(':'), known)
     {
-        return Some(Head { path, bare: true });
+        return Some(Head::bare(path));
     }
     if let Some((label, rest)) = plain.split_once(": ")
         && label.len() <= 24
+        && !SHOWS.is_match(label)
         && let Some(path) = bare_path(rest, known)
     {
-        return Some(Head { path, bare: true });
+        return Some(Head::bare(path));
     }
-    mentioned(text, known).map(|path| Head { path, bare: false })
+    let name = plain.trim_end_matches([':', ',']).trim();
+    if is_spaced_path(name, known) || (quoted && is_quoted_name(name)) {
+        return Some(Head::bare(name.to_owned()));
+    }
+    let path = mentioned(text, known)?;
+    let strength = if SHOWS.is_match(&text.replace(&path, " ")) { Strength::Shown } else { Strength::Mention };
+    Some(Head { path, strength })
 }
 
 /// The whole of `text` as a path, with a remark in brackets or a colon at its end tolerated.
@@ -189,7 +250,46 @@ fn bare_path(text: &str, known: &Known) -> Option<String> {
         text = path.trim();
     }
     let text = text.trim_matches(['"', '\'']);
-    (known.contains(text) || is_path_like(text)).then(|| text.to_owned())
+    (known.contains(text) || is_path_like(text) || is_folder_path(text)).then(|| text.to_owned())
+}
+
+/// A path without an extension: folders and a name, no word of a sentence.
+fn is_folder_path(text: &str) -> bool {
+    let part = |name: &str| {
+        !name.is_empty()
+            && name.chars().all(|c| c.is_alphanumeric() || "._-+@[]()~".contains(c))
+            && name.chars().any(char::is_alphanumeric)
+    };
+    let pair =
+        ["and/or", "n/a", "i/o", "tcp/ip", "client/server", "read/write", "input/output", "yes/no", "true/false"];
+    text.len() <= 200
+        && text.contains('/')
+        && !text.ends_with('.')
+        && text.trim_start_matches("./").split('/').all(part)
+        && !pair.contains(&text.to_lowercase().as_str())
+}
+
+/// A path with blanks in it, told from a sentence that ends with a path.
+fn is_spaced_path(text: &str, known: &Known) -> bool {
+    const WORDS_MAX: usize = 6;
+    let words: Vec<&str> = text.split(' ').collect();
+    let Some((folder, _)) = text.split_once('/') else { return false };
+    let (Some(first), Some(last)) = (words.first(), words.last()) else { return false };
+    let name = file_name(text);
+    words.len() > 1
+        && words.len() <= WORDS_MAX
+        && is_path_like(&name.replace(' ', "_"))
+        && text.split('/').all(|part| !part.is_empty() && part.trim() == part)
+        && !text.contains([':', '"', '\'', '?', '!', '*', '|', '<', '>'])
+        // "Changes to src/app.py" ends with a path of its own.
+        && (!last.contains('/') || known.has_folder(folder))
+        && !HEADING_VERBS.contains(&first.to_ascii_lowercase().as_str())
+        && !SHOWS.is_match(folder)
+}
+
+/// A name in quotes that stands alone on its line.
+fn is_quoted_name(text: &str) -> bool {
+    is_path_like(&text.replace(' ', "_")) && !text.contains("  ") && !text.contains(':') && text.split(' ').count() <= 6
 }
 
 /// The one path that a sentence mentions: in quotes, or a file that exists.
@@ -198,7 +298,7 @@ fn mentioned(text: &str, known: &Known) -> Option<String> {
     for capture in QUOTED.captures_iter(text) {
         let inner = capture.get(1).or_else(|| capture.get(2)).map_or("", |m| m.as_str());
         let inner = inner.trim_matches(['`', '*', ' ', ':']);
-        if known.contains(inner) || is_path_like(inner) {
+        if known.contains(inner) || is_path_like(inner) || (inner.contains('/') && is_quoted_name(inner)) {
             found.insert(inner.to_owned());
         }
     }
@@ -215,18 +315,28 @@ fn mentioned(text: &str, known: &Known) -> Option<String> {
 
 /// Reads the path out of a fence's info string: `python title="a.py"`, `a.py`, `python:a.py`, `js file=a.js`.
 pub fn info_path(info: &str, known: &Known) -> Option<String> {
-    for token in info.split_whitespace() {
+    for (index, token) in info.split_whitespace().enumerate() {
         let token = token.trim_matches(['{', '}', '(', ')', ',', '"', '\'']);
+        let keyed = token.contains('=');
         let value = token.split_once('=').map_or(token, |(_, value)| value).trim_matches(['"', '\'']);
-        let value = match value.split_once(':') {
-            Some((tag, path)) if !path.is_empty() && !tag.contains(['/', '.']) => path,
-            _ => value,
+        let (tagged, value) = match value.split_once(':') {
+            Some((tag, path)) if !path.is_empty() && !tag.contains(['/', '.']) => (true, path),
+            _ => (false, value),
         };
-        if known.contains(value) || is_path_like(value) {
+        let media = ["text/", "application/", "image/", "x-"].iter().any(|kind| value.starts_with(kind));
+        // A language's tag may be a file's name too: `Dockerfile`, `make`. Alone it is the tag.
+        let is_tag = index == 0 && !keyed && !tagged && !value.contains(['/', '.']);
+        if is_tag || (index == 0 && media && !known.contains(value)) {
+            continue;
+        }
+        if known.contains(value) || is_path_like(value) || (value.contains('/') && is_folder_path(value)) {
             return Some(value.to_owned());
         }
     }
-    None
+    // A name with blanks, in quotes: `title="my file.py"`.
+    let value = info.split_once('=').map(|(_, value)| value.trim().trim_matches(['"', '\'', '}']))?;
+    (value.contains(' ') && (known.contains(value) || is_quoted_name(value)) && !value.contains('='))
+        .then(|| value.to_owned())
 }
 
 /// Reads the path out of a comment that is a block's first line (`# src/a.py`, `// File: a.js`).
@@ -317,10 +427,31 @@ mod tests {
             "#### 2. src/app.py",
         ] {
             let head = head_path(line, &known());
-            assert_eq!(head, Some(Head { path: "src/app.py".into(), bare: true }), "{line}");
+            assert_eq!(head, Some(Head::bare("src/app.py".into())), "{line}");
         }
         let mention = head_path("Here is the corrected version of `src/app.py` that you wanted:", &known());
-        assert_eq!(mention, Some(Head { path: "src/app.py".into(), bare: false }));
+        assert_eq!(mention, Some(Head { path: "src/app.py".into(), strength: Strength::Mention }));
+        for (line, strength) in [
+            ("In src/app.py:", Strength::Mention),
+            ("Add this to `src/app.py`:", Strength::Mention),
+            ("Output of `src/app.py`:", Strength::Shown),
+            ("1. Read `src/app.py`:", Strength::Shown),
+            ("Usage: src/app.py", Strength::Shown),
+        ] {
+            assert_eq!(head_path(line, &known()).map(|head| head.strength), Some(strength), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_of_every_kind_are_paths() {
+        for path in ["bin/tool", "my dir/new file.py", "café/données.txt", "src/[id]/page.tsx", "данные/файл.txt"]
+        {
+            assert_eq!(head_path(path, &known()), Some(Head::bare(path.into())), "{path}");
+        }
+        assert_eq!(head_path("`a file.py`", &known()), Some(Head::bare("a file.py".into())));
+        for line in ["and/or", "Changes to src/app.py and others", "See the a/b testing guide."] {
+            assert_ne!(head_path(line, &known()).map(|h| h.strength), Some(Strength::Bare), "{line}");
+        }
     }
 
     #[test]
@@ -337,7 +468,9 @@ mod tests {
         {
             assert_eq!(info_path(info, &known()).as_deref(), Some("src/app.py"), "{info}");
         }
-        assert_eq!(info_path("python", &known()), None);
+        for info in ["python", "Dockerfile", "Makefile", "text/html"] {
+            assert_eq!(info_path(info, &known()), None, "{info}");
+        }
         for line in ["# src/app.py", "// src/app.py", "# File: src/app.py", "<!-- src/app.py -->", "/* src/app.py */"] {
             assert_eq!(comment_path(line, &known()).as_deref(), Some("src/app.py"), "{line}");
         }
@@ -355,6 +488,7 @@ mod tests {
         assert_eq!(loosely("app.py"), "src/app.py");
         assert_eq!(loosely("myproject/src/app.py"), "src/app.py");
         assert_eq!(loosely("makefile"), "Makefile");
+        assert_eq!(meant("tests/app.py", &known()), Meant::Exact("tests/app.py".into()), "its folder exists");
         assert_eq!(meant("./src/app.py", &known()), Meant::Exact("src/app.py".into()));
         assert_eq!(meant("path/to/new.py", &known()), Meant::Placeholder("path/to/new.py".into()));
         // Two files of that name: nobody is guessed.

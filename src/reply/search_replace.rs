@@ -2,125 +2,129 @@
 //!
 //! Not for: finding the text in a file (`workspace::matching`).
 
-use std::sync::LazyLock;
+use std::ops::Range;
 
-use regex::Regex;
-
-use super::blocks;
-use super::edits::{Origin, Proposed, RefusalKind, Walk};
+use super::edits::{Origin, Proposed, RefusalKind};
 use super::paths;
+use super::walk::{Walk, Want};
+use crate::scan::{Block, delimiter, marker};
 use crate::task::Edit;
 
-static HEAD: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(?:(<{5,9})|-{5,9}) ?(?:SEARCH|ORIGINAL|HEAD|OLD|BEFORE|search|Search)\b[>:]?\s*(.*)$")
-        .expect("invariant: the head pattern is valid")
-});
-static DIVIDER: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\s*(={5,9})\s*$").expect("invariant: the divider pattern is valid"));
-static END: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(?:>{5,9}|\+{5,9}) ?(?:REPLACE|UPDATED|UPDATE|NEW|AFTER|HEAD|replace|Replace)?\b?[<:]?\s*$")
-        .expect("invariant: the end pattern is valid")
-});
+/// More readings of one block than this are not tried.
+const READINGS_MAX: usize = 6;
 
-/// Whether a line opens a block.
-pub(super) fn is_head(line: &str) -> bool {
-    HEAD.captures(line).is_some_and(|capture| {
-        let rest = capture.get(2).map_or("", |m| m.as_str());
-        rest.is_empty() || paths::is_path_like(rest.trim_matches(['`', '*', ' ', '>', '<']))
-    })
-}
-
-/// Whether a line closes a block. (A bare row of `>` also closes one, but alone it means nothing.)
-pub(super) fn is_end(line: &str) -> bool {
-    END.is_match(line) && line.chars().any(char::is_alphabetic)
-}
-
-/// What stands between the markers.
-struct Parts {
-    search: Vec<String>,
-    replace: Vec<String>,
-    end: usize,
-}
-
-enum Fault {
-    /// What is wrong, and where to read on.
-    Malformed(&'static str, usize),
-    Truncated,
-}
-
-/// Reads the block that opens at the walk's line.
-pub(super) fn read(walk: &mut Walk<'_>) {
-    let start = walk.at;
-    let reply_line = start as u32 + 1;
-    let on_marker = HEAD.captures(walk.lines[start]).and_then(|c| c.get(2)).map_or("", |m| m.as_str());
-    let on_marker = on_marker.trim_matches(['`', '*', ' ', '>', '<']);
-    let head = walk.head_above(start).map(|h| h.path);
-    let written = if on_marker.is_empty() { head } else { Some(on_marker.to_owned()) };
-    let parts = match parts(walk.lines, start) {
-        Ok(parts) => parts,
-        Err(fault) => return refuse(walk, &fault, written.as_deref(), reply_line),
-    };
-    walk.consume(parts.end + 1);
+/// Reads the block whose head is the line `from`; `until` is where the next block begins.
+pub(super) fn read(walk: &mut Walk<'_>, block: &Block, from: usize, body: Range<usize>, until: usize) {
+    let reply_line = from as u32 + 1;
+    let Some(head) = marker::head(walk.lines[from]) else { return };
+    let above = walk.head_above(from).map(|h| h.path);
+    let written = if head.rest.is_empty() { above } else { Some(head.rest.clone()) };
+    let lines: Vec<&str> = walk.lines[body.clone()].to_vec();
+    let dividers: Vec<usize> = (0..lines.len()).filter(|at| head.is_divider(lines[*at])).collect();
+    let mut splits = splits(&lines, &dividers, head.width);
+    let named = written.clone().or_else(|| walk.last_path.clone());
+    if let Some((kind, message)) =
+        fault(walk, block, &head, (&lines, &dividers, &splits), body.end..until, named.as_deref())
+    {
+        walk.refuse(kind, named.as_deref(), reply_line, message);
+        walk.last_path = named;
+        return;
+    }
     let written = written.or_else(|| walk.last_path.clone()).or_else(|| walk.known.only().map(str::to_owned));
     let Some(written) = written else {
         let message = "a SEARCH/REPLACE block names no file; put its path on the line above the block";
         return walk.refuse(RefusalKind::NoPath, None, reply_line, message);
     };
-    let Some((path, instead)) = walk.target(&written, reply_line, false) else { return };
+    let fills = splits.iter().all(|(search, _)| search.iter().all(|line| line.trim().is_empty()));
+    let want = if fills { Want::ThisPath } else { Want::ExistingText };
+    let Some((path, instead)) = walk.target(&written, reply_line, want) else { return };
     walk.last_path = Some(path.clone());
-    let (search, line) = strip_line_hint(parts.search);
-    let search = unwrap_fence(search, &path);
-    let replace = unwrap_fence(parts.replace, &path);
-    let edit = Edit::Replace { path, search: joined(&search), replace: joined(&replace) };
-    let mut proposed = Proposed::new(edit, Origin::SearchReplace, reply_line);
+    let mut line = None;
+    let mut edits: Vec<Edit> = splits
+        .drain(..)
+        .map(|(search, replace)| {
+            let (search, hint) = strip_line_hint(search);
+            line = line.or(hint);
+            let search = unwrap_fence(search, &path);
+            let replace = unwrap_fence(replace, &path);
+            Edit::Replace { path: path.clone(), search: joined(&search), replace: joined(&replace) }
+        })
+        .collect();
+    let mut proposed = Proposed::new(edits.remove(0), Origin::SearchReplace, reply_line);
+    proposed.others = edits;
     proposed.hint.line = line;
     proposed.instead = instead;
     walk.out.edits.push(proposed);
 }
 
-fn refuse(walk: &mut Walk<'_>, fault: &Fault, path: Option<&str>, reply_line: u32) {
-    match fault {
-        Fault::Malformed(what, next) => {
-            walk.refuse(RefusalKind::Malformed, path, reply_line, *what);
-            walk.consume(*next);
-        }
-        Fault::Truncated => {
-            let message = "the reply ends inside a SEARCH/REPLACE block";
-            walk.refuse(RefusalKind::Truncated, path, reply_line, message);
-            walk.consume(walk.lines.len());
-        }
+/// What is wrong with a block's markers. `behind` are the lines from the closing one to the next block.
+fn fault(
+    walk: &Walk<'_>,
+    block: &Block,
+    head: &marker::Head,
+    (body, dividers, splits): (&[&str], &[usize], &[Split]),
+    behind: Range<usize>,
+    path: Option<&str>,
+) -> Option<(RefusalKind, &'static str)> {
+    let malformed = |message| Some((RefusalKind::Malformed, message));
+    let closing = behind.start;
+    if !block.closed {
+        return match (closing >= walk.lines.len(), dividers.is_empty()) {
+            (true, _) => Some((RefusalKind::Truncated, "the reply ends inside a SEARCH/REPLACE block")),
+            (false, true) => malformed("a SEARCH/REPLACE block has no ======= line"),
+            (false, false) => malformed("a SEARCH/REPLACE block has no >>>>>>> REPLACE line"),
+        };
     }
+    if behind.skip(1).any(|at| head.is_end(walk.lines[at])) {
+        return malformed("a SEARCH/REPLACE block has two closing lines: where it ends cannot be told");
+    }
+    if splits.is_empty() {
+        return malformed("a SEARCH/REPLACE block has no ======= line");
+    }
+    if splits.len() > READINGS_MAX {
+        return malformed("a SEARCH/REPLACE block has too many ======= lines");
+    }
+    if matches!(dividers, [_, last] if *last + 1 == body.len()) && path.is_some_and(is_prose) {
+        return malformed("a SEARCH/REPLACE block has two ======= lines, of which the second may underline a heading");
+    }
+    let ends_with_fence = body.last().and_then(|line| delimiter(line)).is_some_and(|d| d.info.is_empty());
+    let goes_on = walk.lines.get(closing + 1).is_none_or(|line| delimiter(line).is_none());
+    if block.wrapped.is_some() && ends_with_fence && fences_in(body) % 2 == 1 && goes_on {
+        return malformed("the fence closes before the SEARCH/REPLACE block's last line");
+    }
+    None
 }
 
-fn parts(lines: &[&str], start: usize) -> Result<Parts, Fault> {
-    let width = HEAD.captures(lines[start]).and_then(|c| c.get(1)).map_or(7, |m| m.as_str().len());
-    let bound = |from: usize| {
-        (from..lines.len()).find(|index| END.is_match(lines[*index]) || is_head(lines[*index])).unwrap_or(lines.len())
-    };
-    let bound = bound(start + 1);
-    let dividers: Vec<usize> = (start + 1..bound).filter(|index| DIVIDER.is_match(lines[*index])).collect();
-    // A heading underlined with `=` is content: the divider has the width of the markers.
-    let same_width: Vec<usize> = dividers.iter().copied().filter(|index| lines[*index].trim().len() == width).collect();
-    let candidates = if same_width.is_empty() { &dividers } else { &same_width };
-    let divider = match candidates.as_slice() {
-        [only] => *only,
-        [] if bound == lines.len() => return Err(Fault::Truncated),
-        [] => return Err(Fault::Malformed("a SEARCH/REPLACE block has no ======= line", past(lines, bound))),
-        _ => return Err(Fault::Malformed("a SEARCH/REPLACE block has more than one ======= line", past(lines, bound))),
-    };
-    if bound == lines.len() {
-        return Err(Fault::Truncated);
-    }
-    if is_head(lines[bound]) {
-        return Err(Fault::Malformed("a SEARCH/REPLACE block has no >>>>>>> REPLACE line", bound));
-    }
-    let owned = |from: usize, to: usize| lines[from..to].iter().map(|line| (*line).to_owned()).collect();
-    Ok(Parts { search: owned(start + 1, divider), replace: owned(divider + 1, bound), end: bound })
+/// Whether a row of `=` may be content: the underline of a heading.
+fn is_prose(path: &str) -> bool {
+    matches!(paths::extension(path).as_str(), "md" | "mdx" | "markdown" | "rst" | "txt" | "adoc" | "")
 }
 
-/// Where to read on after a faulty block: after its end marker, or at the next block's head.
-fn past(lines: &[&str], bound: usize) -> usize {
-    bound + usize::from(END.is_match(lines[bound]))
+fn fences_in(lines: &[&str]) -> usize {
+    lines.iter().filter(|line| delimiter(line).is_some()).count()
+}
+
+type Split = (Vec<String>, Vec<String>);
+
+/// The ways to part the lines at a divider. Several rows of the divider's width make several ways; a second one just
+/// before the end is one that models write for good measure.
+fn splits(lines: &[&str], dividers: &[usize], width: usize) -> Vec<Split> {
+    let owned = |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| (*line).to_owned()).collect() };
+    let part = |at: usize, end: usize| (owned(&lines[..at]), owned(&lines[at + 1..end]));
+    match dividers {
+        [] => {
+            // A divider of another width, where there is only one.
+            let row = |line: &str| line.len() >= marker::WIDTH_MIN && line.bytes().all(|byte| byte == b'=');
+            let others: Vec<usize> = (0..lines.len()).filter(|at| row(lines[*at].trim())).collect();
+            match others.as_slice() {
+                [only] if lines[*only].trim().len().abs_diff(width) <= 2 => vec![part(*only, lines.len())],
+                _ => Vec::new(),
+            }
+        }
+        [only] => vec![part(*only, lines.len())],
+        [first, last] if *last + 1 == lines.len() => vec![part(*first, *last)],
+        several => several.iter().map(|at| part(*at, lines.len())).collect(),
+    }
 }
 
 /// Takes off a `:start_line: 12` preamble with the rule beneath it.
@@ -146,10 +150,12 @@ fn strip_line_hint(mut lines: Vec<String>) -> (Vec<String>, Option<u32>) {
 fn unwrap_fence(lines: Vec<String>, path: &str) -> Vec<String> {
     let wrapped = lines.len() >= 2
         && paths::extension(path) != "md"
-        && lines
-            .first()
-            .and_then(|first| blocks::opening(first))
-            .is_some_and(|fence| lines.last().is_some_and(|last| blocks::closes(last, &fence)));
+        && lines.first().and_then(|first| delimiter(first)).is_some_and(|fence| {
+            lines
+                .last()
+                .and_then(|last| delimiter(last))
+                .is_some_and(|last| last.mark == fence.mark && last.length >= fence.length && last.info.is_empty())
+        });
     if wrapped { lines[1..lines.len() - 1].to_vec() } else { lines }
 }
 

@@ -9,43 +9,41 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::edits::{Origin, Proposed, RefusalKind, Walk};
+use super::edits::{Insert, Origin, Proposed, RefusalKind};
+use super::walk::{Walk, Want};
+use crate::scan::marker;
 use crate::task::Edit;
 
-const TAGS: [&str; 6] = ["tool_call", "tools", "tool", "function_call", "tool_calls", "function_calls"];
+/// Keys are compared in lower case and without `_` and `-`: `filePath` is `file_path`.
 const PATH_KEYS: [&str; 8] =
-    ["path", "file_path", "filepath", "filename", "file", "target_file", "file_name", "relative_path"];
-const OLD_KEYS: [&str; 9] =
-    ["old_string", "old_str", "search", "old_text", "old", "original", "find", "old_code", "oldText"];
-const NEW_KEYS: [&str; 9] =
-    ["new_string", "new_str", "replace", "new_text", "new", "updated", "replacement", "new_code", "newText"];
-const CONTENT_KEYS: [&str; 6] = ["content", "contents", "file_text", "text", "code", "code_edit"];
+    ["path", "filepath", "filename", "file", "targetfile", "relativepath", "absolutepath", "uri"];
+const OLD_KEYS: [&str; 10] =
+    ["oldstring", "oldstr", "search", "oldtext", "old", "original", "find", "oldcode", "oldcontent", "searchtext"];
+const NEW_KEYS: [&str; 11] = [
+    "newstring",
+    "newstr",
+    "replace",
+    "newtext",
+    "new",
+    "updated",
+    "replacement",
+    "newcode",
+    "newcontent",
+    "replacetext",
+    "replacewith",
+];
+const CONTENT_KEYS: [&str; 6] = ["content", "contents", "filetext", "text", "code", "codeedit"];
+const INSERT_KEYS: [&str; 5] = ["newstr", "inserttext", "text", "content", "newtext"];
+const LINE_KEYS: [&str; 3] = ["insertline", "line", "afterline"];
+const ALL_KEYS: [&str; 3] = ["replaceall", "all", "allowmultiple"];
+const FROM_KEYS: [&str; 6] = ["source", "sourcepath", "from", "oldpath", "src", "frompath"];
+const TO_KEYS: [&str; 7] = ["destination", "destinationpath", "to", "newpath", "dest", "topath", "target"];
 
 static XML_CALL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"<function=([\w.-]+)>").expect("invariant: the call pattern is valid"));
 static XML_PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?s)<parameter=([\w.-]+)>\n?(.*?)\n?</parameter>").expect("invariant: the parameter pattern is valid")
 });
-
-/// Whether a line opens a tagged call.
-pub(super) fn is_tag(line: &str) -> bool {
-    tag_of(line).is_some() || line.trim_start().starts_with("<function=")
-}
-
-fn tag_of(line: &str) -> Option<&'static str> {
-    let line = line.trim_start();
-    TAGS.into_iter()
-        .find(|tag| line.strip_prefix('<').and_then(|l| l.strip_prefix(tag)).is_some_and(|l| l.starts_with('>')))
-}
-
-/// Whether a line of plain text begins a JSON call.
-pub(super) fn begins_bare(line: &str) -> bool {
-    static BARE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"^\s*[\[{]\s*(?:$|\{?\s*"(?:name|function|tool|tool_name|tool_calls|action|type)"\s*:)"#)
-            .expect("invariant: the JSON pattern is valid")
-    });
-    BARE.is_match(line)
-}
 
 /// Whether a fenced body is a JSON call rather than a file.
 pub(super) fn looks_like(body: &str) -> bool {
@@ -59,23 +57,19 @@ pub(super) fn looks_like(body: &str) -> bool {
             .any(|key| body.contains(key))
 }
 
-/// Reads a tagged call that opens at the walk's line.
-pub(super) fn read_tagged(walk: &mut Walk<'_>) {
-    let start = walk.at;
-    let close = tag_of(walk.lines[start]).map_or_else(|| "</function>".to_owned(), |tag| format!("</{tag}>"));
-    let end = (start..walk.lines.len()).find(|index| walk.lines[*index].contains(&close));
-    // Models open a tag that they never close: then the JSON itself must be whole.
-    let last = end.unwrap_or(walk.lines.len() - 1);
-    let text = walk.lines[start..=last].join("\n");
+/// Reads the call in the lines `from..end`: tagged, or bare JSON.
+pub(super) fn read_block(walk: &mut Walk<'_>, from: usize, end: usize) {
+    let text = walk.lines[from..end].join("\n");
+    let Some(tag) = marker::tool_tag(walk.lines[from]) else { return read_json(walk, &text, from) };
+    let close = format!("</{tag}>");
     if let Some(first) = XML_CALL.find(&text) {
-        read_xml(walk, &text[first.start()..], start);
+        read_xml(walk, &text[first.start()..], from);
     } else {
         let inner = text.trim_start().split_once('>').map_or("", |(_, rest)| rest);
         let inner = inner.rsplit_once(&close).map_or(inner, |(inner, _)| inner);
-        let inner: Vec<&str> = inner.lines().filter(|line| super::blocks::opening(line).is_none()).collect();
-        read_json(walk, &inner.join("\n"), start);
+        let inner: Vec<&str> = inner.lines().filter(|line| crate::scan::delimiter(line).is_none()).collect();
+        read_json(walk, &inner.join("\n"), from);
     }
-    walk.consume(last + 1);
 }
 
 fn read_xml(walk: &mut Walk<'_>, text: &str, at: usize) {
@@ -94,28 +88,13 @@ fn read_xml(walk: &mut Walk<'_>, text: &str, at: usize) {
     }
 }
 
-/// Reads a JSON call in plain text: as many lines as make it whole.
-pub(super) fn read_bare(walk: &mut Walk<'_>) {
-    let start = walk.at;
-    let text = walk.lines[start..].join("\n");
-    let Some(length) = json_length(&text) else {
-        if looks_like(&text) {
-            let message = "the reply ends inside a tool call";
-            walk.refuse(RefusalKind::Truncated, None, start as u32 + 1, message);
-            return walk.consume(walk.lines.len());
-        }
-        return walk.consume(start + 1);
-    };
-    let body = text[..length].to_owned();
-    if looks_like(&body) {
-        read_json(walk, &body, start);
-    }
-    walk.consume(start + body.lines().count());
-}
-
 /// Reads one or several JSON calls, one after another or in a list.
 pub(super) fn read_json(walk: &mut Walk<'_>, text: &str, at: usize) {
     let mut rest = text.trim();
+    if !rest.starts_with(['{', '[']) && walk.lines.get(at).is_some_and(|line| marker::tool_tag(line).is_some()) {
+        let message = "a tool call holds no JSON; its form is not understood";
+        return walk.refuse(RefusalKind::Malformed, None, at as u32 + 1, message);
+    }
     while rest.starts_with(['{', '[']) {
         let Some(length) = json_length(rest) else {
             let message = "the reply ends inside a tool call";
@@ -209,56 +188,108 @@ fn take_value(walk: &mut Walk<'_>, value: &Value, at: usize) {
     }
 }
 
+fn value_of<'a>(arguments: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a Value> {
+    let plain = |key: &str| key.to_lowercase().replace(['_', '-'], "");
+    keys.iter().find_map(|key| arguments.iter().find(|(name, _)| plain(name) == *key).map(|(_, value)| value))
+}
+
 fn text_of<'a>(arguments: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().find_map(|key| arguments.get(*key).and_then(Value::as_str))
+    value_of(arguments, keys).and_then(Value::as_str)
+}
+
+fn number_of(arguments: &Map<String, Value>, keys: &[&str]) -> Option<u32> {
+    let value = value_of(arguments, keys)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    u32::try_from(number).ok()
+}
+
+fn is_true(arguments: &Map<String, Value>, keys: &[&str]) -> bool {
+    value_of(arguments, keys).is_some_and(|value| {
+        value.as_bool().unwrap_or(false) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    })
 }
 
 /// Turns one call into edits, by the shape of its arguments.
 fn take(walk: &mut Walk<'_>, name: &str, arguments: &Map<String, Value>, at: usize) {
     let reply_line = at as u32 + 1;
     let verb = text_of(arguments, &["command"]).filter(|c| !c.contains(' ')).unwrap_or(name).to_lowercase();
+    let is = |word: &str| verb.contains(word);
+    if is("move") || is("rename") {
+        return take_move(walk, arguments, reply_line);
+    }
     let Some(written) = text_of(arguments, &PATH_KEYS) else {
-        walk.out.notes.push(format!("the call of `{name}` at line {reply_line} is no edit and was not run"));
-        return;
-    };
-    let parts = arguments.get("edits").or_else(|| arguments.get("replacements")).and_then(Value::as_array);
-    let old = text_of(arguments, &OLD_KEYS);
-    let new = text_of(arguments, &NEW_KEYS);
-    let content = text_of(arguments, &CONTENT_KEYS);
-    let whole = old.is_none() && parts.is_none();
-    if whole && content.is_none() && !verb.contains("delete") && !verb.contains("remove") {
-        if verb.contains("insert") {
-            let message = "insertion by line number is not taken; use a SEARCH/REPLACE block";
-            walk.refuse(RefusalKind::Unsupported, Some(written), reply_line, message);
+        if value_of(arguments, &OLD_KEYS).is_some() && value_of(arguments, &NEW_KEYS).is_some() {
+            walk.refuse(RefusalKind::NoPath, None, reply_line, "a tool call changes text but names no file");
         } else {
             walk.out.notes.push(format!("the call of `{name}` at line {reply_line} is no edit and was not run"));
         }
+        return;
+    };
+    let parts = value_of(arguments, &["edits", "replacements", "changes"]).and_then(Value::as_array);
+    let old = text_of(arguments, &OLD_KEYS);
+    let new = text_of(arguments, &NEW_KEYS);
+    let content = text_of(arguments, &CONTENT_KEYS);
+    let inserts = (is("insert") || is("append")) && old.is_none();
+    let deletes = is("delete") || is("remove");
+    if old.is_none() && parts.is_none() && content.is_none() && !deletes && !inserts {
+        walk.out.notes.push(format!("the call of `{name}` at line {reply_line} is no edit and was not run"));
         return;
     }
     if old.is_some() && new.is_none() {
         let message = "the call says what to replace but not by what";
         return walk.refuse(RefusalKind::Malformed, Some(written), reply_line, message);
     }
-    let Some((path, instead)) = walk.target(written, reply_line, whole) else { return };
+    let existing = old.is_some_and(|old| !old.trim().is_empty()) || parts.is_some();
+    let want = if existing { Want::ExistingText } else { Want::ThisPath };
+    let Some((path, instead)) = walk.target(written, reply_line, want) else { return };
     walk.last_path = Some(path.clone());
-    let mut push = |edit: Edit| {
+    let all = is_true(arguments, &ALL_KEYS);
+    let push = |walk: &mut Walk<'_>, edit: Edit, all: bool, insert: Option<Insert>| {
         let mut proposed = Proposed::new(edit, Origin::ToolCall, reply_line);
         proposed.instead.clone_from(&instead);
+        proposed.all = all;
+        proposed.insert = insert;
         walk.out.edits.push(proposed);
     };
     let replace = |old: &str, new: &str| Edit::Replace { path: path.clone(), search: old.into(), replace: new.into() };
-    match (parts, old, content) {
-        (Some(parts), ..) => {
-            for part in parts.iter().filter_map(Value::as_object) {
-                push(replace(text_of(part, &OLD_KEYS).unwrap_or(""), text_of(part, &NEW_KEYS).unwrap_or("")));
-            }
+    if let Some(parts) = parts {
+        for part in parts {
+            let part = part.as_object();
+            let sides = part.and_then(|part| Some((text_of(part, &OLD_KEYS)?, text_of(part, &NEW_KEYS)?)));
+            let Some((old, new)) = sides else {
+                let message = "one of a call's edits does not say what to replace by what";
+                walk.refuse(RefusalKind::Malformed, Some(&path), reply_line, message);
+                continue;
+            };
+            push(walk, replace(old, new), all || part.is_some_and(|part| is_true(part, &ALL_KEYS)), None);
         }
-        (None, Some(old), _) => push(replace(old, new.unwrap_or(""))),
-        (None, None, Some(_)) if verb.contains("append") || verb.contains("insert") => {
-            let message = "appending is not taken; use a SEARCH/REPLACE block";
-            walk.refuse(RefusalKind::Unsupported, Some(&path), reply_line, message);
+    } else if let Some(old) = old {
+        push(walk, replace(old, new.unwrap_or("")), all, None);
+    } else if inserts {
+        let end = is("append").then_some(Insert::End);
+        let place = end.or_else(|| number_of(arguments, &LINE_KEYS).map(Insert::AfterLine));
+        if let Some((text, place)) = text_of(arguments, &INSERT_KEYS).or(content).zip(place) {
+            push(walk, replace("", text), false, Some(place));
+        } else {
+            let message = "the call does not say what to insert after which line";
+            walk.refuse(RefusalKind::Malformed, Some(&path), reply_line, message);
         }
-        (None, None, Some(content)) => push(Edit::Write { path: path.clone(), content: content.to_owned() }),
-        (None, None, None) => push(Edit::Delete { path: path.clone() }),
+    } else if let Some(content) = content.filter(|_| !deletes) {
+        push(walk, Edit::Write { path: path.clone(), content: content.to_owned() }, false, None);
+    } else {
+        push(walk, Edit::Delete { path: path.clone() }, false, None);
     }
+}
+
+fn take_move(walk: &mut Walk<'_>, arguments: &Map<String, Value>, reply_line: u32) {
+    let from = text_of(arguments, &FROM_KEYS).or_else(|| text_of(arguments, &PATH_KEYS));
+    let Some((from, to)) = from.zip(text_of(arguments, &TO_KEYS)) else {
+        let message = "a call moves a file but does not say which, or where to";
+        return walk.refuse(RefusalKind::Malformed, None, reply_line, message);
+    };
+    let Some((path, _)) = walk.target(from, reply_line, Want::ThisPath) else { return };
+    let edit = Edit::Replace { path, search: String::new(), replace: String::new() };
+    let mut proposed = Proposed::new(edit, Origin::ToolCall, reply_line);
+    proposed.rename_to = Some(to.trim().to_owned());
+    walk.out.edits.push(proposed);
 }

@@ -6,6 +6,7 @@
 
 mod build;
 pub mod grammar;
+pub mod outline;
 mod rank;
 mod read;
 pub mod syntax;

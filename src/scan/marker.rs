@@ -142,6 +142,16 @@ const DIFF_HEADERS: [&str; 14] = [
     "\\ ",
 ];
 
+/// The numbers of old and new lines that a hunk's header announces.
+pub(super) fn hunk_sizes(line: &str) -> Option<(i64, i64)> {
+    static SIZES: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@").expect("invariant: the hunk pattern is valid")
+    });
+    let found = line.starts_with("@@").then(|| SIZES.captures(line)).flatten()?;
+    let size = |at: usize| found.get(at).map_or(Some(1), |m| m.as_str().parse().ok());
+    Some((size(1)?, size(2)?))
+}
+
 /// Whether a line can belong to a diff in plain text.
 pub fn is_diff_line(line: &str) -> bool {
     line.starts_with(['+', '-', ' ']) || DIFF_HEADERS.iter().any(|header| line.starts_with(header))

@@ -37,9 +37,12 @@ enum Shape {
         escaped: bool,
         lines: u32,
     },
-    /// A diff without a fence; the offset of the first of the blank lines that were read last.
+    /// A diff without a fence.
     Diff {
+        /// The first of the blank lines that were read last.
         blank: Option<usize>,
+        /// Lines that the hunk's header announces and that have not come yet: old side, new side.
+        due: (i64, i64),
     },
 }
 
@@ -256,11 +259,11 @@ impl Scanner {
         if let Some(from) = dashes
             && line.starts_with("+++ ")
         {
-            self.enter(Shape::Diff { blank: None }, from, from, None, events);
+            self.enter(Shape::Diff { blank: None, due: (-1, -1) }, from, from, None, events);
             return Next::Done;
         }
         if line.starts_with("diff --git ") {
-            self.enter(Shape::Diff { blank: None }, start, start, None, events);
+            self.enter(Shape::Diff { blank: None, due: (-1, -1) }, start, start, None, events);
             return Next::Done;
         }
         if line.starts_with("--- ") {
@@ -391,13 +394,28 @@ impl Scanner {
                 }
                 ends_after = balance(line, depth, string, escaped);
             }
-            Shape::Diff { blank } => {
-                if line.is_empty() {
+            Shape::Diff { blank, due } => {
+                // Where the header's numbers are right, a blank line behind the hunk's last line ends it.
+                let full = *due == (0, 0);
+                let rule = blank.is_some() && line.trim_end().bytes().all(|byte| byte == b'-');
+                if let Some(announced) = marker::hunk_sizes(line) {
+                    (*blank, *due) = (None, announced);
+                } else if line.is_empty() {
                     *blank = Some(blank.unwrap_or(start));
-                } else if marker::is_diff_line(line) {
-                    *blank = None;
-                } else {
+                    if !full {
+                        *due = (due.0 - 1, due.1 - 1);
+                    }
+                } else if !marker::is_diff_line(line)
+                    || rule
+                    || (full && blank.is_some() && !line.starts_with("diff --git "))
+                {
                     ends_before = Some(blank.unwrap_or(start));
+                } else {
+                    *blank = None;
+                    let step = (i64::from(!line.starts_with('+')), i64::from(!line.starts_with('-')));
+                    if !line.starts_with('\\') {
+                        *due = (due.0 - step.0, due.1 - step.1);
+                    }
                 }
             }
         }

@@ -89,7 +89,11 @@ fn true_end(block: &Block, text: &str) -> Option<KnownEnd> {
                 _ => wrapper_end(),
             }
         }
-        Kind::Edit(Format::ToolCall) if marker::tool_tag(&text[block.start..]).is_none() => Some(KnownEnd::None),
+        Kind::Edit(Format::ToolCall) if marker::tool_tag(&text[block.start..]).is_none() => {
+            let call = ["\"arguments\"", "\"parameters\"", "\"input\"", "\"old_str", "\"file_text\""];
+            let is_call = call.iter().any(|key| text[block.start..block.end].contains(key));
+            (!is_call).then_some(KnownEnd::None)
+        }
         Kind::Edit(Format::ToolCall) => json_end(block, text).or_else(wrapper_end),
         _ => wrapper_end(),
     }

@@ -1,20 +1,23 @@
 //! One edit against one file in the making.
 
-use super::lines::Lines;
+use super::lines::{Line, Lines};
 use super::matching::{self, Miss, Rung};
 use super::plan::{Draft, Refused, Rules};
 use super::splice;
-use crate::reply::edits::{Hint, Origin, Proposed, Refusal, RefusalKind};
+use crate::reply::edits::{Hint, Insert, Origin, Proposed, Refusal, RefusalKind};
+pub(super) use crate::reply::tolerant::kept;
 use crate::reply::{elision, paths};
 use crate::repo_map::syntax;
 use crate::task::Edit;
 
 /// A whole-file block may not shrink a file of at least this many lines …
 const LARGE_FILE_LINES: usize = 100;
-/// … nor, where its path was only mentioned in a sentence, one of at least this many …
-const WEAK_FILE_LINES: usize = 8;
+/// … nor, where it defines only a part of what the file defines, one of at least this many …
+const PART_FILE_LINES: usize = 8;
 /// … by more than this share.
 const SHRINK_MAX: f64 = 0.30;
+/// A block whose path was only mentioned keeps at least this share of the file's lines.
+const WEAK_KEPT_MIN: f64 = 0.6;
 
 type Step = Result<(Draft, Option<String>), Refused>;
 
@@ -26,21 +29,45 @@ pub(super) fn applied(draft: &Draft, proposed: &Proposed, path: &str, original: 
         Edit::Delete { .. } if draft.text.is_none() => {
             Err(context.refuse(RefusalKind::Missing, format!("{path} does not exist")))
         }
-        Edit::Delete { .. } => Ok((Draft { text: None, ..draft.clone() }, None)),
+        Edit::Delete { .. } => context.delete(),
         Edit::Write { content, .. } => context.write(content, original),
         Edit::Replace { search, replace, .. } => context.replace(search, replace),
     }
 }
 
-/// Whether `content` can be a new version of `text`: many of its lines stand there.
-pub(super) fn resembles(content: &str, text: &str) -> bool {
-    const SHARED_MIN: f64 = 0.3;
-    let solid = |t: &str| -> std::collections::BTreeSet<String> {
-        t.lines().map(str::trim).filter(|l| l.len() > 2).map(str::to_owned).collect()
-    };
-    let (new, old) = (solid(content), solid(text));
-    let shared = new.intersection(&old).count();
-    shared > 0 && shared as f64 >= SHARED_MIN * old.len().min(new.len()) as f64
+/// The reading of a block that is meant: of several, the one whose search text the file has.
+pub(super) fn chosen(draft: &Draft, proposed: &Proposed, path: &str) -> Result<Proposed, Refused> {
+    if proposed.others.is_empty() {
+        return Ok(proposed.clone());
+    }
+    let text = draft.text.as_deref().unwrap_or("");
+    let readings: Vec<&Edit> = std::iter::once(&proposed.edit)
+        .chain(&proposed.others)
+        .filter(
+            |edit| matches!(edit, Edit::Replace { search, .. } if !search.trim().is_empty() && stands_in(text, search)),
+        )
+        .collect();
+    // A longer text that the file has as well says more than its beginning.
+    let longest =
+        readings.into_iter().max_by_key(|edit| if let Edit::Replace { search, .. } = edit { search.len() } else { 0 });
+    longest.map_or_else(
+        || {
+            let message =
+                "the block has several ======= lines, and the file has none of the texts that may stand before them";
+            Err(Box::new(Refusal::new(RefusalKind::Malformed, Some(path), proposed.reply_line, message)))
+        },
+        |edit| Ok(Proposed { edit: edit.clone(), others: Vec::new(), ..proposed.clone() }),
+    )
+}
+
+/// Whether the lines of `search` stand in the text, white space at line ends aside.
+pub(super) fn stands_in(text: &str, search: &str) -> bool {
+    let (file, wanted): (Vec<&str>, Vec<&str>) =
+        (text.lines().map(str::trim_end).collect(), search.lines().map(str::trim_end).collect());
+    if wanted.is_empty() {
+        return false;
+    }
+    file.windows(wanted.len()).any(|window| window == wanted) || (wanted.len() == 1 && text.contains(search.trim_end()))
 }
 
 /// What is wrong where `after` has more syntax errors than `before`.
@@ -72,14 +99,30 @@ impl Context<'_> {
         Draft { text: Some(text), ..self.draft.clone() }
     }
 
+    /// Refuses text that leaves code out. A comment that only sounds like it is one where nothing is lost there.
     fn no_elision(&self, old: &str, new: &str) -> Result<(), Refused> {
-        match elision::brought_in(old, new, self.is_python()).first() {
+        let brought = elision::brought_in(old, new, self.is_python());
+        let found = brought.into_iter().find(|(line, text)| {
+            text.contains("...") || text.contains('…') || loses_lines_at(old, new, *line as usize - 1)
+        });
+        match found {
             None => Ok(()),
             Some((line, text)) => {
                 let message = format!("the new text leaves code out at its line {line}: `{text}`; write all of it");
                 Err(self.refuse(RefusalKind::Elided, message))
             }
         }
+    }
+
+    fn delete(&self) -> Step {
+        let same = |a: &str, b: &str| a.lines().map(str::trim_end).eq(b.lines().map(str::trim_end));
+        let text = self.draft.text.as_deref().unwrap_or("");
+        if self.proposed.deletes.as_deref().is_some_and(|believed| !same(believed, text) && !stands_in(text, believed))
+        {
+            let message = format!("{} is not what the reply wants to delete", self.path);
+            return Err(self.refuse(RefusalKind::NotFound, message));
+        }
+        Ok((Draft { text: None, ..self.draft.clone() }, None))
     }
 
     fn write(&self, content: &str, original: Option<&str>) -> Step {
@@ -90,14 +133,64 @@ impl Context<'_> {
         }
         self.no_elision(before.unwrap_or(""), content)?;
         let Some(before) = before else { return Ok((self.next(content.to_owned()), None)) };
-        let (old, new) = (before.lines().count(), content.lines().count());
-        let floor = if self.proposed.weak { WEAK_FILE_LINES } else { LARGE_FILE_LINES };
-        if old >= floor && (new as f64) < old as f64 * (1.0 - SHRINK_MAX) && !self.rules.may_shrink {
-            let message =
-                format!("the block has {new} lines, the file {old}: change it with SEARCH/REPLACE blocks instead");
-            return Err(self.refuse(RefusalKind::Shrinks, message));
+        if self.proposed.creates && self.draft.text.is_some() {
+            if before == content {
+                return Ok((self.draft.clone(), None));
+            }
+            let message = format!("{} exists already; a patch that adds it cannot be applied", self.path);
+            return Err(self.refuse(RefusalKind::Forbidden, message));
         }
-        Ok((self.next(Lines::parse(before).rewritten(content).text()), None))
+        if !self.rules.may_shrink && !self.proposed.fitted {
+            self.is_the_file(before, content)?;
+        }
+        if holds_edit_of(content, before) {
+            let message = "an edit block stands inside a whole file; put it in a fence of its own";
+            return Err(self.refuse(RefusalKind::Malformed, message));
+        }
+        // A call's content is exact where it says how lines end.
+        let exact = self.proposed.origin == Origin::ToolCall && content.contains("\r\n");
+        let text = if exact { content.to_owned() } else { Lines::parse(before).rewritten(content).text() };
+        Ok((self.next(text), None))
+    }
+
+    /// Refuses a block that is rather a part of the file, or no version of it at all.
+    fn is_the_file(&self, before: &str, content: &str) -> Result<(), Refused> {
+        let (old, new) = (before.lines().count(), content.lines().count());
+        let shrinks = (new as f64) < old as f64 * (1.0 - SHRINK_MAX);
+        let kept = kept(before, content);
+        let message = if self.proposed.weak && old > 0 && (kept < WEAK_KEPT_MIN || (shrinks && old > 2)) {
+            format!(
+                "the block would replace most of {}, which was only mentioned; head a whole file with its path alone",
+                self.path
+            )
+        } else if old >= LARGE_FILE_LINES && shrinks {
+            format!("the block has {new} lines, the file {old}: change it with SEARCH/REPLACE blocks instead")
+        } else if old >= PART_FILE_LINES && shrinks && self.drops_definitions(before, content) {
+            format!("the block holds only a part of {}; change it with SEARCH/REPLACE blocks instead", self.path)
+        } else {
+            return Ok(());
+        };
+        let lines: Vec<&str> = before.lines().collect();
+        let part: Vec<&str> = content.lines().collect();
+        let mut refusal = self.refuse(RefusalKind::Shrinks, message);
+        if let Err(Miss::NotFound(nearest)) = matching::find(&lines, &part, &vec![true; part.len()], &Hint::default()) {
+            refusal.nearest = nearest;
+        }
+        Err(refusal)
+    }
+
+    /// Whether the block defines some of what the file defines and leaves out more than half of it; without
+    /// definitions, whether most lines are gone.
+    fn drops_definitions(&self, before: &str, content: &str) -> bool {
+        let names = |text: &str| -> std::collections::BTreeSet<String> {
+            crate::repo_map::tags(self.path, text).definitions.into_iter().map(|definition| definition.name).collect()
+        };
+        let (old, new) = (names(before), names(content));
+        let shared = old.intersection(&new).count();
+        if old.len() < 2 {
+            return kept(before, content) < 0.5 && content.lines().count() * 2 < before.lines().count();
+        }
+        shared * 2 < old.len() && shared > 0 || (new.is_empty() && !content.trim().is_empty())
     }
 
     /// Without the comment that served as the heading, unless the file has that line itself.
@@ -121,6 +214,9 @@ impl Context<'_> {
         if !self.proposed.closed && !self.rules.reply_is_complete {
             return Err(self.refuse(RefusalKind::Truncated, "the reply ends inside this change; send it whole"));
         }
+        if let Some(place) = self.proposed.insert.filter(|_| search.is_empty()) {
+            return self.insert(text, replace, place);
+        }
         if search.trim().is_empty() {
             return self.fill(text, replace);
         }
@@ -136,11 +232,24 @@ impl Context<'_> {
                 .expand_dots(text, &search_lines, &replace_lines)
                 .unwrap_or_else(|| Err(self.not_found(text, &search_lines, &replace_lines, nearest))),
             Err(Miss::Ambiguous(starts)) => Err(self.ambiguous(&starts)),
+            Err(Miss::Done) => {
+                Err(self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path)))
+            }
             Ok(None) => {
                 Err(self
                     .refuse(RefusalKind::NotFound, "the text was found, but the new lines do not fit its indentation"))
             }
             Ok(Some((next, rung))) => {
+                if rung > Rung::Exact && stands_already(text, &search_lines, &replace_lines) {
+                    let message = format!("the new text stands in {} already", self.path);
+                    return Err(self.refuse(RefusalKind::AlreadyApplied, message));
+                }
+                if rung > Rung::TrailingSpace
+                    && let Some(why) = syntax_worsened(self.path, Some(text), next.text.as_deref().unwrap_or(""))
+                {
+                    let message = format!("the text is not in the file as it stands, and where it fits {why}");
+                    return Err(self.refuse(RefusalKind::NotFound, message));
+                }
                 // Where the search text has the same elision, the file has it too: it is content then.
                 self.no_elision(&format!("{search}\n{text}"), replace)?;
                 let note = (rung > Rung::Exact).then(|| {
@@ -156,9 +265,58 @@ impl Context<'_> {
         }
     }
 
+    /// Adds lines that replace nothing.
+    fn insert(&self, text: &str, added: &str, place: Insert) -> Step {
+        self.no_elision(text, added)?;
+        let file = Lines::parse(text);
+        let at = match place {
+            Insert::AfterLine(line) => {
+                let moved: i64 = self.draft.shifts.iter().filter(|(at, _)| *at < line).map(|(_, delta)| delta).sum();
+                let at = (i64::from(line) + moved).max(0) as usize;
+                if at > file.lines.len() {
+                    let message = format!(
+                        "{} has {} lines; nothing can be inserted after line {line}",
+                        self.path,
+                        file.lines.len()
+                    );
+                    return Err(self.refuse(RefusalKind::NotFound, message));
+                }
+                at
+            }
+            Insert::End => file.lines.len(),
+            Insert::AfterAnchor => match matching::anchored(&file.texts(), &self.proposed.hint.anchors) {
+                Some(at) => at + 1,
+                None => {
+                    let message = format!("the line to insert after is not in {}, or there more than once", self.path);
+                    return Err(self.refuse(RefusalKind::NotFound, message));
+                }
+            },
+        };
+        let ending = file.convention();
+        let new: Vec<Line> = added.lines().map(|line| Line { text: line.to_owned(), ending }).collect();
+        let texts = file.texts();
+        let same = |from: Option<usize>| {
+            from.and_then(|from| texts.get(from..from + new.len()))
+                .is_some_and(|window| window.iter().zip(&new).all(|(file, line)| *file == line.text))
+        };
+        if !new.is_empty()
+            && new.iter().any(|line| !line.text.trim().is_empty())
+            && (same(Some(at)) || same(at.checked_sub(new.len())))
+        {
+            return Err(
+                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
+            );
+        }
+        let count = new.len() as i64;
+        let mut next = self.next(file.splice(at..at, new).text());
+        next.shifts.push((at as u32, count));
+        Ok((next, None))
+    }
+
     /// An empty search text: a new file, or the content of an empty one.
     fn fill(&self, text: &str, replace: &str) -> Step {
         if replace.trim().is_empty() {
+            // A move or a mode alone.
             return Ok((self.draft.clone(), None));
         }
         if text.trim().is_empty() {
@@ -172,16 +330,44 @@ impl Context<'_> {
     /// A tool call's text need not be whole lines. Nothing where it is not in the file as it stands.
     fn replace_text(&self, text: &str, search: &str, replace: &str) -> Option<Step> {
         let crlf = Lines::parse(text).convention() == super::lines::Ending::CrLf;
-        let native =
-            |t: &str| if crlf { t.replace("\r\n", "\n").replace('\n', "\r\n") } else { t.replace("\r\n", "\n") };
+        // Where only one side says CR LF, the line ends are what is to change.
+        let ends_differ =
+            search.contains("\r\n") != replace.contains("\r\n") && search.contains('\n') && text.contains(search);
+        let native = |t: &str| match (ends_differ, crlf) {
+            (true, _) => t.to_owned(),
+            (false, true) => t.replace("\r\n", "\n").replace('\n', "\r\n"),
+            (false, false) => t.replace("\r\n", "\n"),
+        };
         let (search, replace) = (native(search), native(replace));
-        let starts: Vec<usize> = text.match_indices(&search).map(|(at, _)| text[..at].matches('\n').count()).collect();
-        match starts.len() {
-            0 => None,
-            1 => Some(
-                self.no_elision(&search, &replace).map(|()| (self.next(text.replacen(&search, &replace, 1)), None)),
-            ),
-            _ => Some(Err(self.ambiguous(&starts))),
+        let places: Vec<usize> = text.match_indices(&search).map(|(at, _)| at).collect();
+        if places.is_empty() {
+            return None;
+        }
+        // Every place that is a part of the new text already.
+        let offset = replace.find(&search).filter(|_| search != replace);
+        let is_done = |at: &usize| {
+            offset.is_some_and(|o| at.checked_sub(o).is_some_and(|from| text[from..].starts_with(&replace)))
+        };
+        let open: Vec<usize> =
+            places.iter().copied().filter(|at| !text.is_char_boundary(*at) || !is_done(at)).collect();
+        if open.is_empty() {
+            return Some(Err(
+                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
+            ));
+        }
+        match open.len() {
+            1 => {
+                let at = open[0];
+                let next = format!("{}{replace}{}", &text[..at], &text[at + search.len()..]);
+                Some(self.no_elision(&search, &replace).map(|()| (self.next(next), None)))
+            }
+            _ if self.proposed.all => {
+                Some(self.no_elision(&search, &replace).map(|()| (self.next(text.replace(&search, &replace)), None)))
+            }
+            _ => {
+                let starts: Vec<usize> = open.iter().map(|at| text[..*at].matches('\n').count()).collect();
+                Some(Err(self.ambiguous(&starts)))
+            }
         }
     }
 
@@ -189,12 +375,27 @@ impl Context<'_> {
         let file = Lines::parse(text);
         let touched = splice::touched(search, replace);
         let found = matching::find(&file.texts(), search, &touched, &self.shifted_hint())?;
+        if stands_around(&file.texts(), &found.range, search, replace) {
+            return Err(Miss::Done);
+        }
         let delta = replace.len() as i64 - search.len() as i64;
         Ok(splice::spliced(&file, &found, search, replace).map(|lines| {
-            let mut next = self.next(lines.text());
+            let mut next = self.next(self.ended(lines.text()));
             next.shifts.push((found.range.start as u32, delta));
             (next, found.rung)
         }))
+    }
+
+    /// The text with or without a line break at its end, where the edit says which.
+    fn ended(&self, mut text: String) -> String {
+        match self.proposed.final_newline {
+            Some(true) if !text.is_empty() && !text.ends_with('\n') => text.push('\n'),
+            Some(false) => {
+                text.truncate(text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(&text).len())
+            }
+            _ => {}
+        }
+        text
     }
 
     /// The reply's line numbers speak of the file before it; the blocks above have moved lines since.
@@ -273,6 +474,48 @@ impl Context<'_> {
         refusal.nearest = nearest;
         refusal
     }
+}
+
+/// Whether an edit that only adds lines was made before: the new text stands around the place where its old lines are.
+fn stands_around(file: &[&str], found: &std::ops::Range<usize>, search: &[&str], replace: &[&str]) -> bool {
+    let adds_only = splice::touched(search, replace).iter().all(|touched| !touched);
+    if !adds_only || replace.len() <= search.len() {
+        return false;
+    }
+    let earliest = (found.end).saturating_sub(replace.len());
+    (earliest..=found.start).any(|at| {
+        file.get(at..at + replace.len())
+            .is_some_and(|window| window.iter().zip(replace).all(|(f, r)| f.trim_end() == r.trim_end()))
+    })
+}
+
+/// Whether the lines before or behind an elision in `new` are fewer than those in `old`: something is lost there.
+fn loses_lines_at(old: &str, new: &str, at: usize) -> bool {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new).iter().any(|operation| match operation {
+        similar::DiffOp::Replace { old_len, new_index, new_len, .. } => {
+            *old_len > 1 && (*new_index..new_index + new_len).contains(&at)
+        }
+        similar::DiffOp::Delete { new_index, old_len, .. } => *old_len > 1 && new_index.abs_diff(at) <= 1,
+        _ => false,
+    })
+}
+
+/// Whether a whole file's content has a SEARCH/REPLACE block whose search text the file before has: then the block is
+/// an edit and no text.
+fn holds_edit_of(content: &str, before: &str) -> bool {
+    let blocks = crate::scan::blocks(content);
+    blocks
+        .iter()
+        .filter(|block| block.kind == crate::scan::Kind::Edit(crate::scan::Format::SearchReplace) && block.closed)
+        .any(|block| {
+            let opening = content[block.start..].lines().next().unwrap_or("");
+            let Some(head) = crate::scan::marker::head(opening) else { return false };
+            let body = content.get(block.body.clone()).unwrap_or("");
+            let search: String =
+                body.lines().take_while(|line| !head.is_divider(line)).flat_map(|line| [line, "\n"]).collect();
+            !before.lines().any(|line| line == opening) && stands_in(before, &search)
+        })
 }
 
 /// Whether the replacement, with something in it that the search text has not, is in the file.

@@ -39,6 +39,8 @@ pub enum Miss {
     /// The places' first lines (from 0), all at one rung.
     Ambiguous(Vec<usize>),
     NotFound(Option<Region>),
+    /// The change stands there already.
+    Done,
 }
 
 /// The least similarity that a close match must have.
@@ -64,15 +66,20 @@ pub fn find(file: &[&str], search: &[&str], touched: &[bool], hint: &Hint) -> Re
         return result;
     }
     let windows = similar_windows(file, search);
-    let close: Vec<Found> = windows
-        .iter()
-        .filter(|window| window.similarity >= CLOSE_MIN && search.len() >= CLOSE_LINES_MIN)
-        .map(|window| straight(window.at, search.len(), Rung::Close))
-        .collect();
-    match close.as_slice() {
-        [only] if keeps_what_differs(file, search, touched, only) => return Ok(only.clone()),
-        [_, _, ..] => return Err(Miss::Ambiguous(close.iter().map(|found| found.range.start).collect())),
-        _ => {}
+    // Windows that overlap are one place; the best of them stands first.
+    let mut places: Vec<&Window> = Vec::new();
+    for window in windows.iter().filter(|w| w.similarity >= CLOSE_MIN && search.len() >= CLOSE_LINES_MIN) {
+        if places.iter().all(|place| place.at.abs_diff(window.at) >= search.len()) {
+            places.push(window);
+        }
+    }
+    if let [only] = places.as_slice()
+        && only.at + search.len() <= file.len()
+    {
+        let found = straight(only.at, search.len(), Rung::Close);
+        if keeps_what_differs(file, search, touched, &found) {
+            return Ok(found);
+        }
     }
     Err(Miss::NotFound(windows.first().map(|window| region(file, window, search.len()))))
 }
@@ -96,15 +103,27 @@ fn hinted(starts: &[usize], file: &[&str], hint: &Hint) -> Option<usize> {
     {
         return Some(index);
     }
-    let mut from = 0;
-    for anchor in &hint.anchors {
-        let mut hits = (from..file.len()).filter(|index| file[*index].trim().starts_with(anchor.as_str()));
-        from = match (hits.next(), hits.next()) {
-            (Some(hit), None) => hit,
-            _ => return None,
-        };
+    if hint.anchors.is_empty() {
+        return None;
     }
-    if hint.anchors.is_empty() { None } else { starts.iter().position(|start| *start >= from) }
+    let from = anchored(file, &hint.anchors)?;
+    starts.iter().position(|start| *start >= from)
+}
+
+/// The line that the anchors name: the last of them, each found once behind the one before.
+pub(super) fn anchored(file: &[&str], anchors: &[String]) -> Option<usize> {
+    let mut from = 0;
+    let mut found = None;
+    for anchor in anchors {
+        let wanted = anchor.trim();
+        let whole: Vec<usize> = (from..file.len()).filter(|index| file[*index].trim() == wanted).collect();
+        let begun = || (from..file.len()).filter(|index| file[*index].trim().starts_with(wanted)).collect::<Vec<_>>();
+        let hits = if whole.is_empty() { begun() } else { whole };
+        let [hit] = hits.as_slice() else { return None };
+        found = Some(*hit);
+        from = *hit;
+    }
+    found
 }
 
 fn straight(at: usize, length: usize, rung: Rung) -> Found {
@@ -168,9 +187,18 @@ fn align(solid: &[(usize, usize)], length: usize) -> Vec<Option<usize>> {
     aligned
 }
 
+/// Letters with combining marks as the single letters that are the same (NFC).
+fn composed(line: &str) -> std::borrow::Cow<'_, str> {
+    if !line.chars().any(|c| ('\u{300}'..='\u{36f}').contains(&c)) {
+        return std::borrow::Cow::Borrowed(line);
+    }
+    std::borrow::Cow::Owned(unicode_normalization::UnicodeNormalization::nfc(line).collect())
+}
+
 /// Typographic quotes, dashes and spaces as their plain counterparts.
 fn plain(line: &str) -> String {
-    line.chars()
+    composed(line)
+        .chars()
         .map(|c| match c {
             '\u{2018}' | '\u{2019}' | '\u{201b}' => '\'',
             '\u{201c}' | '\u{201d}' | '\u{201f}' => '"',

@@ -102,3 +102,31 @@ fn every_recorded_shape_of_reply_gives_the_files_it_means_or_is_refused() {
         .collect();
     assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), names.len(), problems.join("\n\n"));
 }
+
+/// The public cases beside the project: files before, a reply, and the files after or `refused`.
+#[test]
+fn every_case_beside_the_project_ends_as_it_should() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/edit_cases.jsonl");
+    let Ok(text) = fs::read_to_string(&path) else {
+        eprintln!("skipped: {} is not there", path.display());
+        return;
+    };
+    let mut problems = Vec::new();
+    for line in text.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let files =
+            |value: &serde_json::Value| -> BTreeMap<String, String> { serde_json::from_value(value.clone()).unwrap() };
+        let before = files(&case["files"]);
+        let plan = planned(&before, case["reply"].as_str().unwrap());
+        let problem = match (plan.holds(), case["expected"].as_str()) {
+            (false, Some("refused")) => None,
+            (true, None) => {
+                let after = applied(&before, &plan);
+                (after != files(&case["expected"])).then(|| format!("{after:?}"))
+            }
+            (holds, _) => Some(format!("holds {holds}: {:?} {:?}", plan.refused, plan.files)),
+        };
+        problems.extend(problem.map(|what| format!("{}: {what}", case["name"])));
+    }
+    assert!(problems.is_empty(), "{} wrong:\n{}", problems.len(), problems.join("\n\n"));
+}

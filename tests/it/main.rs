@@ -23,6 +23,7 @@ mod models;
 mod mutation;
 mod project;
 mod redteam;
+mod replies;
 mod repo_map;
 mod sandbox;
 mod sft;

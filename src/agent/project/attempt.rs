@@ -69,7 +69,7 @@ pub(super) fn read(said: &Trajectory, tree: &Tree, known: &Known, base: &Base) -
             None => Reply::Words(text.trim().to_owned()),
         };
     }
-    let rules = Rules { reply_is_complete: said.finish == Finish::EndOfTurn, may_shrink: false, check_syntax: true };
+    let rules = Rules { reply_is_complete: said.finish == Finish::EndOfTurn, ..Rules::default() };
     let paths = plan::paths_needed(&reading.edits);
     let planned = planned(&reading, &base.before(tree, &paths), rules);
     // The model may have begun again from the file as it stands on disk.

@@ -1,0 +1,267 @@
+//! The tolerant reading of a reply, for an agent whose check decides: what small models leave out is inferred from the
+//! files that they were shown.
+//!
+//! Everything inferred here is `weak`: it may be tried behind walls and shown as such, and is never written unless a
+//! check passed or a person looked. `z1 apply` reads strictly.
+
+use std::collections::BTreeMap;
+
+use super::edits::{self, Origin, Proposed, Reading, Refusal, RefusalKind};
+use super::paths::{self, Known};
+use super::walk::{Loose, Walk};
+use super::{elision, splice};
+use crate::scan;
+use crate::task::{Edit, Language};
+
+/// A file that the model was shown, as it stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown<'a> {
+    pub path: &'a str,
+    pub text: &'a str,
+}
+
+/// A fence that keeps this share of a file's lines can be the file.
+const WHOLE_KEPT_MIN: f64 = 0.6;
+/// Of two files that a fence resembles, the better one must be better by this.
+const LEAD_MIN: f64 = 0.15;
+
+/// Reads every edit out of a reply, tolerantly.
+///
+/// * A fence without a path, or with a made-up one, stands for the shown file that it resembles or whose definitions it
+///   has.
+/// * A path that does not exist stands for the one file of that name where its text says so.
+/// * A fence that holds only some definitions of a file replaces those and adds new ones; the rest of the file stays.
+/// * What repeats the prompt is cut.
+///
+/// `shown` are the files in the prompt as they stand now; `prompt` is its text, or empty.
+pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Reading {
+    let text = scan::proper(&without_echo(reply, prompt));
+    let walk = Walk::over(&text, known);
+    let loose = walk.loose;
+    let mut out = walk.out;
+    let mut reader = Reader { known, shown, texts: BTreeMap::new(), notes: Vec::new() };
+    for proposed in &mut out.edits {
+        reader.place(proposed);
+    }
+    let (edits, refused): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut out.edits).into_iter().map(|proposed| reader.fitted(proposed)).partition(Result::is_ok);
+    out.edits = edits.into_iter().filter_map(Result::ok).collect();
+    out.refused.extend(refused.into_iter().filter_map(Result::err).map(|refusal| *refusal));
+    let taken: Vec<String> = out.edits.iter().map(|e| e.edit.path().to_owned()).collect();
+    for fence in &loose {
+        if let Some(proposed) = reader.resolve(fence, &taken) {
+            // The refusal of its made-up path is answered by this.
+            out.refused.retain(|refusal| refusal.reply_line != fence.reply_line);
+            out.edits.push(proposed);
+        }
+    }
+    out.edits.sort_by_key(|proposed| proposed.reply_line);
+    out.notes.append(&mut reader.notes);
+    edits::settle(&mut out, known);
+    if out.edits.is_empty() && out.refused.is_empty() {
+        let message = "the reply holds no change: no fence, block or diff that is about a file of the project";
+        out.refused.push(Refusal::new(RefusalKind::NoEdits, None, 1, message));
+    }
+    out
+}
+
+/// The reply without lines at its beginning that repeat the prompt's.
+fn without_echo(reply: &str, prompt: &str) -> String {
+    const ECHO_LINES_MIN: usize = 3;
+    let said: std::collections::BTreeSet<&str> = prompt.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let mut echoed = 0;
+    let mut cut = 0;
+    let mut at = 0;
+    for line in reply.split_inclusive('\n') {
+        at += line.len();
+        let text = line.trim();
+        if text.is_empty() {
+            continue;
+        }
+        if !said.contains(text) || scan::delimiter(text).is_some() {
+            break;
+        }
+        echoed += 1;
+        cut = at;
+    }
+    // Where a path heads a block it is no echo, though the prompt has it too.
+    let last = reply[..cut].lines().rfind(|line| !line.trim().is_empty()).unwrap_or("");
+    let heads = paths::head_path(last, &Known::default()).is_some_and(|h| h.strength == paths::Strength::Bare);
+    if echoed < ECHO_LINES_MIN || heads { reply.to_owned() } else { reply[cut..].to_owned() }
+}
+
+struct Reader<'a> {
+    known: &'a Known,
+    shown: &'a [Shown<'a>],
+    /// What earlier fences of the reply made of a file.
+    texts: BTreeMap<String, String>,
+    notes: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text_of(&self, path: &str) -> Option<String> {
+        self.texts
+            .get(path)
+            .cloned()
+            .or_else(|| self.shown.iter().find(|file| file.path == path).map(|file| file.text.to_owned()))
+    }
+
+    /// An edit of existing text that names a file that is not there: the one file of that name may be meant.
+    fn place(&self, proposed: &mut Proposed) {
+        let path = proposed.edit.path();
+        let existing = matches!(&proposed.edit, Edit::Replace { search, .. } if !search.trim().is_empty());
+        if existing && !self.known.contains(path) && proposed.instead.is_none() {
+            proposed.instead = self.known.by_name_only(path);
+        }
+        proposed.weak |= proposed.instead.is_some();
+    }
+
+    /// A whole file that rather is a part of one becomes that file with the part spliced in.
+    fn fitted(&mut self, proposed: Proposed) -> Result<Proposed, Box<Refusal>> {
+        let Edit::Write { path, content } = &proposed.edit else { return Ok(proposed) };
+        if proposed.origin != Origin::WholeFile || proposed.creates {
+            return Ok(proposed);
+        }
+        let target = if self.known.contains(path) { Some(path.clone()) } else { self.namesake(path, content) };
+        let Some(target) = target else {
+            if paths::is_placeholder(path) {
+                let message = format!("{path} is a placeholder; name a real file of the project");
+                return Err(Box::new(Refusal::new(RefusalKind::NoPath, Some(path), proposed.reply_line, message)));
+            }
+            return Ok(proposed);
+        };
+        let Some(text) = self.text_of(&target) else { return Ok(proposed) };
+        let content = label_off(content, proposed.label.as_deref(), &text);
+        match become_file(&target, &text, &content, proposed.closed) {
+            Some((after, weak)) => {
+                let renamed = target != *path;
+                if renamed {
+                    self.notes.push(format!("{path} does not exist; its content was taken for {target}"));
+                }
+                self.texts.insert(target.clone(), after.clone());
+                let edit = Edit::Write { path: target, content: after };
+                Ok(Proposed {
+                    edit,
+                    weak: proposed.weak || weak || renamed,
+                    label: None,
+                    closed: proposed.closed || weak,
+                    fitted: true,
+                    ..proposed
+                })
+            }
+            None => Ok(proposed),
+        }
+    }
+
+    /// The one file of the project with this file name, where the content can be (a part of) it.
+    fn namesake(&self, path: &str, content: &str) -> Option<String> {
+        let other = self.known.by_name_only(path)?;
+        let text = self.text_of(&other)?;
+        (likeness(&other, &text, content) >= LEAD_MIN).then_some(other)
+    }
+
+    /// The shown file that a fence without a usable path is about.
+    fn resolve(&mut self, fence: &Loose, taken: &[String]) -> Option<Proposed> {
+        if fence.content.trim().is_empty() {
+            return None;
+        }
+        let named = fence.head.as_ref().map(|head| paths::file_name(&head.path).to_lowercase());
+        let mut scored: Vec<(f64, String, String)> = self
+            .shown
+            .iter()
+            .filter(|file| !taken.iter().any(|path| path == file.path) && fits_tag(&fence.info, file.path))
+            .filter_map(|file| {
+                let text = self.text_of(file.path)?;
+                let same_name = named.as_deref() == Some(&paths::file_name(file.path).to_lowercase());
+                let score = likeness(file.path, &text, &fence.content) + if same_name { 0.5 } else { 0.0 };
+                Some((score, file.path.to_owned(), text))
+            })
+            .filter(|(score, ..)| *score > 0.2)
+            .collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let lead = scored.get(1).map_or(1.0, |second| scored[0].0 - second.0);
+        let (_, path, text) = scored.into_iter().next().filter(|_| lead >= LEAD_MIN)?;
+        let (after, spliced) = become_file(&path, &text, &fence.content, fence.closed)?;
+        if after == text {
+            return None;
+        }
+        let how = if spliced { "its definitions were put into" } else { "it was taken for" };
+        self.notes.push(format!("the block at line {} names no file of the project; {how} {path}", fence.reply_line));
+        self.texts.insert(path.clone(), after.clone());
+        let mut proposed = Proposed::new(Edit::Write { path, content: after }, Origin::WholeFile, fence.reply_line);
+        proposed.weak = true;
+        proposed.fitted = true;
+        Some(proposed)
+    }
+}
+
+/// What the file becomes by this fence: the fence itself where it is the file, or the file with the fence's
+/// definitions spliced in. The second value says that it was spliced.
+fn become_file(path: &str, text: &str, content: &str, closed: bool) -> Option<(String, bool)> {
+    let elided = !elision::brought_in(text, content, splice::is_python(path)).is_empty();
+    let kept = kept(text, content);
+    let (old, new) = (text.lines().count(), content.lines().count());
+    let is_whole = !elided && closed && kept >= WHOLE_KEPT_MIN && new * 10 >= old * 7;
+    if is_whole && !splice::drops_definitions(path, text, content) {
+        return Some((content.to_owned(), false));
+    }
+    if let Some(spliced) = splice::spliced(path, text, content) {
+        return Some((spliced.text, true));
+    }
+    // A file written anew: it defines everything that the old one defined, or is as long where nothing is defined.
+    let as_long = splice::is_outlined(path, text) || (kept >= 0.3 && new * 10 >= old * 7) || old <= 2;
+    let rewritten = !elided && closed && as_long && splice::defines_all(path, text, content);
+    rewritten.then(|| (content.to_owned(), false))
+}
+
+/// Without the comment that served as the heading, unless the file has that line itself.
+fn label_off(content: &str, label: Option<&str>, text: &str) -> String {
+    match (label, content.split_once('\n')) {
+        (Some(label), Some((first, rest))) if first == label && text.lines().next() != Some(label) => rest.to_owned(),
+        _ => content.to_owned(),
+    }
+}
+
+/// Whether a fence's tag can be a file's: models tag data with the language they talk about, so only another
+/// programming language than the file's counts against it.
+fn fits_tag(info: &str, path: &str) -> bool {
+    let file = Language::from_extension(&paths::extension(path));
+    match (Language::from_fence_tag(info), file) {
+        (Some(tag), Some(file)) => {
+            tag == file
+                || matches!(
+                    (tag, file),
+                    (Language::JavaScript, Language::TypeScript)
+                        | (Language::TypeScript, Language::JavaScript)
+                        | (Language::C, Language::Cpp)
+                        | (Language::Cpp, Language::C)
+                )
+        }
+        _ => true,
+    }
+}
+
+/// How much a fence is (a part of) a file: the larger of the share of the file's lines that it keeps, the share of its
+/// own lines that stand in the file, and the share of its definitions that the file has.
+fn likeness(path: &str, text: &str, content: &str) -> f64 {
+    let own = {
+        let lines: std::collections::BTreeSet<&str> = text.lines().map(str::trim).collect();
+        let solid: Vec<&str> = content.lines().map(str::trim).filter(|l| l.len() > 2).collect();
+        let shared = solid.iter().filter(|line| lines.contains(*line)).count();
+        if solid.is_empty() { 0.0 } else { shared as f64 / solid.len() as f64 }
+    };
+    let defined = splice::shared_definitions(path, text, content);
+    kept(text, content).max(own * 0.9).max(defined)
+}
+
+/// The share of the file's lines with text that `content` keeps, in their order.
+pub fn kept(text: &str, content: &str) -> f64 {
+    let solid =
+        |t: &str| -> Vec<String> { t.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect() };
+    let (old, new) = (solid(text), solid(content));
+    let equal: usize = similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new)
+        .iter()
+        .map(|operation| if let similar::DiffOp::Equal { len, .. } = operation { *len } else { 0 })
+        .sum();
+    if old.is_empty() { 1.0 } else { equal as f64 / old.len() as f64 }
+}

@@ -1,0 +1,282 @@
+//! One walk over a reply: each block that `scan` finds, with the heading above it, becomes edits or refusals.
+
+use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
+use super::paths::{self, Head, Known, Meant, Strength};
+use super::{apply_patch, search_replace, tool_call, unified_diff};
+use crate::scan::{self, Block, Format, Kind, marker};
+use crate::task::{Edit, Language};
+
+/// A fence that stands for no edit as it is: what the tolerant reader may still make of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loose {
+    pub info: String,
+    pub content: String,
+    pub head: Option<Head>,
+    pub closed: bool,
+    pub reply_line: u32,
+}
+
+/// What an edit wants of the path that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// This path and no other: a whole file, an addition, a deletion, a move.
+    ThisPath,
+    /// The file in which the text to replace stands.
+    ExistingText,
+}
+
+/// The state of one walk over a reply's lines.
+pub(super) struct Walk<'a> {
+    pub lines: Vec<&'a str>,
+    pub known: &'a Known,
+    /// Lines before this one belong to blocks already read and head nothing.
+    pub free_from: usize,
+    /// Where headings may begin again, where that is inside the block that was read last.
+    resume: Option<usize>,
+    pub last_path: Option<String>,
+    pub out: Reading,
+    pub loose: Vec<Loose>,
+}
+
+impl<'a> Walk<'a> {
+    /// Walks over a whole reply.
+    pub(super) fn over(text: &'a str, known: &'a Known) -> Self {
+        let blocks = scan::blocks(text);
+        let mut starts = vec![0];
+        starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        let line_of = |at: usize| starts.partition_point(|start| *start < at);
+        let mut walk = Self {
+            lines: text.lines().collect(),
+            known,
+            free_from: 0,
+            resume: None,
+            last_path: None,
+            out: Reading::default(),
+            loose: Vec::new(),
+        };
+        for (index, block) in blocks.iter().enumerate() {
+            let (from, end) = (line_of(block.start), line_of(block.end).min(walk.lines.len()));
+            let until = blocks.get(index + 1).map_or(walk.lines.len(), |next| line_of(next.start));
+            let body = line_of(block.body.start)..line_of(block.body.end).min(walk.lines.len());
+            walk.take(block, from, body, end, until, text);
+            walk.free_from = walk.resume.take().unwrap_or(end);
+        }
+        walk
+    }
+
+    fn take(&mut self, block: &Block, from: usize, body: std::ops::Range<usize>, end: usize, until: usize, text: &str) {
+        match block.kind {
+            Kind::Edit(Format::SearchReplace) => search_replace::read(self, block, from, body, until),
+            Kind::Edit(Format::Patch) => apply_patch::read(self, block.closed, from, body),
+            Kind::Edit(Format::ToolCall) => tool_call::read_block(self, from, end),
+            Kind::Edit(Format::UnifiedDiff) => {
+                let head = self.head_above(from).or_else(|| self.info_head(&block.info));
+                if let Some(head) = head.filter(|h| h.strength == Strength::Bare && is_diff_file(&h.path)) {
+                    return self.fence(block, from, body, until, Some(head), text);
+                }
+                let head = self.head_above(from).map(|h| h.path);
+                unified_diff::read(self, body.start, body.end, head.as_deref(), block.closed);
+            }
+            Kind::Code | Kind::Shell => {
+                let head = self.head_above(from).or_else(|| self.info_head(&block.info));
+                self.fence(block, from, body, until, head, text);
+            }
+        }
+    }
+
+    fn info_head(&self, info: &str) -> Option<Head> {
+        paths::info_path(info, self.known).map(Head::bare)
+    }
+
+    /// A fence around a file, a tool call, or something that is only shown.
+    fn fence(
+        &mut self,
+        block: &Block,
+        from: usize,
+        body: std::ops::Range<usize>,
+        until: usize,
+        head: Option<Head>,
+        text: &str,
+    ) {
+        let line = from as u32 + 1;
+        let mut content = block.body_of(text);
+        if let Some(at) = self.heading_inside(block, &body) {
+            // The fence was never closed: its last line heads the next block.
+            let lines: Vec<&str> = content.lines().take(at - body.start).collect();
+            content = lines.join("\n").trim_end_matches('\n').to_owned() + "\n";
+            self.resume = Some(at);
+        }
+        let mut head = head;
+        let mut label = None;
+        if head.as_ref().is_none_or(|h| h.strength != Strength::Bare)
+            && let Some((first, path)) =
+                content.lines().next().and_then(|l| Some((l, paths::comment_path(l, self.known)?)))
+        {
+            label = Some(first.to_owned());
+            head = Some(Head::bare(path));
+        }
+        let is_bare = head.as_ref().is_some_and(|h| h.strength == Strength::Bare);
+        if !is_bare && block.kind == Kind::Code && tool_call::looks_like(&content) {
+            return tool_call::read_json(self, &content, body.start);
+        }
+        if !is_bare && let Some(at) = self.lines[body.clone()].iter().position(|line| marker::opens_edit(line)) {
+            let message = "an edit block stands inside other text in a fence; put it in a fence of its own";
+            return self.refuse(RefusalKind::Malformed, None, (body.start + at) as u32 + 1, message);
+        }
+        if let (Some(at), Some(head)) = (self.lost_end(&body), &head) {
+            let (message, path) = ("a block has a >>>>>>> REPLACE line but no <<<<<<< SEARCH line", head.path.clone());
+            return self.refuse(RefusalKind::Malformed, Some(&path), at as u32 + 1, message);
+        }
+        let loose = |head: Option<Head>| Loose {
+            info: block.info.clone(),
+            content: content.clone(),
+            head,
+            closed: block.closed || block.interrupted,
+            reply_line: line,
+        };
+        let is_console = block.kind == Kind::Shell || is_output(&block.info);
+        let head = head.filter(|h| h.strength == Strength::Bare || !is_console);
+        let Some(head) = head.or_else(|| self.only_file(&block.info)) else {
+            if block.kind == Kind::Code {
+                self.loose.push(loose(None));
+            }
+            return;
+        };
+        if head.strength == Strength::Shown {
+            self.out.notes.push(format!("the block at line {line} shows something about {}; it is no file", head.path));
+            return;
+        }
+        if let Some(why) = self.uncertain_end(block, &body, until) {
+            return self.refuse(RefusalKind::Malformed, Some(&head.path), line, why);
+        }
+        if is_console && !may_be_shell_file(&head.path) && self.known.contains(&head.path) {
+            let message =
+                format!("the block is tagged as commands or output, and {} is neither; nothing was taken", head.path);
+            return self.refuse(RefusalKind::Malformed, Some(&head.path), line, message);
+        }
+        let Some((path, instead)) = self.target(&head.path, line, Want::ThisPath) else {
+            self.loose.push(loose(Some(head)));
+            return;
+        };
+        if content.trim().is_empty() && self.known.contains(&path) {
+            let message = format!("the block for {path} is empty; to delete a file say so in a patch");
+            return self.refuse(RefusalKind::Malformed, Some(&path), line, message);
+        }
+        let mut proposed = Proposed::new(Edit::Write { path, content }, Origin::WholeFile, line);
+        proposed.closed = block.closed;
+        proposed.weak = head.strength != Strength::Bare;
+        proposed.instead = instead;
+        proposed.label = label;
+        self.out.edits.push(proposed);
+    }
+
+    /// The last line of a fence that another one interrupted, where it is that one's heading.
+    fn heading_inside(&self, block: &Block, body: &std::ops::Range<usize>) -> Option<usize> {
+        let at = body.clone().rev().find(|at| !self.lines[*at].trim().is_empty()).filter(|_| block.interrupted)?;
+        let bare = paths::head_path(self.lines[at], self.known).is_some_and(|h| h.strength == Strength::Bare);
+        bare.then_some(at)
+    }
+
+    /// The last line of a fence, where it closes a SEARCH/REPLACE block that nothing opens.
+    fn lost_end(&self, body: &std::ops::Range<usize>) -> Option<usize> {
+        let at = body.clone().rev().find(|at| !self.lines[*at].trim().is_empty())?;
+        let ends = marker::end(self.lines[at]).is_some_and(|(mark, _)| mark == '>');
+        let opened = self.lines[body.clone()].iter().any(|line| marker::head(line).is_some());
+        (ends && !opened).then_some(at)
+    }
+
+    /// Why the closing line of a file's fence may not be the right one.
+    fn uncertain_end(&self, block: &Block, body: &std::ops::Range<usize>, until: usize) -> Option<&'static str> {
+        if block.doubtful {
+            return Some("where this file ends cannot be told from its fences; use a longer fence around it");
+        }
+        let last = self.lines[body.clone()].iter().rev().find(|line| !line.trim().is_empty())?;
+        let heads_next = paths::head_path(last, self.known).is_some_and(|h| h.strength == Strength::Bare);
+        if block.interrupted && !heads_next {
+            return Some("another fence opens inside this file; use a longer fence around it");
+        }
+        let after = self.lines.get(body.end + 1).filter(|_| body.end + 1 < until);
+        let runs_on = block.closed && heads_next && after.is_some_and(|line| !line.trim().is_empty());
+        runs_on.then_some("the fence before this one was never closed: its end looks like the next file's heading")
+    }
+
+    /// Without any heading, a block can only mean the project's one file.
+    fn only_file(&self, info: &str) -> Option<Head> {
+        let only = self.known.only()?;
+        let extension = only.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let language = Language::from_extension(extension)?;
+        let tagged = Language::from_fence_tag(info);
+        (tagged == Some(language)).then(|| Head { path: only.to_owned(), strength: Strength::Mention })
+    }
+
+    /// The path that the lines just above `index` give: the nearest line with text (fences skipped), and
+    /// the one above it where that is nothing but a path.
+    pub(super) fn head_above(&self, index: usize) -> Option<Head> {
+        let mut texts = 0;
+        for above in (self.free_from..index).rev().take(6) {
+            let line = self.lines[above];
+            if line.trim().is_empty() {
+                continue;
+            }
+            if let Some(fence) = scan::delimiter(line) {
+                if let Some(path) = paths::info_path(fence.info, self.known) {
+                    return Some(Head::bare(path));
+                }
+                continue;
+            }
+            let head = paths::head_path(line, self.known).or_else(|| {
+                let path = paths::comment_path(line, self.known)?;
+                (index - above == 1).then(|| Head::bare(path))
+            });
+            if let Some(head) = head.filter(|h| texts == 0 || h.strength == Strength::Bare) {
+                return Some(head);
+            }
+            texts += 1;
+            if texts == 2 {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Resolves a written path; refuses a made-up one. The second value is an existing file that may be meant where
+    /// an edit of existing text names a file that does not exist.
+    pub(super) fn target(&mut self, written: &str, reply_line: u32, want: Want) -> Option<(String, Option<String>)> {
+        match (paths::meant(written, self.known), want) {
+            (Meant::Exact(path), _) => Some((path, None)),
+            (Meant::Loosely { path, written }, Want::ExistingText) => Some((written, Some(path))),
+            // A bare name may be that of a file in a folder; the plan refuses where it looks like it.
+            (Meant::Loosely { path, written }, Want::ThisPath) if !paths::is_placeholder(&written) => {
+                let elsewhere = (!written.contains('/') && path.contains('/')).then_some(path);
+                Some((written, elsewhere))
+            }
+            (Meant::Placeholder(path) | Meant::Loosely { written: path, .. }, _) => {
+                let message = format!("{path} is a placeholder; name a real file of the project");
+                self.refuse(RefusalKind::NoPath, Some(&path), reply_line, message);
+                None
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, kind: RefusalKind, path: Option<&str>, line: u32, message: impl Into<String>) {
+        self.out.refused.push(Refusal::new(kind, path, line, message));
+    }
+}
+
+fn is_diff_file(path: &str) -> bool {
+    matches!(paths::extension(path).as_str(), "diff" | "patch")
+}
+
+/// Info strings of blocks that show output rather than a file.
+fn is_output(info: &str) -> bool {
+    let tag = info.split_whitespace().next().unwrap_or("").to_lowercase();
+    matches!(tag.as_str(), "text" | "txt" | "output" | "plaintext" | "log" | "stdout" | "pycon" | "traceback")
+}
+
+/// Whether a file may hold commands for a shell, or plain text.
+fn may_be_shell_file(path: &str) -> bool {
+    let extension = paths::extension(path);
+    let text =
+        ["", "sh", "bash", "zsh", "fish", "ps1", "bat", "cmd", "txt", "env", "md", "rst", "log", "out", "expected"];
+    text.contains(&extension.as_str()) || Language::from_extension(&extension).is_none()
+}
