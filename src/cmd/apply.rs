@@ -43,6 +43,9 @@ pub struct Args {
     /// Let a whole-file block drop most of a large file
     #[arg(long)]
     pub allow_shrink: bool,
+    /// Write also what was inferred: a block whose file is only mentioned in a sentence
+    #[arg(long)]
+    pub weak: bool,
     /// Refuse a change that brings in syntax errors (otherwise they are listed under `warnings`)
     #[arg(long)]
     pub check_syntax: bool,
@@ -56,6 +59,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let reply = read_reply(args)?;
     let tree = Tree::open(&args.root)?;
     let listing = tree.listing();
+    let journal = Journal::new(&Dirs::find().state, &tree);
+    if let Some(told) = journal.recover()? {
+        eprintln!("{told}");
+    }
     let reading = edits::read(&reply, &Known::new(listing.paths));
     let before = tree.before(&plan::paths_needed(&reading.edits));
     let rules = Rules {
@@ -64,12 +71,17 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         check_syntax: args.check_syntax,
         each_file: false,
     };
-    let plan = plan::plan(&before, &reading, rules);
-    let step = if args.write && plan.holds() {
-        Some(Journal::new(&Dirs::find().state, &tree).apply(&plan, "z1 apply")?.number)
-    } else {
-        None
-    };
+    let mut plan = plan::plan(&before, &reading, rules);
+    plan.notes.extend(plan.files.iter().filter_map(|file| tree.remark(&file.path)).collect::<Vec<_>>());
+    let unsure = !plan.weak.is_empty() && !args.weak;
+    if args.write && plan.holds() && unsure {
+        let paths = plan.weak.join(", ");
+        let message = format!("which file the reply means was inferred for {paths}; nothing was written");
+        return Err(UserError::new(Exit::VerificationFailed, message)
+            .hint("look at it with --diff, then add --weak")
+            .into());
+    }
+    let step = if args.write && plan.holds() { Some(journal.apply(&plan, "z1 apply")?.number) } else { None };
     print(args, &plan, step)?;
     Ok(if plan.holds() { Exit::Success } else { Exit::VerificationFailed })
 }
@@ -97,6 +109,9 @@ fn print(args: &Args, plan: &Plan, step: Option<u64>) -> anyhow::Result<()> {
         for refusal in &plan.refused {
             eprintln!("refused (reply line {}): {}", refusal.reply_line, refusal.message);
         }
+        for note in &plan.notes {
+            eprintln!("note: {note}");
+        }
         return Ok(());
     }
     let files: Vec<_> = plan
@@ -110,7 +125,8 @@ fn print(args: &Args, plan: &Plan, step: Option<u64>) -> anyhow::Result<()> {
                 _ => "modified",
             };
             json!({"path": file.path, "kind": kind, "renamed_from": file.renamed_from, "before": file.before,
-                   "after": file.after, "diff": file.diff()})
+                   "after": file.after, "diff": plan.diff_of(file), "weak": plan.weak.contains(&file.path),
+                   "executable": plan.modes.get(&file.path)})
         })
         .collect();
     let value = json!({"version": 1, "ok": plan.holds(), "written": step.is_some(), "step": step, "files": files,

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use crate::error::{Exit, UserError};
 use crate::reply::paths::Known;
-use crate::reply::{Wanted, edits, program};
-use crate::task::{Finish, Language, Trajectory, Usage};
+use crate::reply::program::{self, program};
+use crate::reply::{FormatProblem, Wanted, edits};
+use crate::repo_map::syntax;
+use crate::task::{Candidate, Finish, Language, Trajectory};
 
 /// A reply larger than this is not one.
 const REPLY_BYTES_MAX: u64 = 16 << 20;
@@ -18,6 +20,7 @@ const REPLY_BYTES_MAX: u64 = 16 << 20;
 #[command(
     after_help = "Examples:\n  z1 extract reply.md                      the stand-alone program in a reply, as JSON\n  \
     z1 extract --code --language python -    only the code\n  \
+    z1 extract --code --language sql -       the last fence with that tag\n  \
     z1 extract --edits reply.md              changes to files, in every format that is read\n\n\
     Exit code 0: a candidate; 3: none, and `problem` says why."
 )]
@@ -27,7 +30,7 @@ pub struct Args {
     /// Read changes to a project's files instead of a program
     #[arg(long)]
     edits: bool,
-    /// The language that is wanted
+    /// The language that is wanted: one that z1 runs, or any fence tag (html, sql, php, csharp, …)
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
     /// A function or class that the program must define; may be given several times
@@ -54,32 +57,63 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         println!("{}", json!({ "edits": found, "refused": refused }));
         return Ok(if found.is_empty() || !refused.is_empty() { Exit::VerificationFailed } else { Exit::Success });
     }
-    let language = args
-        .language
-        .as_deref()
-        .map(|name| {
-            Language::from_fence_tag(name)
-                .ok_or_else(|| UserError::usage(format!("{name:?} is not a language that z1 knows")))
-        })
-        .transpose()?;
+    let known = args.language.as_deref().and_then(Language::from_fence_tag);
     let finish = if args.cut { Finish::AnswerLimit } else { Finish::EndOfTurn };
-    let trajectory = Trajectory {
-        text,
-        shift_at: None,
-        answer_at: 0,
-        shifted: None,
-        finish,
-        usage: Usage::default(),
-        logprob_sum: None,
-    };
-    let wanted = Wanted { language, names: args.name.clone(), stdin: false };
-    match program(&trajectory, &wanted) {
-        Ok(crate::task::Candidate::Program { source, .. }) if args.code => {
+    let trajectory = Trajectory { finish, ..Trajectory::ended(text) };
+    if let (Some(tag), None) = (&args.language, known) {
+        return other(args, &trajectory, tag);
+    }
+    let wanted = Wanted { language: known, names: args.name.clone(), stdin: false };
+    let found = program(&trajectory, &wanted).and_then(|candidate| whole(candidate, &trajectory));
+    match found {
+        Err(FormatProblem::NoCode | FormatProblem::SeveralLanguages { .. })
+            if args.language.is_none() && args.name.is_empty() =>
+        {
+            any(args, &trajectory, &found)
+        }
+        found => said(args, &trajectory, found),
+    }
+}
+
+/// A candidate from a reply that ends inside its fence is one only if it parses.
+fn whole(candidate: Candidate, trajectory: &Trajectory) -> Result<Candidate, FormatProblem> {
+    let open = program::ends_open(&trajectory.text);
+    match &candidate {
+        Candidate::Program { language, source } if open => {
+            let path = format!("reply.{}", extension(*language));
+            let broken = syntax::check(&path, source).is_some_and(|report| report.errors > 0);
+            if broken { Err(FormatProblem::Truncated) } else { Ok(candidate) }
+        }
+        _ => Ok(candidate),
+    }
+}
+
+const fn extension(language: Language) -> &'static str {
+    match language {
+        Language::Python => "py",
+        Language::JavaScript => "js",
+        Language::TypeScript => "ts",
+        Language::Rust => "rs",
+        Language::C => "c",
+        Language::Cpp => "cpp",
+        Language::Go => "go",
+        Language::Java => "java",
+        Language::Shell => "sh",
+    }
+}
+
+fn said(args: &Args, trajectory: &Trajectory, found: Result<Candidate, FormatProblem>) -> anyhow::Result<Exit> {
+    let open = args.cut || program::ends_open(&trajectory.text);
+    match found {
+        Ok(Candidate::Program { source, .. }) if args.code => {
+            warn_of_open(open);
             print!("{source}{}", if source.ends_with('\n') { "" } else { "\n" });
             Ok(Exit::Success)
         }
         Ok(candidate) => {
-            println!("{}", json!({ "candidate": candidate }));
+            let mut value = json!({ "candidate": candidate });
+            mark_open(&mut value, open);
+            println!("{value}");
             Ok(Exit::Success)
         }
         Err(problem) if args.code => {
@@ -90,6 +124,76 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             Ok(Exit::VerificationFailed)
         }
     }
+}
+
+const OPEN: &str = "the reply ends inside its code; it may be a part only";
+
+fn warn_of_open(open: bool) {
+    if open {
+        eprintln!("{OPEN}");
+    }
+}
+
+fn mark_open(value: &mut serde_json::Value, open: bool) {
+    if open && let Some(object) = value.as_object_mut() {
+        object.insert("cut".to_owned(), true.into());
+        object.insert("says".to_owned(), OPEN.into());
+    }
+}
+
+/// The last fence of a language that z1 only extracts.
+fn other(args: &Args, trajectory: &Trajectory, tag: &str) -> anyhow::Result<Exit> {
+    let same = |found: &str| canonical(found) == canonical(tag);
+    let found = program::tagged(trajectory).into_iter().rfind(|one| same(&one.tag));
+    match found {
+        Some(one) => Ok(shown(args, std::slice::from_ref(&one))),
+        None => said(args, trajectory, Err(FormatProblem::NoCode)),
+    }
+}
+
+/// Every fence of a reply in which no single program is the answer.
+fn any(args: &Args, trajectory: &Trajectory, problem: &Result<Candidate, FormatProblem>) -> anyhow::Result<Exit> {
+    let found = program::tagged(trajectory);
+    let usable = found.len() == 1 || (found.len() > 1 && !args.code);
+    if usable { Ok(shown(args, &found)) } else { said(args, trajectory, problem.clone()) }
+}
+
+fn shown(args: &Args, parts: &[program::Tagged]) -> Exit {
+    let open = args.cut || parts.iter().any(|part| !part.closed);
+    if args.code {
+        warn_of_open(open);
+        for part in parts {
+            print!("{}", part.source);
+        }
+        return Exit::Success;
+    }
+    let texts: Vec<_> = parts.iter().map(|part| json!({ "tag": part.tag, "source": part.source })).collect();
+    let mut value = json!({ "texts": texts });
+    mark_open(&mut value, open);
+    println!("{value}");
+    Exit::Success
+}
+
+/// One name for each language that has several tags.
+fn canonical(tag: &str) -> String {
+    let tag = tag.to_lowercase();
+    let name = match tag.as_str() {
+        "c#" | "cs" => "csharp",
+        "f#" | "fs" => "fsharp",
+        "rb" => "ruby",
+        "kt" | "kts" => "kotlin",
+        "yml" => "yaml",
+        "htm" => "html",
+        "md" => "markdown",
+        "pl" => "perl",
+        "hs" => "haskell",
+        "ex" | "exs" => "elixir",
+        "docker" => "dockerfile",
+        "make" | "mk" => "makefile",
+        "postgresql" | "mysql" | "sqlite" | "psql" => "sql",
+        other => other,
+    };
+    name.to_owned()
 }
 
 fn reply(args: &Args) -> anyhow::Result<String> {

@@ -31,6 +31,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let state = Dirs::find().state;
     let tree = tree(args.root.as_deref(), &state)?;
     let journal = Journal::new(&state, &tree);
+    if let Some(told) = journal.recover()? {
+        eprintln!("{told}");
+    }
     let mut out = std::io::stdout().lock();
     if args.list {
         for step in journal.steps()? {

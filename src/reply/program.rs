@@ -42,6 +42,56 @@ pub fn program_in(closed: &[Fence], wanted: &Wanted) -> Option<Candidate> {
     choose(Blocks { usable: code_of(closed.to_vec(), wanted), cut: false }, wanted).ok()
 }
 
+/// A fence of an answer, in whatever language its tag names.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Tagged {
+    /// The tag as it was written, in lower case: `html`, `sql`, `dockerfile`; empty where there is none.
+    pub tag: String,
+    pub source: String,
+    /// Its closing line was seen.
+    pub closed: bool,
+}
+
+/// The fences of a reply's answer (of its thinking, where the answer has none), whatever their language. Commands for
+/// a shell are among them only where there is nothing else, program output never.
+///
+/// For what [`program`] has no [`Language`] for: a page, a query, a configuration. Several tags are several parts of one
+/// answer; nothing here says which of them could be run.
+pub fn tagged(trajectory: &Trajectory) -> Vec<Tagged> {
+    let (thinking, answer) = trajectory.text.split_at(trajectory.shift_at.unwrap_or(0));
+    let of = |text: &str| -> Vec<Tagged> {
+        let output = ["output", "text", "txt", "console", "plaintext", "log", "stdout"];
+        let all: Vec<Fence> = fences(text)
+            .into_iter()
+            .filter(|fence| !fence.body.trim().is_empty() && !output.contains(&fence.tag().as_str()))
+            .collect();
+        let is_shell = |fence: &Fence| fence.language() == Some(Language::Shell);
+        let only_shell = all.iter().all(is_shell);
+        all.into_iter()
+            .filter(|fence| only_shell || !is_shell(fence))
+            .map(|fence| Tagged { tag: fence.tag(), closed: fence.closed, source: fence.body })
+            .collect()
+    };
+    let found = of(answer);
+    if found.is_empty() { of(thinking) } else { found }
+}
+
+/// The last fence in the wanted language, or without a tag, as it stands: the body of a function that the checks
+/// complete, say. Nothing where there is none.
+pub fn body(trajectory: &Trajectory, wanted: &Wanted) -> Option<String> {
+    let fits = |fence: &Fence| match fence.language() {
+        Some(language) => wanted.language.is_none_or(|wanted| wanted == language),
+        None => fence.info.is_empty(),
+    };
+    let found = fences(&trajectory.text).into_iter().rfind(|fence| fits(fence) && !fence.body.trim().is_empty());
+    found.map(|fence| fence.body)
+}
+
+/// Whether a reply ends inside a fence, so that its last code may be a part only.
+pub fn ends_open(text: &str) -> bool {
+    fences(text).last().is_some_and(|fence| !fence.closed)
+}
+
 /// A fence with the language it is in.
 #[derive(Clone, Debug)]
 struct Block {
@@ -250,6 +300,26 @@ mod tests {
         cut.shift_at = Some(thinking.len());
         cut.answer_at = thinking.len() + hint.len();
         assert_eq!(source(program(&cut, &wanted(&["f"]))), "def f(): 1\n");
+    }
+
+    #[test]
+    fn any_tag_is_an_answer() {
+        let of = |text: &str| -> Vec<(String, String)> {
+            tagged(&trajectory(text, Finish::EndOfTurn)).into_iter().map(|t| (t.tag, t.source)).collect()
+        };
+        let pair = |tag: &str, source: &str| (tag.to_owned(), source.to_owned());
+        assert_eq!(of("```html\n<p>\n```\nrun\n```bash\nls\n```\n"), [pair("html", "<p>\n")]);
+        assert_eq!(of("```Dockerfile\nFROM a\n```\n```text\nout\n```"), [pair("dockerfile", "FROM a\n")]);
+        assert_eq!(of("```css\na{}\n```\n```index.html\n<p>\n```\n"), [pair("css", "a{}\n"), pair("html", "<p>\n")]);
+        assert_eq!(of("```bash\nls\n```\n"), [pair("bash", "ls\n")]);
+        assert!(ends_open("```sql\nselect") && !ends_open("```sql\nselect 1;\n```\n"));
+    }
+
+    #[test]
+    fn a_fenced_function_body_is_taken_as_it_stands() {
+        let text = "```python\n    return x\n```\nThat is all.";
+        assert_eq!(body(&trajectory(text, Finish::EndOfTurn), &wanted(&["f"])).as_deref(), Some("    return x\n"));
+        assert_eq!(body(&trajectory("```sql\nx\n```", Finish::EndOfTurn), &wanted(&[])), None);
     }
 
     #[test]

@@ -114,14 +114,7 @@ impl Reader<'_> {
     }
 
     fn definition(&self, node: Node<'_>) -> Option<Definition> {
-        let lines = rows(node);
-        let make = |name: String, is_function| Definition {
-            name,
-            lines: lines.clone(),
-            inner: Vec::new(),
-            is_container: false,
-            is_function,
-        };
+        let make = |name: String, is_function| made(name, node, is_function);
         match node.kind() {
             "decorated_definition" | "export_statement" | "template_declaration" => self.wrapped(node),
             "function_definition"
@@ -163,6 +156,14 @@ impl Reader<'_> {
                 let name = format!("impl {of}{}", self.field(node, "type")?);
                 Some(self.container(node, make(name, false)))
             }
+            _ => self.value(node),
+        }
+    }
+
+    /// A definition that is no function and holds none: a type, a constant, a field.
+    fn value(&self, node: Node<'_>) -> Option<Definition> {
+        let make = |name: String, is_function| made(name, node, is_function);
+        match node.kind() {
             "struct_item"
             | "enum_item"
             | "union_item"
@@ -176,29 +177,25 @@ impl Reader<'_> {
             | "preproc_def"
             | "preproc_function_def"
             | "variable_assignment" => Some(make(self.field(node, "name")?, false)),
-            "type_definition" => Some(make(self.declared(node.child_by_field_name("declarator")?)?, false)),
+            "type_definition" | "field_declaration" | "declaration" => {
+                Some(make(self.declared(node.child_by_field_name("declarator")?)?, false))
+            }
             "type_declaration"
             | "const_declaration"
             | "var_declaration"
             | "lexical_declaration"
             | "variable_declaration" => {
                 let mut cursor = node.walk();
-                let first = node.named_children(&mut cursor).find_map(|child| {
-                    child
-                        .child_by_field_name("name")
-                        .map(|name| (self.text_of(name), child.child_by_field_name("value")))
-                });
-                let (name, value) = first?;
-                let is_function =
-                    value.is_some_and(|v| matches!(v.kind(), "arrow_function" | "function_expression" | "function"));
+                let named = |child: Node<'_>| {
+                    Some((self.field(child, "name")?, child.child_by_field_name("value").map(|v| v.kind())))
+                };
+                let (name, value) = node.named_children(&mut cursor).find_map(named)?;
+                let is_function = matches!(value, Some("arrow_function" | "function_expression" | "function"));
                 Some(make(name, is_function))
             }
             "field_definition" | "public_field_definition" => {
                 let name = self.field(node, "property").or_else(|| self.field(node, "name"))?;
                 Some(make(name, false))
-            }
-            "field_declaration" | "declaration" => {
-                Some(make(self.declared(node.child_by_field_name("declarator")?)?, false))
             }
             "expression_statement" => {
                 let inner =
@@ -255,6 +252,10 @@ impl Reader<'_> {
             })?),
         }
     }
+}
+
+fn made(name: String, node: Node<'_>, is_function: bool) -> Definition {
+    Definition { name, lines: rows(node), inner: Vec::new(), is_container: false, is_function }
 }
 
 fn rows(node: Node<'_>) -> Range<usize> {

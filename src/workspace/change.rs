@@ -391,7 +391,7 @@ impl Context<'_> {
         match self.proposed.final_newline {
             Some(true) if !text.is_empty() && !text.ends_with('\n') => text.push('\n'),
             Some(false) => {
-                text.truncate(text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(&text).len())
+                text.truncate(text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(&text).len());
             }
             _ => {}
         }

@@ -122,12 +122,13 @@ impl Tree {
         }
     }
 
-    /// Writes a file whole, or deletes it: beside it first, then by renaming, its mode kept. Folders are made
+    /// Writes a file whole, or deletes it: beside it first, then by renaming. An existing file keeps its mode, owner,
+    /// extended attributes and access lists; `mode` sets other permission bits, of a new file as well. Folders are made
     /// as needed.
     ///
     /// # Errors
     /// Where the path may not be written or the disk refuses; the file is then as it was.
-    pub fn write(&self, path: &str, content: Option<&str>, executable: bool) -> anyhow::Result<()> {
+    pub fn write(&self, path: &str, content: Option<&str>, mode: Option<u32>) -> anyhow::Result<()> {
         guard::check(path).map_err(|why| UserError::new(Exit::Refused, why))?;
         let opened = self.parent(path, content.is_some()).map_err(|blocked| match blocked {
             Blocked::Missing => UserError::new(Exit::Error, format!("{path} does not exist")),
@@ -142,7 +143,7 @@ impl Tree {
             Some(_) => return Err(UserError::new(Exit::Refused, format!("{path} is not a regular file")).into()),
         };
         if let Some(content) = content {
-            return replace_file(&parent, name, content, old.as_ref(), executable)
+            return replace_file(&parent, name, content, old.as_ref(), mode)
                 .with_context(|| format!("cannot write {path}"));
         }
         rustix::fs::unlinkat(&parent, name, AtFlags::empty()).with_context(|| format!("cannot delete {path}"))?;
@@ -150,10 +151,53 @@ impl Tree {
         Ok(())
     }
 
-    /// Whether a file may be executed (kept when it is moved or brought back).
-    pub fn is_executable(&self, path: &str) -> bool {
-        let Ok((parent, name)) = self.parent(path, false) else { return false };
-        rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_mode & 0o111 != 0)
+    /// A file's permission bits; nothing where there is no regular file.
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        Some(self.stat(path)?.st_mode & 0o7777)
+    }
+
+    /// Sets a file's permission bits.
+    ///
+    /// # Errors
+    /// Where there is no such file, or it is another user's.
+    pub fn set_mode(&self, path: &str, mode: u32) -> anyhow::Result<()> {
+        let failed = || format!("cannot change the mode of {path}");
+        let Ok((parent, name)) = self.parent(path, false) else {
+            return Err(UserError::new(Exit::Error, format!("{path} does not exist")).into());
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(&parent, name, flags, Mode::empty()).with_context(failed)?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).with_context(failed)
+    }
+
+    /// What a user should know before this file is replaced: that it has other names.
+    pub fn remark(&self, path: &str) -> Option<String> {
+        let links = self.stat(path)?.st_nlink;
+        (links > 1).then(|| {
+            format!(
+                "{path} has {links} names (hard links); only this one gets the change, the others keep what they have"
+            )
+        })
+    }
+
+    fn stat(&self, path: &str) -> Option<rustix::fs::Stat> {
+        let (parent, name) = self.parent(path, false).ok()?;
+        let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile).then_some(stat)
+    }
+
+    /// Removes what a program that died left beside a file while it wrote it.
+    pub fn sweep(&self, path: &str) {
+        let Ok((parent, _)) = self.parent(path, false) else { return };
+        let Ok(entries) = rustix::fs::Dir::read_from(&parent) else { return };
+        for entry in entries.flatten() {
+            let Some(owner) = entry.file_name().to_str().ok().and_then(temporary_owner) else { continue };
+            let alive = rustix::process::Pid::from_raw(owner)
+                .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(Errno::SRCH));
+            if !alive {
+                let _ = rustix::fs::unlinkat(&parent, entry.file_name(), AtFlags::empty());
+            }
+        }
     }
 
     /// Opens the folder that a path is in, making folders with `create`.
@@ -219,12 +263,35 @@ fn read_text(parent: &OwnedFd, name: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())
 }
 
+/// The process that a temporary file's name speaks of.
+fn temporary_owner(name: &str) -> Option<i32> {
+    let (process, number) = name.strip_prefix(".z1-")?.strip_suffix(".tmp")?.split_once('-')?;
+    number.parse::<u32>().ok()?;
+    process.parse().ok()
+}
+
+/// Gives the new file the old one's extended attributes, access lists among them.
+fn copy_attributes(parent: &OwnedFd, name: &str, to: &File) {
+    const ATTRIBUTES_BYTES_MAX: usize = 64 << 10;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let Ok(from) = rustix::fs::openat(parent, name, flags, Mode::empty()) else { return };
+    let mut names = vec![0_u8; ATTRIBUTES_BYTES_MAX];
+    let Ok(length) = rustix::fs::flistxattr(&from, &mut names[..]) else { return };
+    let mut value = vec![0_u8; ATTRIBUTES_BYTES_MAX];
+    for attribute in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        if let Ok(size) = rustix::fs::fgetxattr(&from, attribute, &mut value[..]) {
+            // Some belong to the system (`security.*`) and are not for everybody to set.
+            let _ = rustix::fs::fsetxattr(to, attribute, &value[..size], rustix::fs::XattrFlags::empty());
+        }
+    }
+}
+
 fn replace_file(
     parent: &OwnedFd,
     name: &str,
     content: &str,
     old: Option<&rustix::fs::Stat>,
-    executable: bool,
+    mode: Option<u32>,
 ) -> anyhow::Result<()> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     const NEW_FILE: u32 = 0o666;
@@ -237,10 +304,11 @@ fn replace_file(
             let owner = (rustix::fs::Uid::from_raw(old.st_uid), rustix::fs::Gid::from_raw(old.st_gid));
             // Only root may give files away; for everybody else the owner is right already.
             let _ = rustix::fs::fchown(&file, Some(owner.0), Some(owner.1));
+            copy_attributes(parent, name, &file);
             rustix::fs::fchmod(&file, Mode::from_raw_mode(old.st_mode & 0o7777))?;
-        } else if executable {
-            let mode = rustix::fs::fstat(&file)?.st_mode & 0o7777;
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode | (mode & 0o444) >> 2))?;
+        }
+        if let Some(mode) = mode {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
         }
         file.sync_all()?;
         rustix::fs::renameat(parent, &temporary, parent, name)?;

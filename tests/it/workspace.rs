@@ -90,6 +90,80 @@ fn the_mode_of_a_file_is_kept() {
 }
 
 #[test]
+fn a_mode_that_a_reply_sets_is_taken_back() {
+    let mode = |project: &Project, path: &str| fs::metadata(project.path(path)).unwrap().permissions().mode() & 0o777;
+    let project = Project::new(&[("run.sh", "ls\n"), ("old.sh", "x\n")]);
+    fs::set_permissions(project.path("run.sh"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(project.path("old.sh"), fs::Permissions::from_mode(0o750)).unwrap();
+    let reply = "```diff\ndiff --git a/run.sh b/run.sh\nold mode 100644\nnew mode 100755\ndiff --git a/new.sh b/new.sh\n\
+                 new file mode 100755\n--- /dev/null\n+++ b/new.sh\n@@ -0,0 +1 @@\n+ls\n```\n\
+                 *** Begin Patch\n*** Delete File: old.sh\n*** End Patch\n";
+    let plan = project.plan(reply);
+    assert!(plan.diff().contains("new mode 100755"), "{}", plan.diff());
+    project.apply(reply).unwrap();
+    assert_eq!((mode(&project, "run.sh"), mode(&project, "new.sh")), (0o755, 0o755));
+    project.undo().unwrap();
+    assert_eq!((mode(&project, "run.sh"), mode(&project, "old.sh")), (0o644, 0o750));
+    assert_eq!(project.get("new.sh"), None);
+}
+
+#[test]
+fn extended_attributes_stay_and_hard_links_are_said() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let file = fs::File::open(project.path("a.txt")).unwrap();
+    let has = rustix::fs::fsetxattr(&file, "user.z1", b"kept", rustix::fs::XattrFlags::empty()).is_ok();
+    fs::hard_link(project.path("a.txt"), project.path("b.txt")).unwrap();
+    assert!(project.tree().remark("a.txt").is_some_and(|remark| remark.contains("hard links")));
+    project.apply(&whole("a.txt", "b\n")).unwrap();
+    assert_eq!(project.tree().remark("a.txt"), None);
+    assert_eq!((project.get("a.txt").as_deref(), project.get("b.txt").as_deref()), (Some("b\n"), Some("a\n")));
+    if !has {
+        eprintln!("skipped: the file system has no extended attributes");
+        return;
+    }
+    let mut value = [0_u8; 16];
+    let size = rustix::fs::getxattr(project.path("a.txt"), "user.z1", &mut value[..]).unwrap();
+    assert_eq!(&value[..size], b"kept");
+}
+
+#[test]
+fn a_step_that_was_cut_off_is_said_and_can_be_taken_back() {
+    let project = Project::new(&[("a.txt", "a\n"), ("b.txt", "b\n")]);
+    project.apply(&format!("{}\n{}", whole("a.txt", "A\n"), whole("b.txt", "B\n"))).unwrap();
+    // As if the program had died after the first file.
+    project.put("b.txt", "b\n");
+    project.put(".z1-999999999-0.tmp", "B");
+    let tree = project.tree();
+    let journal = Journal::new(project.state.path(), &tree);
+    let folder = fs::read_dir(project.state.path().join("undo")).unwrap().next().unwrap().unwrap().path();
+    fs::rename(folder.join("000001.json"), folder.join("000001.unfinished")).unwrap();
+    let told = journal.recover().unwrap().unwrap();
+    assert!(told.contains("1 of 2 files"), "{told}");
+    assert_eq!(project.get(".z1-999999999-0.tmp"), None);
+    assert_eq!(journal.recover().unwrap(), None);
+    journal.undo().unwrap();
+    assert_eq!((project.get("a.txt").as_deref(), project.get("b.txt").as_deref()), (Some("a\n"), Some("b\n")));
+}
+
+#[test]
+fn programs_that_write_at_once_lose_no_step() {
+    const EACH: usize = 10;
+    let project = Project::new(&[]);
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let project = &project;
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    project.apply(&whole(&format!("f{writer}_{n}.txt"), "x\n")).unwrap();
+                }
+            });
+        }
+    });
+    let tree = project.tree();
+    assert_eq!(Journal::new(project.state.path(), &tree).steps().unwrap().len(), 4 * EACH);
+}
+
+#[test]
 fn undo_keeps_what_the_user_did_elsewhere_in_the_file_and_refuses_where_it_met_the_change() {
     let before = "a\nb\nc\nd\ne\nf\n";
     let project = Project::new(&[("a.txt", before)]);

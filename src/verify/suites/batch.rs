@@ -185,14 +185,15 @@ fn bad(error: RowError) -> Item {
 
 /// A completion as a program; a whole reply with fences is read as the agent reads one.
 fn candidate(problem: &Problem, completion: &str) -> Candidate {
-    if !completion.contains("```") {
+    if !completion.contains("```") && !completion.contains("~~~") {
         return problem.program(completion);
     }
     let trajectory = Trajectory::ended(completion);
     let wanted = reply::Wanted { language: Some(problem.language), names: problem.names.clone(), ..Default::default() };
     match reply::program(&trajectory, &wanted) {
         Ok(Candidate::Program { source, .. }) => problem.program(&source),
-        _ => problem.program(completion),
+        // The body of the function alone, in a fence.
+        _ => problem.program(&reply::program::body(&trajectory, &wanted).unwrap_or_else(|| completion.to_owned())),
     }
 }
 
