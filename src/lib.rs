@@ -11,6 +11,7 @@ pub mod event;
 pub mod hex;
 pub mod signals;
 pub mod task;
+pub mod traits;
 
 pub mod gguf;
 pub mod prompt;

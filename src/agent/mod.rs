@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::UserError;
-use crate::prompt::{ChatTemplate, Message, Profile, Prompts, Rendered, render_chatml};
+use crate::prompt::{ChatTemplate, Message, Prompts, Rendered, render_chatml};
 use crate::task::{Outcome, Scope, Task};
+use crate::traits::Traits;
 use sessions::Session;
 
 mod agreement;
@@ -36,7 +37,7 @@ pub mod worker;
 pub use judge::{BoxFuture, Judge, NoJudge, Shell, Walls};
 pub use line::Line;
 pub use plan::Plan;
-pub use settings::{Advice, Consent, ProjectSettings, Settings};
+pub use settings::{Consent, ProjectSettings, Settings};
 pub use transcript::Transcript;
 
 /// What lasts over tasks.
@@ -50,7 +51,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Puts the parts together: the model's name chooses the prompts, its file the chat format.
+    /// Puts the parts together: the model's traits choose the prompts, its file the chat format.
     /// `overrides` is the folder whose prompt files replace the built-in ones.
     ///
     /// # Errors
@@ -62,15 +63,22 @@ impl Agent {
         settings: Settings,
     ) -> Result<Self, UserError> {
         let info = engine.info();
-        let prompts = Prompts::load(Profile::for_model(&info.name), overrides).map_err(|problem| {
+        let traits = &settings.traits;
+        let prompts = Prompts::load(traits.prompts, overrides).map_err(|problem| {
             UserError::usage(problem.to_string()).hint("mend or remove the file in the prompts folder")
         })?;
-        let template = info.chat_template.as_deref().map(|source| ChatTemplate::new(source, "", "")).transpose();
+        let template = info.label.chat_template.as_deref();
+        let template = template.map(|source| ChatTemplate::new(source, &traits.bos, &traits.eos)).transpose();
         let template = template.map_err(|problem| {
             UserError::new(crate::error::Exit::NoModel, format!("{problem} (in the model `{}`)", info.name))
                 .hint("use another model file; its metadata `tokenizer.chat_template` is broken")
         })?;
         Ok(Self { engine, judge, prompts, template, settings })
+    }
+
+    /// What the model is like.
+    pub const fn traits(&self) -> &Traits {
+        &self.settings.traits
     }
 
     /// Renders a conversation for the loaded model, the assistant's turn left open.

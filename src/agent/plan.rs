@@ -107,9 +107,7 @@ async fn classify(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result
         Facts { prompt: &task.prompt, project: matches!(task.scope, Scope::Project { .. }), ..Facts::default() };
     let signals = complexity::signals(facts);
     let by_word = task.effort != Effort::Auto || agent.settings.paper_exact;
-    // The tiny model was never taught to judge; its opinion would be noise.
-    let nano = agent.prompts.profile() == crate::prompt::Profile::Nano;
-    if by_word || nano || !agent.settings.probe || signals.certainty() >= complexity::SURE {
+    if by_word || !agent.traits().probes || !agent.settings.probe || signals.certainty() >= complexity::SURE {
         return Ok(complexity::combine(&signals, None));
     }
     let messages = complexity::probe::messages(&agent.prompts, &task.prompt)?;
@@ -129,16 +127,26 @@ async fn classify(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result
     }
 }
 
+#[derive(Serialize)]
+struct HintContext {
+    language: &'static str,
+    /// Closes the thinking of a model that marks it.
+    close: String,
+}
+
+/// The hint of an answer that does not begin with code.
+pub(super) fn bare_hint(agent: &Agent) -> anyhow::Result<String> {
+    Ok(agent.prompts.render("hint", HintContext { language: "", close: agent.traits().hint_close() })?)
+}
+
 fn hint(agent: &Agent, plan: &Plan) -> anyhow::Result<String> {
-    #[derive(Serialize)]
-    struct Context {
-        language: &'static str,
-    }
     if agent.settings.paper_exact {
         return Ok(PAPER_HINT.to_owned());
     }
     let name = if plan.code { "hint_code" } else { "hint" };
-    Ok(agent.prompts.render(name, Context { language: plan.language().fence_tag() })?)
+    Ok(agent
+        .prompts
+        .render(name, HintContext { language: plan.language().fence_tag(), close: agent.traits().hint_close() })?)
 }
 
 /// Whether the words ask for a program rather than an explanation.

@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 
-use super::settings::TEMPERATURE_FIRST;
 use super::trials::{Judged, Trials};
 use super::{Agent, Line, Plan};
 use crate::engine::{EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, WindowSpec};
 use crate::event::{Command, Event};
-use crate::prompt::{Profile, Rendered};
+use crate::prompt::Rendered;
 use crate::reply::program::program_in;
 use crate::reply::{Fence, FenceScanner, FormatProblem, program};
 use crate::task::{Budget, Candidate, Check, Part, Task, Tier, Trajectory, Verdict};
@@ -80,11 +79,7 @@ pub(super) async fn play(
 
 pub(super) fn request(agent: &Agent, plan: &Plan, turn: &Turn, samples: u32) -> GenerateRequest {
     let settings = &agent.settings;
-    let first = match agent.prompts.profile() {
-        Profile::Z1 => TEMPERATURE_FIRST,
-        Profile::Nano => 0.0,
-    };
-    let thinking_sampling = settings.sampling(turn.varied, samples > 1, first);
+    let thinking_sampling = settings.sampling(turn.varied, samples > 1);
     // Once a window has shifted the thinking is done: one candidate writes its likeliest code.
     let answer_sampling = if samples > 1 || turn.varied { thinking_sampling } else { Sampling::GREEDY };
     GenerateRequest {

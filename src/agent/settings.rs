@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::engine::Sampling;
 use crate::task::{Budget, Effort, Tier};
+use crate::traits::Traits;
 
 /// Settings of the loop, ready to use.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,9 +14,10 @@ pub struct Settings {
     /// Revisions after the first attempt; `None` lets the budget decide.
     pub rounds: Option<u32>,
     pub seed: u64,
-    /// Of the first round; `None` leaves it to the makers' advice, and without one to the model profile.
+    /// Of the first round; `None` leaves it to the makers' advice.
     pub temperature: Option<f32>,
-    pub advice: Advice,
+    /// What the model is like.
+    pub traits: Traits,
     /// Exactly the paper: one window for every task, greedy, its hint, no probe, no early stop.
     pub paper_exact: bool,
     /// Ask the model itself how hard a task is where its words leave a doubt.
@@ -23,14 +25,6 @@ pub struct Settings {
     /// Refuse to run code behind weaker walls than these.
     pub min_tier: Tier,
     pub project: ProjectSettings,
-}
-
-/// What a model's makers advise, as the registry of models has it. The user's own words go before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Advice {
-    /// The longest thinking that pays with this model, in tokens; holds where the task decides how much to think.
-    pub window_tokens: Option<u32>,
-    pub sampling: Option<Sampling>,
 }
 
 /// Settings of tasks in a project.
@@ -72,7 +66,7 @@ impl Default for Settings {
             rounds: None,
             seed: 0,
             temperature: None,
-            advice: Advice::default(),
+            traits: Traits::default(),
             paper_exact: false,
             probe: true,
             min_tier: Tier::L,
@@ -82,10 +76,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How thoughts are drawn: by the user's temperature, else the makers', else `profile`'s. Draws must differ where
-    /// there are `several` of one prompt, and where it is tried `again`.
-    pub(super) fn sampling(&self, again: bool, several: bool, profile: f32) -> Sampling {
-        let advised = self.advice.sampling.filter(|_| !self.paper_exact);
+    /// How thoughts are drawn: by the user's temperature, else the makers'. Draws must differ where there are
+    /// `several` of one prompt, and where it is tried `again`.
+    pub(super) fn sampling(&self, again: bool, several: bool) -> Sampling {
+        let advised = self.traits.sampling.filter(|_| !self.paper_exact);
         let temperature = match (self.temperature, advised) {
             _ if self.paper_exact => 0.0,
             (Some(temperature), _) if !again => temperature,
@@ -93,7 +87,7 @@ impl Settings {
             (None, Some(advised)) if again || several => advised.temperature.max(TEMPERATURE_VARIED),
             (None, Some(advised)) => advised.temperature,
             (None, None) if again || several => TEMPERATURE_VARIED,
-            (None, None) => profile,
+            (None, None) => TEMPERATURE_FIRST,
         };
         // Who advises greedy draws says nothing of where others should be cut.
         let cut = advised.filter(|sampling| sampling.temperature > 0.0);
@@ -103,7 +97,7 @@ impl Settings {
 
     /// A budget as the makers' advice leaves it: a longer window costs time and gains nothing, unless it was asked for.
     pub(super) fn advised(&self, budget: Budget, effort: Effort) -> Budget {
-        match self.advice.window_tokens {
+        match self.traits.window_tokens {
             Some(most) if effort == Effort::Auto => {
                 Budget { thinking_tokens_max: budget.thinking_tokens_max.min(most), ..budget }
             }
@@ -124,7 +118,7 @@ pub(super) const RESAMPLES_MAX: u32 = 4;
 /// Temperature where several candidates, or another try, should differ (S*, arXiv 2502.14382).
 pub(super) const TEMPERATURE_VARIED: f32 = 0.7;
 /// Thinking of a single first candidate of an instruction-tuned model: greedy distilled models loop.
-pub(super) const TEMPERATURE_FIRST: f32 = 0.6;
+const TEMPERATURE_FIRST: f32 = 0.6;
 /// Draws are cut to this mass where the makers advise nothing.
 const TOP_P: f32 = 0.95;
 /// Candidates that are judged at the same time: each may take a project's memory limit and start as many threads as
@@ -140,13 +134,14 @@ mod tests {
 
     fn advised(temperature: f32) -> Settings {
         let sampling = Sampling { temperature, top_p: 0.8, top_k: 20, ..Sampling::GREEDY };
-        Settings { advice: Advice { window_tokens: Some(1000), sampling: Some(sampling) }, ..Settings::default() }
+        let traits = Traits { window_tokens: Some(1000), sampling: Some(sampling), ..Traits::default() };
+        Settings { traits, ..Settings::default() }
     }
 
     #[test]
-    fn the_users_word_goes_before_the_makers_and_theirs_before_the_profile() {
+    fn the_users_word_goes_before_the_makers_and_theirs_before_the_default() {
         let drawn = |settings: &Settings, again, several| {
-            let sampling = settings.sampling(again, several, TEMPERATURE_FIRST);
+            let sampling = settings.sampling(again, several);
             (sampling.temperature, sampling.top_p, sampling.top_k)
         };
         assert_eq!(drawn(&Settings::default(), false, false), (TEMPERATURE_FIRST, TOP_P, 0));

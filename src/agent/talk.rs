@@ -8,7 +8,7 @@ use super::sessions::Session;
 use super::{Agent, Line, Plan};
 use crate::event::Event;
 use crate::prompt::conversation::opening;
-use crate::prompt::{Message, Profile, Role};
+use crate::prompt::{Message, Role};
 use crate::task::{Candidate, Outcome, Status, Task};
 
 /// The conversation while one task of it runs.
@@ -32,8 +32,8 @@ impl<'a> Talk<'a> {
     ) -> anyhow::Result<Self> {
         let number = session.turns.len() as u32;
         let conversation = &mut session.alone;
-        // z1-nano was taught single tasks, and the paper measures them.
-        if agent.prompts.profile() == Profile::Nano || agent.settings.paper_exact {
+        // The paper measures single tasks.
+        if !agent.traits().remembers || agent.settings.paper_exact {
             *conversation = Conversation::default();
         }
         let first = conversation.entries.is_empty();

@@ -81,7 +81,7 @@ impl Transcript {
             line.insert("model".into(), json!(agent.engine.info().name));
             line.insert("fingerprint".into(), json!(agent.engine.info().fingerprint));
             line.insert("context_tokens_max".into(), json!(agent.engine.info().context_tokens_max));
-            line.insert("profile".into(), json!(agent.prompts.profile()));
+            line.insert("prompt_set".into(), json!(agent.prompts.set()));
             line.insert("prompts".into(), json!(agent.prompts.hashes()));
             line.insert("tier".into(), json!(agent.judge.tier()));
             line.insert("settings".into(), json!(format!("{:?}", agent.settings)));

@@ -14,17 +14,22 @@ use super::conversation::{Conversation, Cut};
 use super::sessions::{Session, Sessions};
 use super::{Agent, Judge, Line, Settings, Transcript};
 use crate::cancel::Cancel;
-use crate::engine::Engine;
+use crate::engine::{Engine, ModelInfo};
 use crate::error::{Exit, UserError, exit_of};
 use crate::event::{COMMANDS_MAX, Command, EVENTS_MAX, Event};
 use crate::task::{Outcome, Task};
+use crate::traits::Traits;
 
 /// How the engine is opened: called on the worker's thread with a progress callback and the load's cancel.
 pub type Open = Box<dyn FnOnce(Box<dyn FnMut(f32) + Send>, &Cancel) -> Result<Engine, UserError> + Send>;
 
+/// What the opened model is like.
+pub type Know = Box<dyn FnOnce(&ModelInfo) -> Traits + Send>;
+
 /// What a worker starts with.
 pub struct Setup {
     pub open: Open,
+    pub traits: Know,
     pub judge: Arc<dyn Judge>,
     /// Folder of prompt files that replace the built-in ones.
     pub prompts: Option<PathBuf>,
@@ -228,7 +233,8 @@ fn serve(
         move |fraction| drop(events.try_send(Event::Loading { fraction }))
     };
     let engine = (setup.open)(Box::new(progress), load_cancel)?;
-    let agent = Agent::new(engine, setup.judge, setup.prompts.as_deref(), setup.settings)?;
+    let settings = Settings { traits: (setup.traits)(engine.info()), ..setup.settings };
+    let agent = Agent::new(engine, setup.judge, setup.prompts.as_deref(), settings)?;
     let info = agent.engine.info();
     let ready = Event::Ready {
         model: info.name.clone(),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::engine::{vocabulary_of_json, vocabulary_of_model};
 use crate::error::{Exit, UserError};
+use crate::gguf::{Gguf, Label};
 use crate::prompt::{ChatTemplate, Message, Rendered, render_chatml};
 
 /// Messages larger than this are no conversation.
@@ -68,19 +69,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn render(args: &Args, messages: &[Message]) -> anyhow::Result<Rendered> {
-    let source = match (&args.template, &args.model) {
-        (Some(path), _) => Some(read(Some(path), TEMPLATE_BYTES_MAX)?),
-        (None, Some(path)) => {
-            let file = crate::gguf::Gguf::open(path)
-                .map_err(|problem| UserError::new(Exit::NoModel, problem.to_string()).hint(problem.hint()))?;
-            file.metadata.string("tokenizer.chat_template").map(str::to_owned)
-        }
-        (None, None) => None,
+    let mut label = Label { eos: "<|im_end|>".to_owned(), ..Label::default() };
+    if let Some(path) = &args.model {
+        let file = Gguf::open(path)
+            .map_err(|problem| UserError::new(Exit::NoModel, problem.to_string()).hint(problem.hint()))?;
+        label = Label::of(&file);
+    }
+    let source = match &args.template {
+        Some(path) => Some(read(Some(path), TEMPLATE_BYTES_MAX)?),
+        None => label.chat_template.take(),
     };
     let Some(source) = source else { return Ok(render_chatml(messages, !args.closed)) };
     let refused =
         |problem: &dyn std::fmt::Display| UserError::new(Exit::Error, format!("the chat template: {problem}"));
-    let template = ChatTemplate::new(&source, "", "<|im_end|>").map_err(|problem| refused(&problem))?;
+    let template = ChatTemplate::new(&source, &label.bos, &label.eos).map_err(|problem| refused(&problem))?;
     Ok(template.render(messages, !args.closed).map_err(|problem| refused(&problem))?)
 }
 

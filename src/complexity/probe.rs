@@ -57,7 +57,7 @@ mod tests {
         let long = format!("START{}ENDé", "é".repeat(5000));
         let shown = shortened(&long);
         assert!(shown.len() < PROMPT_BYTES_MAX + 20 && shown.starts_with("START") && shown.ends_with("ENDé"));
-        let prompts = Prompts::load(crate::prompt::Profile::Z1, None).unwrap();
+        let prompts = Prompts::load(crate::traits::PromptSet::Default, None).unwrap();
         assert!(messages(&prompts, &long).unwrap()[0].content.contains("START"));
     }
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::plan::{KvType, Plan};
 use super::{EngineError, ModelInfo};
-use crate::gguf::{Gguf, GgufError};
+use crate::gguf::{Gguf, GgufError, Label};
 
 /// Bytes that the fingerprint looks at: this many blocks, evenly spread, and the header's beginning.
 const FINGERPRINT_BLOCKS: u64 = 64;
@@ -88,7 +88,7 @@ pub fn describe(gguf: &Gguf, plan: &Plan) -> Result<ModelInfo, EngineError> {
         architecture: gguf.architecture().to_owned(),
         context_tokens_max: plan.context_tokens_max,
         slots: plan.slots,
-        chat_template: gguf.metadata.string("tokenizer.chat_template").map(str::to_owned),
+        label: Label::of(gguf),
         quantisation: gguf.main_type().map(crate::gguf::TensorType::name).unwrap_or_default(),
         offload: plan.offload.clone(),
         fingerprint: fingerprint(&gguf.path).map_err(|error| load_error(&gguf.path, &error.to_string()))?,

@@ -62,9 +62,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gguf::Label;
 use crate::task::{Part, ShiftReason, Trajectory};
 
 pub use crate::thinking::{TokenId, WindowSpec};
+pub use crate::traits::Sampling;
 pub use error::EngineError;
 pub use handle::{Engine, Generation};
 #[cfg(feature = "llama")]
@@ -101,31 +103,6 @@ pub struct SessionId(pub u32);
 impl SessionId {
     /// Where [`Engine::choose`] keeps its prompt. Not for callers' own sessions.
     pub const PROBE: Self = Self(u32::MAX);
-}
-
-/// How tokens are drawn in one phase. Every field is explicit: no hidden default of a library applies.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sampling {
-    /// 0 is greedy.
-    pub temperature: f32,
-    /// 0 keeps every token.
-    pub top_k: u32,
-    pub top_p: f32,
-    pub min_p: f32,
-    /// 1.0 is off. Never used in an answer: code repeats itself rightly.
-    pub repeat_penalty: f32,
-    pub repeat_last_n: u32,
-}
-
-impl Sampling {
-    pub const GREEDY: Self =
-        Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repeat_penalty: 1.0, repeat_last_n: 0 };
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self::GREEDY
-    }
 }
 
 /// How one candidate draws.
@@ -204,7 +181,7 @@ pub enum Steer {
 }
 
 /// What is known of the loaded model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// From the file's metadata, or the file's name.
     pub name: String,
@@ -215,8 +192,9 @@ pub struct ModelInfo {
     /// Requests that are decoded beside one another.
     #[serde(default = "one")]
     pub slots: u32,
-    /// The Jinja template that the file carries.
-    pub chat_template: Option<String>,
+    /// What the file says of its own model.
+    #[serde(default)]
+    pub label: Label,
     pub quantisation: String,
     /// Where the layers are, in words: "CPU", "28 of 29 layers on CUDA0", …
     pub offload: String,

@@ -172,7 +172,8 @@ impl<M: TokenModel> Worker<M> {
         }
         let tokens = self.tokenize_for(request.session, &request.prompt);
         let room = self.room(&tokens, count)?;
-        let hint = self.vocabulary.tokenize(&request.window.hint, false);
+        // Our own words: a closing tag in them is the control token that it spells.
+        let hint = self.vocabulary.tokenize(&request.window.hint, true);
         let prompt_tokens = tokens.len() as u32;
         let candidates = (0..count).zip(self.constraints(request, count)?).map(|(number, constraints)| {
             let window = Window::new(&request.window, hint.clone(), room);

@@ -229,7 +229,7 @@ mod tests {
             usage: Usage::default(),
             logprob_sum: None,
         };
-        let prompts = crate::prompt::Prompts::load(crate::prompt::Profile::Nano, None).unwrap();
+        let prompts = crate::prompt::Prompts::load(crate::traits::PromptSet::Nano, None).unwrap();
         let row = |family| {
             let families = vec![(family, 1)];
             let corpus = crate::gym::corpus::Corpus { families, ..crate::gym::corpus::Corpus::training(1) };

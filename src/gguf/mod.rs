@@ -8,9 +8,12 @@
 //! [`qwen2`], [`rope`] and [`vocabulary`] are what importing, exporting and training share: names of tensors, how
 //! positions are turned, tables of tokens.
 //!
+//! [`Label`] is what a file says of its own model.
+//!
 //! Not for: computing with tensors.
 
 mod error;
+mod label;
 mod metadata;
 pub mod qwen2;
 mod reader;
@@ -21,6 +24,7 @@ pub mod vocabulary;
 mod writer;
 
 pub use error::GgufError;
+pub use label::Label;
 pub use metadata::{Metadata, Value};
 pub use reader::{Gguf, TensorInfo};
 pub use types::TensorType;

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use super::corpus::Corpus;
 use super::row::{Kind, Row, Style};
 use super::*;
-use crate::prompt::{Profile, Prompts};
+use crate::prompt::Prompts;
+use crate::traits::PromptSet;
 
 fn rows(corpus: &Corpus, count: u64) -> Vec<Row> {
-    let prompts = Prompts::load(Profile::Nano, None).unwrap();
+    let prompts = Prompts::load(PromptSet::Nano, None).unwrap();
     (0..count).map(|index| corpus.row(index, &prompts).unwrap()).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Which models exist, where they are, whether they fit: pull, import, convert, quantise.
 //!
-//! `registry` knows names before anything is there, `store` knows what is on the disk, `hub` and `download`
+//! `registry` knows names before anything is there, `traits` what follows from them and from a file's own words,
+//! `store` knows what is on the disk, `hub` and `download`
 //! bring files (the only code of z1 that opens a connection), `fit` decides what goes where in memory.
 //!
 //! Not for: running a model; that is the engine's work.
@@ -18,3 +19,6 @@ pub mod quantise;
 pub mod registry;
 pub mod resolve;
 pub mod store;
+mod traits;
+
+pub use traits::{Advised, Difference};

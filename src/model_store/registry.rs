@@ -6,9 +6,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::traits::{Advised, Difference, of_label};
 use crate::error::{Exit, UserError};
+use crate::gguf::Label;
+use crate::traits::Traits;
 
 const BUILT_IN: &str = include_str!("../../models/models.toml");
+const FAMILIES: &str = include_str!("../../models/families.toml");
 
 /// One model that can be named on the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,9 +30,6 @@ pub struct Entry {
     #[serde(default = "default_arch")]
     pub arch: String,
     pub context_tokens_max: u32,
-    /// Which folder of prompts it is spoken to with.
-    #[serde(default = "default_profile")]
-    pub prompt_profile: String,
     /// Quantisation made by `pull` where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
@@ -37,7 +38,10 @@ pub struct Entry {
     pub window_tokens: Option<u32>,
     /// How its makers draw from it; a temperature in the settings goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sampling: Option<Sampling>,
+    pub sampling: Option<Advised>,
+    /// Everything else in which it differs from other models.
+    #[serde(default, skip_serializing_if = "Difference::is_none")]
+    pub traits: Difference,
     /// Checksums that are known beforehand, by file name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, FileSpec>,
@@ -45,23 +49,6 @@ pub struct Entry {
     pub embedded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-}
-
-/// How tokens are drawn, as the model's makers advise.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sampling {
-    /// 0 is greedy.
-    pub temperature: f32,
-    #[serde(default = "one")]
-    pub top_p: f32,
-    /// 0 keeps every token.
-    #[serde(default)]
-    pub top_k: u32,
-}
-
-const fn one() -> f32 {
-    1.0
 }
 
 /// What a file of a model must be.
@@ -75,24 +62,26 @@ pub struct FileSpec {
     pub sha256: Option<String>,
 }
 
-/// The settings' own range.
-const TEMPERATURE_MAX: f32 = 2.0;
 const WINDOW_TOKENS_MAX: u32 = 1 << 20;
 
 impl Entry {
+    /// What a model of this entry is like, where `known` is what is known of it otherwise.
+    pub fn traits(&self, known: Traits) -> Traits {
+        let known = Traits {
+            window_tokens: self.window_tokens.or(known.window_tokens),
+            sampling: self.sampling.map(Into::into).or(known.sampling),
+            ..known
+        };
+        self.traits.over(known)
+    }
+
     /// Whether every value can be one.
     fn check(&self) -> Result<(), String> {
         if let Some(tokens) = self.window_tokens.filter(|tokens| *tokens > WINDOW_TOKENS_MAX) {
             return Err(format!("a window of {tokens} tokens is too long"));
         }
-        if let Some(Sampling { temperature, top_p, .. }) = self.sampling {
-            if !(0.0..=TEMPERATURE_MAX).contains(&temperature) {
-                return Err(format!("temperature goes from 0 to {TEMPERATURE_MAX}, not {temperature}"));
-            }
-            if !(top_p > 0.0 && top_p <= 1.0) {
-                return Err(format!("top_p is above 0 and at most 1, not {top_p}"));
-            }
-        }
+        self.sampling.map_or(Ok(()), Advised::check)?;
+        self.traits.check()?;
         let hexadecimal = |sum: &str| sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
         let odd = self.files.iter().find(|(_, spec)| spec.sha256.as_deref().is_some_and(|sum| !hexadecimal(sum)));
         odd.map_or(Ok(()), |(file, _)| Err(format!("the sha256 of {file} is not 64 hexadecimal digits")))
@@ -107,35 +96,58 @@ fn default_arch() -> String {
     "qwen2".to_owned()
 }
 
-fn default_profile() -> String {
-    "default".to_owned()
-}
-
 /// Every known model by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registry {
     pub entries: BTreeMap<String, Entry>,
+    families: BTreeMap<String, Family>,
+}
+
+/// What models of one family have in common, whatever their size and whoever made the file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Family {
+    #[serde(default)]
+    window_tokens: Option<u32>,
+    #[serde(default)]
+    sampling: Option<Advised>,
+    #[serde(default)]
+    traits: Difference,
 }
 
 impl Registry {
-    /// The built-in entries, overlaid by those of `user_file` where it exists.
+    /// The entries that z1 brings.
+    pub fn built_in() -> Self {
+        let entries = parse(toml_of(BUILT_IN)).expect("invariant: the built-in registry parses; a test holds it");
+        let families = toml::from_str(FAMILIES).expect("invariant: the built-in families parse; a test holds it");
+        Self { entries, families }
+    }
+
+    /// The built-in entries, overlaid by those of `user_file` where it exists: an entry of a known name says only what
+    /// differs.
     ///
     /// # Errors
     /// A user file that cannot be read or does not parse.
     pub fn load(user_file: &Path) -> anyhow::Result<Self> {
-        let mut registry =
-            Self { entries: parse(BUILT_IN).expect("invariant: the built-in registry parses; a test holds it") };
+        let mut registry = Self::built_in();
         match std::fs::read_to_string(user_file) {
             Ok(text) => {
                 let broken = |why: String| UserError::new(Exit::Usage, format!("{} {why}", user_file.display()));
-                let own = parse(&text).map_err(|problem| {
-                    broken(format!("does not parse: {problem}"))
-                        .hint("each model is a [name] table with at least title, licence and context_tokens_max")
-                })?;
-                for (name, entry) in &own {
-                    entry.check().map_err(|why| broken(format!("is wrong about {name}: {why}")))?;
+                let unparsed = |problem: toml::de::Error| {
+                    broken(format!("does not parse: {problem}")).hint(
+                        "each model is a [name] table; one that z1 does not know has at least title, licence and \
+                         context_tokens_max",
+                    )
+                };
+                let own: toml::Table = text.parse().map_err(unparsed)?;
+                let names: Vec<String> = own.keys().cloned().collect();
+                let own = overlaid(toml_of(BUILT_IN), own);
+                for (name, entry) in parse(own).map_err(unparsed)? {
+                    if names.contains(&name) {
+                        entry.check().map_err(|why| broken(format!("is wrong about {name}: {why}")))?;
+                        registry.entries.insert(name, entry);
+                    }
                 }
-                registry.entries.extend(own);
             }
             Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => {}
             Err(problem) => {
@@ -145,6 +157,36 @@ impl Registry {
             }
         }
         Ok(registry)
+    }
+
+    /// The entry that a model file belongs to by what is written on it: the longest name that one of its own names
+    /// contains as whole words.
+    pub fn recognise(&self, label: &Label) -> Option<(&str, &Entry)> {
+        let (name, entry) = longest(self.entries.iter(), label)?;
+        Some((name, entry))
+    }
+
+    /// What a model is like of which only its file is known.
+    pub fn traits(&self, label: &Label) -> Traits {
+        self.traits_of(self.recognise(label), label)
+    }
+
+    /// What a model of this entry is like: the entry goes before what the file says, the file before its family.
+    pub fn traits_of(&self, entry: Option<(&str, &Entry)>, label: &Label) -> Traits {
+        let family = longest(self.families.iter(), label);
+        let mut traits = Traits { known_as: family.map(|(name, _)| name.to_owned()), ..Traits::default() };
+        if let Some((_, family)) = family {
+            traits.window_tokens = family.window_tokens;
+            traits.sampling = family.sampling.map(Into::into);
+        }
+        traits = of_label(label, traits);
+        if let Some((_, family)) = family {
+            traits = family.traits.over(traits);
+        }
+        match entry {
+            Some((name, entry)) => Traits { known_as: Some(name.to_owned()), ..entry.traits(traits) },
+            None => traits,
+        }
     }
 
     /// The entry of this name.
@@ -161,13 +203,53 @@ impl Registry {
     }
 }
 
-fn parse(text: &str) -> Result<BTreeMap<String, Entry>, toml::de::Error> {
-    toml::from_str(text)
+/// Of these names the longest that the label has in one of its own, as whole words.
+fn longest<'a, T>(rows: impl Iterator<Item = (&'a String, &'a T)>, label: &Label) -> Option<(&'a str, &'a T)> {
+    let names: Vec<String> = label.names.iter().map(|name| plain(name)).collect();
+    let is_in = |row: &str| names.iter().any(|name| has_words(name, &plain(row)));
+    rows.filter(|(row, _)| is_in(row)).max_by_key(|(row, _)| row.len()).map(|(row, value)| (row.as_str(), value))
+}
+
+/// A name as it is compared: names of files, repositories and metadata differ in case and in what joins their words.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+fn has_words(name: &str, words: &str) -> bool {
+    let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '.');
+    name.match_indices(words).any(|(at, _)| {
+        let before = name[..at].chars().next_back();
+        let mut after = name[at + words.len()..].chars();
+        // "model-7b.gguf" ends a word with its dot, "model-2.5" does not.
+        let next = after.next();
+        ends(before) && (ends(next) || (next == Some('.') && !after.next().is_some_and(|c| c.is_ascii_digit())))
+    })
+}
+
+fn toml_of(text: &str) -> toml::Table {
+    text.parse().expect("invariant: the built-in registry is TOML; a test holds it")
+}
+
+fn parse(table: toml::Table) -> Result<BTreeMap<String, Entry>, toml::de::Error> {
+    table.try_into()
+}
+
+/// A table with another's values laid over it, table by table.
+fn overlaid(mut base: toml::Table, over: toml::Table) -> toml::Table {
+    for (key, value) in over {
+        let value = match (base.remove(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => toml::Value::Table(overlaid(below, above)),
+            (_, value) => value,
+        };
+        base.insert(key, value);
+    }
+    base
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traits::{PromptSet, Sampling};
 
     #[test]
     fn the_built_in_registry_parses_and_names_the_paper_s_model() {
@@ -181,11 +263,59 @@ mod tests {
     }
 
     #[test]
-    fn a_user_entry_replaces_a_built_in_one() {
+    fn a_user_entry_goes_over_a_built_in_one() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("models.toml");
         std::fs::write(&file, "[z1-7b]\ntitle='mine'\nlicence='MIT'\ncontext_tokens_max=4096\n").unwrap();
-        assert_eq!(Registry::load(&file).unwrap().get("z1-7b").unwrap().title, "mine");
+        let registry = Registry::load(&file).unwrap();
+        let entry = registry.get("z1-7b").unwrap();
+        assert_eq!((entry.title.as_str(), entry.context_tokens_max), ("mine", 4096));
+        assert_eq!(entry.repo.as_deref(), Some("efficientscaling/Z1-7B"), "what it does not say stays");
+        std::fs::write(&file, "[z1-nano.traits]\nremembers = true\n").unwrap();
+        let traits = Registry::load(&file).unwrap().entries["z1-nano"].traits(Traits::default());
+        assert!(traits.remembers && !traits.looks && traits.prompts == PromptSet::Nano);
+    }
+
+    #[test]
+    fn a_file_is_recognised_by_its_own_names() {
+        let registry = Registry::built_in();
+        let label = |name: &str| Label { names: vec![name.to_owned()], ..Label::default() };
+        let known = |name: &str| registry.traits(&label(name)).known_as;
+        for (name, expected) in [
+            ("Qwen2.5 Coder 1.5B Instruct GGUF", Some("qwen2.5-coder-1.5b")),
+            ("qwen2.5-coder-1.5b-instruct-q4_k_m", Some("qwen2.5-coder-1.5b")),
+            ("Qwen2.5-Coder-14B-Instruct", Some("qwen2.5-coder")),
+            ("DeepSeek R1 Distill Qwen 7B", Some("r1-distill-qwen-7b")),
+            ("DeepSeek-R1-Distill-Llama-8B", Some("r1-distill")),
+            ("Z1 7B", Some("z1-7b")),
+            ("z1-7b.q5_k_m", Some("z1-7b")),
+            ("z1-nano-0123abc", Some("z1-nano")),
+            ("xyz1-7b", None),
+            ("z1-7bis", None),
+            ("Qwen2.5-Coder-1.5", Some("qwen2.5-coder")),
+            ("tiny random qwen2", None),
+        ] {
+            assert_eq!(known(name).as_deref(), expected, "{name}");
+        }
+        let nano = registry.traits(&label("z1-nano"));
+        assert_eq!((nano.prompts, nano.files_max, nano.remembers), (PromptSet::Nano, 1, false));
+        assert!((nano.sampling.unwrap().temperature - 0.0).abs() < f32::EPSILON);
+        assert!(nano.shares.sum() <= 0.6);
+    }
+
+    #[test]
+    fn the_entry_goes_before_the_file_and_the_file_before_its_family() {
+        let registry = Registry::built_in();
+        let own = Sampling { temperature: 0.25, ..Sampling::GREEDY };
+        let drawn = |name: &str, sampling| {
+            let label = Label { names: vec![name.to_owned()], sampling, ..Label::default() };
+            registry.traits(&label).sampling.map(|sampling| sampling.temperature)
+        };
+        assert_eq!(drawn("Qwen2.5-Coder-14B", None), Some(0.7));
+        assert_eq!(drawn("Qwen2.5-Coder-14B", Some(own)), Some(0.25));
+        assert_eq!(drawn("Qwen2.5-Coder-7B", Some(own)), Some(0.7));
+        assert_eq!(drawn("unheard of", Some(own)), Some(0.25));
+        assert_eq!(drawn("unheard of", None), None);
     }
 
     #[test]

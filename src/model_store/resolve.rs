@@ -14,6 +14,8 @@ use crate::cancel::Cancel;
 use crate::dirs::Dirs;
 use crate::engine::{Engine, LoadOptions, Reply, Script};
 use crate::error::{Exit, UserError};
+use crate::gguf::Label;
+use crate::traits::Traits;
 
 /// The model that the binary carries.
 pub const NANO: &str = "z1-nano";
@@ -74,21 +76,46 @@ pub fn resolve(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Found> {
     Ok(Found::File(store.get(wish)?.1))
 }
 
+/// What is known of models by name, and the name under which the chosen one is known.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    registry: Registry,
+    name: Option<String>,
+}
+
+impl Known {
+    /// The chosen model's entry.
+    pub fn entry(&self) -> Option<&Entry> {
+        self.registry.entries.get(self.name.as_ref()?)
+    }
+
+    /// What the chosen model is like, given what is written on its file.
+    pub fn traits(&self, label: &Label) -> Traits {
+        match self.name.as_deref().and_then(|name| Some((name, self.registry.entries.get(name)?))) {
+            Some(entry) => self.registry.traits_of(Some(entry), label),
+            None => self.registry.traits(label),
+        }
+    }
+}
+
 /// What the registry knows about the model that [`resolve`] finds for this wish: by its name, or by the name of what
-/// it was made of. A bare file is not known.
+/// it was made of. A bare file is known by what is written on it, once it is open.
 ///
 /// # Errors
 /// A registry or a manifest that is broken.
-pub fn known(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Option<Entry>> {
+pub fn known(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Known> {
     let store = Store::new(&dirs.data);
+    let registry = Registry::load(&store.registry_file())?;
     let name = match wish.filter(|wish| !wish.is_empty()) {
-        Some(wish) if wish.starts_with(SCRIPTED) || Path::new(wish).is_file() => return Ok(None),
+        Some(wish) if wish.starts_with(SCRIPTED) || Path::new(wish).is_file() => {
+            return Ok(Known { registry, name: None });
+        }
         Some(wish) => wish.to_owned(),
         None => store.default_name()?.unwrap_or_else(|| NANO.to_owned()),
     };
-    let mut registry = Registry::load(&store.registry_file())?;
     let made_of = store.get(&name).ok().and_then(|(manifest, _)| manifest.known_as);
-    Ok(registry.entries.remove(&name).or_else(|| registry.entries.remove(&made_of?)))
+    let name = Some(name).filter(|name| registry.entries.contains_key(name)).or(made_of);
+    Ok(Known { registry, name })
 }
 
 /// The embedded model, extracted to the cache under its hash.
@@ -207,13 +234,13 @@ mod tests {
             std::fs::create_dir_all(store.folder(name)).unwrap();
             std::fs::write(store.folder(name).join("model.gguf"), "abc").unwrap();
             let manifest = serde_json::json!({ "version": 1, "name": name, "file": "model.gguf", "bytes": 3,
-                "sha256": null, "quant": "Q8_0", "licence": "MIT", "source": "test", "prompt_profile": "default",
+                "sha256": null, "quant": "Q8_0", "licence": "MIT", "source": "test",
                 "known_as": known_as });
             std::fs::write(store.folder(name).join("manifest.json"), manifest.to_string()).unwrap();
         };
         install("small", Some("z1-7b"));
         install("own", None);
-        let known = |wish: Option<&str>| known(wish, &dirs).unwrap().map(|entry| entry.title);
+        let known = |wish: Option<&str>| known(wish, &dirs).unwrap().entry().map(|entry| entry.title.clone());
         assert_eq!(known(Some("z1-7b")).as_deref(), Some("Z1-7B"));
         assert_eq!(known(Some("small")).as_deref(), Some("Z1-7B"));
         assert_eq!(known(None).as_deref(), Some("z1-nano"));

@@ -28,7 +28,6 @@ pub struct Manifest {
     pub licence: String,
     /// `owner/name@commit`, or the path it was imported from.
     pub source: String,
-    pub prompt_profile: String,
     /// The registry's name of what it was made of, whatever it is called here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_as: Option<String>,
@@ -257,7 +256,6 @@ mod tests {
             quant: "Q8_0".into(),
             licence: "MIT".into(),
             source: "test".into(),
-            prompt_profile: "default".into(),
             known_as: None,
         }
     }

@@ -83,7 +83,7 @@ impl Revision {
     }
 }
 
-/// The turns that open a task: the system's (where the profile has words for it) and the user's.
+/// The turns that open a task: the system's (where the set has words for it) and the user's.
 ///
 /// # Errors
 /// A prompt file that names an unknown variable.
@@ -174,17 +174,17 @@ fn tail(text: &str, bytes_max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Profile;
     use super::*;
+    use crate::traits::PromptSet;
 
     fn roles(messages: &[Message]) -> Vec<Role> {
         messages.iter().map(|message| message.role).collect()
     }
 
     #[test]
-    fn every_layout_renders_in_every_profile() {
-        for profile in [Profile::Z1, Profile::Nano] {
-            let prompts = Prompts::load(profile, None).unwrap();
+    fn every_layout_renders_in_every_set() {
+        for set in [PromptSet::Default, PromptSet::Nano] {
+            let prompts = Prompts::load(set, None).unwrap();
             let task = TaskContext { prompt: "Add two numbers.", language: Some("python"), ..TaskContext::default() };
             let open = opening(&prompts, task).unwrap();
             assert_eq!(open.last().unwrap().role, Role::User);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_task_shows_tests_and_says_where_input_comes_from() {
-        let prompts = Prompts::load(Profile::Z1, None).unwrap();
+        let prompts = Prompts::load(PromptSet::Default, None).unwrap();
         let task = TaskContext { prompt: "P", language: None, checks: Some("assert f(1) == 2"), stdio: true };
         let text = prompts.render("task", task).unwrap();
         assert!(text.contains("assert f(1) == 2") && text.contains("standard input"), "{text}");
@@ -226,12 +226,12 @@ mod tests {
             check: Some("pytest"),
             ..ProjectContext::default()
         };
-        let nano = project(&Prompts::load(Profile::Nano, None).unwrap(), context).unwrap();
+        let nano = project(&Prompts::load(PromptSet::Nano, None).unwrap(), context).unwrap();
         assert_eq!(nano.len(), 1);
         let words =
             "Fix add.\ncalc.py\n```python\ndef add(a, b):\n    return a - b\n```\nError:\nassert add(1, 2) == 3";
         assert_eq!(nano[0].content, words);
-        let full = project(&Prompts::load(Profile::Z1, None).unwrap(), context).unwrap();
+        let full = project(&Prompts::load(PromptSet::Default, None).unwrap(), context).unwrap();
         assert_eq!(roles(&full), [Role::System, Role::User]);
         assert!(full[1].content.contains("\ncalc.py\n```python\ndef add"), "{}", full[1].content);
         assert!(full[1].content.trim_end().ends_with("Fix add."), "{}", full[1].content);

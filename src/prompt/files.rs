@@ -6,36 +6,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use minijinja::{Environment, UndefinedBehavior};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::table;
 use crate::hex::hex;
-
-/// Which words a model is spoken to with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// Written for Z1-7B; right for any instruction-tuned model.
-    #[default]
-    Z1,
-    /// What z1-nano was trained on.
-    Nano,
-}
-
-impl Profile {
-    /// The profile for a model by its name (file stem or `general.name`).
-    pub fn for_model(name: &str) -> Self {
-        if name.to_ascii_lowercase().contains("z1-nano") { Self::Nano } else { Self::Z1 }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Z1 => "z1",
-            Self::Nano => "nano",
-        }
-    }
-}
+use crate::traits::PromptSet;
 
 /// A prompt file that does not exist, does not parse, or names a variable that nobody gives it.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +24,10 @@ pub enum PromptError {
     Unreadable { path: String, source: std::io::Error },
 }
 
-/// The prompts of one profile, ready to render.
+/// One set of prompts, ready to render.
 #[derive(Clone, Debug)]
 pub struct Prompts {
-    profile: Profile,
+    set: PromptSet,
     environment: Environment<'static>,
     /// Name to where the text came from and its SHA-256.
     origins: BTreeMap<String, Origin>,
@@ -64,27 +40,27 @@ struct Origin {
 }
 
 impl Prompts {
-    /// Loads a profile. `overrides` is a folder whose `NAME.md` (and, for the nano profile,
+    /// Loads a set. `overrides` is a folder whose `NAME.md` (and, for the nano set,
     /// `nano/NAME.md`) replaces the embedded file of that name; a folder that does not exist overrides
     /// nothing.
     ///
     /// # Errors
     /// A file that cannot be read or parsed, or that replaces no known prompt.
-    pub fn load(profile: Profile, overrides: Option<&Path>) -> Result<Self, PromptError> {
+    pub fn load(set: PromptSet, overrides: Option<&Path>) -> Result<Self, PromptError> {
         let mut environment = Environment::empty();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        let mut prompts = Self { profile, environment, origins: BTreeMap::new() };
+        let mut prompts = Self { set, environment, origins: BTreeMap::new() };
         for (name, text) in table::DEFAULT {
             prompts.add(name, (*text).to_owned(), "built in".to_owned())?;
         }
-        if profile == Profile::Nano {
+        if set == PromptSet::Nano {
             for (name, text) in table::NANO {
                 prompts.add(name, (*text).to_owned(), "built in, nano".to_owned())?;
             }
         }
-        let folder = overrides.map(|root| match profile {
-            Profile::Z1 => root.to_owned(),
-            Profile::Nano => root.join("nano"),
+        let folder = overrides.map(|root| match set {
+            PromptSet::Default => root.to_owned(),
+            PromptSet::Nano => root.join("nano"),
         });
         if let Some(folder) = folder.filter(|folder| folder.is_dir()) {
             prompts.add_folder(&folder)?;
@@ -111,8 +87,8 @@ impl Prompts {
         self.origins.iter().map(|(name, origin)| (name.clone(), origin.sha256.clone())).collect()
     }
 
-    pub const fn profile(&self) -> Profile {
-        self.profile
+    pub const fn set(&self) -> PromptSet {
+        self.set
     }
 
     fn add_folder(&mut self, folder: &Path) -> Result<(), PromptError> {
@@ -145,12 +121,6 @@ impl Prompts {
     }
 }
 
-impl std::fmt::Display for Profile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -177,18 +147,18 @@ mod tests {
 
     #[test]
     fn the_hint_is_the_papers_own() {
-        for profile in [Profile::Z1, Profile::Nano] {
-            let prompts = Prompts::load(profile, None).unwrap();
-            let hint = prompts.render("hint", context! {}).unwrap();
+        for set in [PromptSet::Default, PromptSet::Nano] {
+            let prompts = Prompts::load(set, None).unwrap();
+            let hint = prompts.render("hint", context! { close => "" }).unwrap();
             assert_eq!(hint, "\n\nI overthought it, the final answer should be:\n\n");
-            let code = prompts.render("hint_code", context! { language => "python" }).unwrap();
+            let code = prompts.render("hint_code", context! { language => "python", close => "" }).unwrap();
             assert!(code.ends_with("```python\n"), "{code:?}");
         }
     }
 
     #[test]
     fn an_unknown_variable_is_an_error_that_names_the_prompt() {
-        let prompts = Prompts::load(Profile::Z1, None).unwrap();
+        let prompts = Prompts::load(PromptSet::Default, None).unwrap();
         let error = prompts.render("hint_code", context! {}).unwrap_err().to_string();
         assert!(error.contains("hint_code"), "{error}");
     }
@@ -197,18 +167,18 @@ mod tests {
     fn a_folder_overrides_by_name_and_refuses_a_misspelling() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("system.md"), "Be brief.\n").unwrap();
-        let ours = Prompts::load(Profile::Z1, None).unwrap();
-        let theirs = Prompts::load(Profile::Z1, Some(folder.path())).unwrap();
+        let ours = Prompts::load(PromptSet::Default, None).unwrap();
+        let theirs = Prompts::load(PromptSet::Default, Some(folder.path())).unwrap();
         assert_eq!(theirs.render("system", context! {}).unwrap(), "Be brief.");
         assert_ne!(ours.hashes()["system"], theirs.hashes()["system"]);
         assert_eq!(ours.hashes()["task"], theirs.hashes()["task"]);
         std::fs::write(folder.path().join("sistem.md"), "x").unwrap();
-        assert!(matches!(Prompts::load(Profile::Z1, Some(folder.path())), Err(PromptError::Unknown { .. })));
+        assert!(matches!(Prompts::load(PromptSet::Default, Some(folder.path())), Err(PromptError::Unknown { .. })));
     }
 
     #[test]
     fn the_system_prompt_is_short() {
-        let words = Prompts::load(Profile::Z1, None).unwrap().render("system", context! {}).unwrap();
+        let words = Prompts::load(PromptSet::Default, None).unwrap().render("system", context! {}).unwrap();
         // A token of English is rarely less than 3 characters; 500 tokens is the promise.
         assert!(words.len() <= 1500, "{} bytes", words.len());
     }

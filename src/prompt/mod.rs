@@ -1,7 +1,7 @@
 //! The only place where text for a model is put together: prompt files, strictly rendered, and the chat
 //! template. Inference and training both come through here, so they cannot disagree.
 //!
-//! [`Prompts`] are the files (and which of them a model profile uses), [`conversation`] lays them out as
+//! [`Prompts`] are the files (and which set of them a model is spoken to with), [`conversation`] lays them out as
 //! turns, [`render_chatml`] and [`ChatTemplate`] turn the turns into [`Rendered`] segments.
 //!
 //! Not for: tokenising (the engine and `sft` do that, each with its own tokenizer, from the same
@@ -16,8 +16,8 @@ mod table;
 mod template;
 
 pub use chatml::render_chatml;
-pub use files::{Profile, PromptError, Prompts};
-pub use template::{ChatTemplate, TemplateError};
+pub use files::{PromptError, Prompts};
+pub use template::{ChatTemplate, Habits, TemplateError};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

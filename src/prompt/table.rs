@@ -5,7 +5,7 @@
 /// A prompt's name and its text.
 pub(super) type Row = (&'static str, &'static str);
 
-/// The default profile, written for Z1-7B.
+/// The default set, right for any instruction-tuned model.
 pub(super) const DEFAULT: &[Row] = &[
     ("classify", include_str!("../../prompts/classify.md")),
     ("format_reminder", include_str!("../../prompts/format_reminder.md")),
@@ -23,7 +23,7 @@ pub(super) const DEFAULT: &[Row] = &[
 ];
 
 /// What the tiny model was trained on, word for word. A name that is missing here falls back to the
-/// default profile.
+/// default set.
 pub(super) const NANO: &[Row] = &[
     ("hint", include_str!("../../prompts/nano/hint.md")),
     ("hint_code", include_str!("../../prompts/nano/hint_code.md")),

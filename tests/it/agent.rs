@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use z1::agent::conversation::Kind;
-use z1::agent::{Advice, Agent, BoxFuture, Judge, Line, Settings, Transcript};
+use z1::agent::{Agent, BoxFuture, Judge, Line, Settings, Transcript};
 use z1::cancel::Cancel;
 use z1::engine::{Engine, Reply, Script};
 use z1::event::{COMMANDS_MAX, Command, EVENTS_MAX, Event};
 use z1::task::{
     Candidate, Check, Effort, Failure, FailureKind, Outcome, Report, Scope, ShiftReason, Status, Task, Tier, Verdict,
 };
+use z1::traits::Traits;
 use z1::verify::{Input, Observation, VerifyOptions};
 
 /// Judges by words in the program: `boom` crashes, `right` passes, `# n of 9` passes n of 9 checks.
@@ -397,7 +398,7 @@ async fn the_papers_mode_neither_stops_early_nor_revises() {
 #[tokio::test]
 async fn the_makers_window_is_a_ceiling_unless_the_user_says_otherwise() {
     let long = || Script::new([Reply::new(words(5000)).after_shift(code("right"))]);
-    let advised = || Settings { advice: Advice { window_tokens: Some(20), ..Advice::default() }, ..settings() };
+    let advised = || Settings { traits: Traits { window_tokens: Some(20), ..Traits::default() }, ..settings() };
     let heard = bench(long(), advised(), Effort::Auto).run().await;
     assert_eq!(heard.shifts(), [(ShiftReason::Budget, 20)]);
     let heard = bench(long(), advised(), Effort::Window(100)).run().await;

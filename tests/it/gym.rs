@@ -11,11 +11,12 @@ use z1::eval::run::{Settings, run};
 use z1::gym::corpus::Corpus;
 use z1::gym::row::{Kind, Row};
 use z1::gym::{Family, Split};
-use z1::prompt::{Profile, Prompts};
+use z1::prompt::Prompts;
 use z1::task::Effort;
+use z1::traits::PromptSet;
 
 fn rows(corpus: &Corpus, count: u64) -> Vec<Row> {
-    let prompts = Prompts::load(Profile::Nano, None).unwrap();
+    let prompts = Prompts::load(PromptSet::Nano, None).unwrap();
     (0..count).map(|number| corpus.row(number, &prompts).unwrap()).collect()
 }
 

@@ -81,7 +81,7 @@ async fn a_model_loads_says_what_it_is_and_shows_progress() {
     let info = engine.info();
     assert_eq!((info.architecture.as_str(), info.name.as_str()), ("qwen2", "tiny random qwen2"));
     assert_eq!((info.context_tokens_max, info.quantisation.as_str()), (2048, "F32"));
-    assert_eq!(info.chat_template.as_deref(), Some(CHAT_TEMPLATE));
+    assert_eq!(info.label.chat_template.as_deref(), Some(CHAT_TEMPLATE));
     assert_eq!(info.path.as_deref(), Some(path.as_path()));
     assert_eq!(info.fingerprint.len(), 32);
     let seen = seen.lock().expect("unpoisoned");

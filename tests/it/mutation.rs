@@ -135,7 +135,7 @@ fn strike_the_store(folder: &Path) {
     fs::create_dir_all(models.join("m")).unwrap();
     let manifest = models.join("m/manifest.json");
     let whole = r#"{"version":1,"name":"m","file":"model.gguf","bytes":3,"sha256":null,"quant":"Q8_0","licence":"MIT",
-        "source":"test","prompt_profile":"default","known_as":"z1-7b"}"#;
+        "source":"test","known_as":"z1-7b"}"#;
     fs::write(&manifest, whole).unwrap();
     strike(&manifest, ROUNDS, || {
         let store = Store::new(folder);

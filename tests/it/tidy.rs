@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// Rooms from the ground up. A room may import rooms of a lower number only.
 const LEVELS: &[(u8, &[&str])] = &[
-    (0, &["cancel", "dirs", "hex", "scan", "signals", "task"]),
+    (0, &["cancel", "dirs", "hex", "scan", "signals", "task", "traits"]),
     (1, &["error", "event"]),
     (2, &["config", "gguf", "prompt", "thinking", "sandbox", "repo_map"]),
     (3, &["engine", "reply"]),

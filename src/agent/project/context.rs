@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::gather::{Gathered, POINTS_MIN, Worth};
-use super::shares::{Part, files_max, tokens_max};
 use crate::prompt::conversation::{self, ProjectContext, ProjectFile};
-use crate::prompt::{Message, Profile, PromptError, Prompts};
+use crate::prompt::{Message, PromptError, Prompts};
 use crate::task::Language;
+use crate::traits::Traits;
 use crate::workspace::plan::FileState;
 use crate::workspace::tree::Tree;
 
@@ -24,7 +24,7 @@ const MENTIONS_MAX: usize = 20;
 
 /// The window that a context is fitted into.
 pub(super) struct Frame<'a> {
-    pub(super) profile: Profile,
+    pub(super) traits: &'a Traits,
     pub(super) context_tokens_max: u32,
     pub(super) count: &'a dyn Fn(&str) -> usize,
     /// Path and digest of what the session has shown before.
@@ -59,22 +59,22 @@ pub(super) struct Context {
 
 /// Fits what was gathered into the window.
 pub(super) fn fit(gathered: &Gathered, tree: &Tree, failure: &str, check: Option<&str>, frame: &Frame<'_>) -> Context {
-    let limit = |part| tokens_max(part, frame.profile, frame.context_tokens_max);
+    let (shares, room) = (&frame.traits.shares, frame.context_tokens_max);
     let mut context = Context { check: check.map(str::to_owned), ..Context::default() };
-    if frame.first && limit(Part::Map) > 0 && !gathered.map.text.is_empty() {
+    if frame.first && shares.map.tokens(room) > 0 && !gathered.map.text.is_empty() {
         context.report.push(format!("map: {} tokens of {} files", gathered.map.tokens, gathered.map.files_read));
         context.map = Some(gathered.map.text.trim_end().to_owned());
     }
     if frame.first {
-        rules(&mut context, gathered, limit(Part::Rules), frame);
+        rules(&mut context, gathered, shares.rules.tokens(room), frame);
     }
     if !failure.is_empty() {
-        let (text, cut) = clipped(failure, limit(Part::Failure), frame.count);
+        let (text, cut) = clipped(failure, shares.failure.tokens(room), frame.count);
         context.report.push(format!("failure: {} tokens{}", (frame.count)(&text), if cut { ", cut" } else { "" }));
         context.failure = Some(text);
     }
-    files(&mut context, gathered, tree, limit(Part::Files), frame);
-    mentions(&mut context, gathered, limit(Part::Mentions), frame);
+    files(&mut context, gathered, tree, shares.files.tokens(room), frame);
+    mentions(&mut context, gathered, shares.mentions.tokens(room), frame);
     context
 }
 
@@ -100,22 +100,20 @@ fn rules(context: &mut Context, gathered: &Gathered, tokens_max: usize, frame: &
 
 fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: usize, frame: &Frame<'_>) {
     let mut left = tokens_max;
-    let nano = frame.profile == Profile::Nano;
     let good = gathered.files.iter().any(|worth| worth.points >= POINTS_MIN);
     let mut paths = 0;
     for worth in &gathered.files {
         let (path, why) = (&worth.path, worth.why);
-        if paths == files_max(frame.profile) || (good && worth.points < POINTS_MIN) || (!good && paths == 2) {
+        if paths == frame.traits.files_max || (good && worth.points < POINTS_MIN) || (!good && paths == 2) {
             break;
         }
-        // A tiny model copies what it sees: it gets what it may change.
-        if nano && worth.is_test {
+        if !frame.traits.shows_tests && worth.is_test {
             context.report.push(format!("left out {path}: a test"));
             continue;
         }
         let FileState::Text(text) = tree.read(path) else { continue };
         let digest = digest(&text);
-        if !nano && frame.shown.get(path) == Some(&digest) {
+        if frame.traits.remembers && frame.shown.get(path) == Some(&digest) {
             context.report.push(format!("{path}: shown before, unchanged"));
             continue;
         }
@@ -271,7 +269,7 @@ mod tests {
         Worth { path: path.into(), points, why: "named in the task", lines: lines.iter().copied().collect(), is_test }
     }
 
-    fn fitted(profile: Profile, context_tokens_max: u32, files: &[(&str, String)], worths: Vec<Worth>) -> Context {
+    fn fitted(traits: &Traits, context_tokens_max: u32, files: &[(&str, String)], worths: Vec<Worth>) -> Context {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             std::fs::write(root.path().join(path), text).unwrap();
@@ -281,7 +279,7 @@ mod tests {
         let rules = vec![("AGENTS.md".into(), "Use tabs.\n".repeat(2000))];
         let gathered = Gathered { files: worths, map, rules, ..Gathered::default() };
         let shown = BTreeMap::new();
-        let frame = Frame { profile, context_tokens_max, count: &estimate, shown: &shown, first: true };
+        let frame = Frame { traits, context_tokens_max, count: &estimate, shown: &shown, first: true };
         fit(&gathered, &tree, "it fails", Some("pytest"), &frame)
     }
 
@@ -289,7 +287,8 @@ mod tests {
     fn what_has_no_room_is_shown_in_part_or_left_out_and_said() {
         let long: String = (1..=2000).map(|n| format!("line_{n} = {n}\n")).collect();
         let files = [("a.py", "x = 1\n".to_owned()), ("b.py", long)];
-        let context = fitted(Profile::Z1, 4096, &files, vec![worth("a.py", 900, &[]), worth("b.py", 500, &[1000])]);
+        let traits = Traits::default();
+        let context = fitted(&traits, 4096, &files, vec![worth("a.py", 900, &[]), worth("b.py", 500, &[1000])]);
         let of = |at: usize| (context.files[at].path.as_str(), context.files[at].part.as_deref());
         assert_eq!(of(0), ("a.py", None));
         assert_eq!(of(1), ("b.py", Some("lines 975-1024 of 2000")));
@@ -300,16 +299,17 @@ mod tests {
             context.report
         );
         let tokens: usize = context.files.iter().map(|file| estimate(&file.content)).sum();
-        assert!(tokens <= tokens_max(Part::Files, Profile::Z1, 4096));
+        assert!(tokens <= traits.shares.files.tokens(4096));
     }
 
     #[test]
     fn the_tiny_model_gets_one_file_that_it_may_change_and_the_failure() {
         let files = [("a.py", "x = 1\n".to_owned()), ("test_a.py", "import a\n".to_owned())];
-        let context = fitted(Profile::Nano, 1024, &files, vec![worth("test_a.py", 600, &[]), worth("a.py", 400, &[])]);
+        let tiny = crate::model_store::registry::Registry::built_in().entries["z1-nano"].traits(Traits::default());
+        let context = fitted(&tiny, 1024, &files, vec![worth("test_a.py", 600, &[]), worth("a.py", 400, &[])]);
         assert_eq!(context.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["a.py"]);
         assert!(context.map.is_none() && context.rules.is_none() && context.failure.is_some());
-        let turns = messages(&Prompts::load(Profile::Nano, None).unwrap(), "Fix it.", &context).unwrap();
+        let turns = messages(&Prompts::load(tiny.prompts, None).unwrap(), "Fix it.", &context).unwrap();
         assert_eq!(turns[0].content, "Fix it.\na.py\n```python\nx = 1\n```\nError:\nit fails");
     }
 

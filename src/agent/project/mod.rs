@@ -15,7 +15,7 @@ use super::conversation::{Conversation, Cut, Kind};
 use super::sessions::Session;
 use super::{Agent, Line, Plan, plan};
 use crate::event::Event;
-use crate::prompt::{Message, Profile, Role};
+use crate::prompt::{Message, Role};
 use crate::task::{Outcome, Task, Trajectory, Verdict};
 use crate::verify;
 use crate::workspace::plan::Plan as Patch;
@@ -35,7 +35,6 @@ mod rounds;
 mod say;
 mod scope;
 mod settle;
-mod shares;
 mod words;
 
 pub use check::{remember, remembered};
@@ -112,10 +111,10 @@ impl<'a> Work<'a> {
     ) -> anyhow::Result<Self> {
         let mut plan = plan::plan(agent, task, line).await?;
         // The answer begins with a path and not with code.
-        plan.hint = agent.prompts.render("hint", ())?;
+        plan.hint = plan::bare_hint(agent)?;
         plan.budget.rounds_max = plan.budget.rounds_max.min(ROUNDS_MAX);
         let number = session.turns.len() as u32;
-        if agent.prompts.profile() == Profile::Nano {
+        if !agent.traits().remembers {
             session.conversation = Conversation::default();
         }
         let question = words::is_question(&task.prompt);
@@ -215,7 +214,7 @@ impl<'a> Work<'a> {
         let failure = self.failing().map(verify::feedback).unwrap_or_default();
         let engine = &self.agent.engine;
         let frame = context::Frame {
-            profile: self.agent.prompts.profile(),
+            traits: self.agent.traits(),
             context_tokens_max: engine.info().context_tokens_max,
             count: &|text| engine.count_tokens(text),
             shown: &self.session.shown,
@@ -226,7 +225,7 @@ impl<'a> Work<'a> {
         let mut bare = context::Context { files: Vec::new(), mentions: None, failure: None, ..fitted.clone() };
         bare.check = None;
         let short = context::messages(&self.agent.prompts, &self.task.prompt, &bare)?.pop();
-        if self.question && self.agent.prompts.profile() == Profile::Z1 {
+        if self.question && self.agent.traits().looks {
             let invitation = self.agent.prompts.render("project_explore", ())?;
             if let Some(last) = turns.last_mut() {
                 last.content = format!("{}\n\n{invitation}", last.content.trim_end());
@@ -252,8 +251,7 @@ impl<'a> Work<'a> {
         let (state, cache) = (settings.state.clone(), settings.cache.clone());
         let (prompt, failing) = (self.task.prompt.clone(), self.failing().cloned());
         let (engine, root) = (self.agent.engine.clone(), self.tree.root().to_owned());
-        let profile = self.agent.prompts.profile();
-        let map_tokens_max = shares::tokens_max(shares::Part::Map, profile, engine.info().context_tokens_max);
+        let map_tokens_max = self.agent.traits().shares.map.tokens(engine.info().context_tokens_max);
         let gathered = tokio::task::spawn_blocking(move || -> anyhow::Result<Gathered> {
             let tree = Tree::open(&root)?;
             let search = Search {
@@ -281,9 +279,8 @@ impl<'a> Work<'a> {
 
     /// Cuts the conversation's past so far that this task's files have room.
     fn make_room_for_files(&mut self) -> Option<String> {
-        let (profile, context) = (self.agent.prompts.profile(), self.agent.engine.info().context_tokens_max);
-        let parts = [shares::Part::Files, shares::Part::Failure, shares::Part::Mentions];
-        let extra = parts.iter().map(|part| shares::tokens_max(*part, profile, context)).sum();
+        let (shares, context) = (&self.agent.traits().shares, self.agent.engine.info().context_tokens_max);
+        let extra = [shares.files, shares.failure, shares.mentions].iter().map(|share| share.tokens(context)).sum();
         self.compact(extra)
     }
 

@@ -9,13 +9,10 @@ use super::race::{Against, Race};
 use super::{Attempt, Patch, Work, look, say};
 use crate::agent::conversation::Kind;
 use crate::event::Event;
-use crate::prompt::Profile;
 use crate::reply::paths::Known;
 use crate::task::{Budget, Finish, Outcome, Trajectory, Verdict};
 use crate::verify;
 
-/// Candidates of a round of the tiny model after a failure: it is not asked again in words, it draws again.
-const NANO_SAMPLES: u32 = 4;
 /// Unusable replies in a row after which the task ends.
 const UNUSABLE_MAX: u32 = 2;
 /// Times that the user may ask again.
@@ -124,10 +121,10 @@ impl Work<'_> {
         }
     }
 
-    /// What the model builds on: its last attempt, which its conversation shows; the tiny model always begins afresh.
+    /// What the model builds on: its last attempt, which its conversation shows, where it is told of it in words.
     fn base(&self) -> Base {
         match self.attempts.last() {
-            Some(last) if self.agent.prompts.profile() == Profile::Z1 => Base::of(&last.patch),
+            Some(last) if self.agent.traits().retries_in_words => Base::of(&last.patch),
             _ => Base::default(),
         }
     }
@@ -146,8 +143,8 @@ impl Work<'_> {
         let others = judged.into_iter().filter(|(at, _)| best.as_ref().is_none_or(|(best, _)| best != at));
         self.attempts.extend(others.map(|(_, attempt)| attempt));
         self.attempts.extend(best.iter().map(|(_, attempt)| attempt.clone()));
-        let nano = self.agent.prompts.profile() == Profile::Nano;
-        let again = Next::Again { varied: nano || repeated > 0, samples: if nano { NANO_SAMPLES } else { 1 } };
+        let (told, redraws) = (self.agent.traits().retries_in_words, self.agent.traits().redraws);
+        let again = Next::Again { varied: !told || repeated > 0, samples: if told { 1 } else { redraws.max(1) } };
         if let Some((at, attempt)) = best {
             self.push_reply(&said[at as usize], &attempt.patch.diff());
             if !matches!(attempt.verdict, Verdict::Failed(_)) || round >= self.plan.budget.rounds_max {
@@ -213,14 +210,14 @@ impl Work<'_> {
     }
 
     fn push_reply(&mut self, said: &Trajectory, short: &str) {
-        if self.agent.prompts.profile() == Profile::Z1 {
+        if self.agent.traits().retries_in_words {
             let short = if short.trim().is_empty() { attempt::answer_of(said) } else { short };
             self.session.conversation.push(Kind::Reply, self.number, said.text.as_str(), short);
         }
     }
 
     fn push_again(&mut self, again: Again<'_>) -> anyhow::Result<()> {
-        if self.agent.prompts.profile() == Profile::Z1 {
+        if self.agent.traits().retries_in_words {
             let again = Again { check: self.check.as_deref().unwrap_or(""), ..again };
             let text = self.agent.prompts.render("project_again", again)?;
             self.session.conversation.push(Kind::Output, self.number, text, "");

@@ -8,8 +8,10 @@ use super::gym::{Subject, counter, report, rows};
 use crate::agent::{Agent, Settings, Walls};
 use crate::error::{Exit, UserError};
 use crate::eval::agent::run as measure;
-use crate::prompt::{Profile, Prompts};
+use crate::model_store::registry::Registry;
+use crate::prompt::Prompts;
 use crate::task::Effort;
+use crate::traits::{PromptSet, Traits};
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
@@ -32,7 +34,7 @@ pub struct Args {
 /// # Errors
 /// No usable model, no walls, no problem that stands alone, or a file that cannot be read or written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let prompts = Prompts::load(Profile::Nano, None)?;
+    let prompts = Prompts::load(PromptSet::Nano, None)?;
     let mut rows = rows(&args.subject.problems, &prompts)?;
     rows.retain(|row| row.project.is_none());
     if rows.is_empty() {
@@ -48,6 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         // Several candidates must differ.
         temperature: (args.samples == 1 || args.temperature > 0.0).then_some(args.temperature),
         probe: false,
+        traits: Traits { prompts: PromptSet::Nano, ..Registry::built_in().traits(&engine.info().label) },
         ..Settings::default()
     };
     let agent = Agent::new(engine, Arc::new(Walls { sandbox: sandbox.clone() }), None, settings)?;

@@ -11,8 +11,9 @@ use crate::eval::curve::{HARD_LEVEL_MIN, Point, compare, svg, table};
 use crate::eval::gym::Record;
 use crate::eval::run::{Settings, run as measure};
 use crate::gym::row::Row;
-use crate::prompt::{Profile, Prompts};
+use crate::prompt::Prompts;
 use crate::sandbox::Sandbox;
+use crate::traits::PromptSet;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ fn named(text: &str) -> Result<(String, PathBuf), String> {
 /// # Errors
 /// No usable model, no walls, or a folder that cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let prompts = Prompts::load(Profile::Nano, None)?;
+    let prompts = Prompts::load(PromptSet::Nano, None)?;
     let rows = rows(&args.problems, &prompts)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let sandbox = walls()?;

@@ -15,8 +15,9 @@ use crate::eval::stats::mcnemar;
 use crate::gym::corpus::Corpus;
 use crate::gym::row::Row;
 use crate::gym::{Family, LEVEL_MAX, Split};
-use crate::prompt::{Profile, Prompts};
+use crate::prompt::Prompts;
 use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::traits::PromptSet;
 
 /// A window that no gym problem reaches.
 pub(in crate::cmd) const UNLIMITED: u32 = 640;
@@ -99,7 +100,7 @@ pub struct Args {
 /// # Errors
 /// No usable model, no walls, or a file that cannot be read or written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let prompts = Prompts::load(Profile::Nano, None)?;
+    let prompts = Prompts::load(PromptSet::Nano, None)?;
     let rows = rows(&args.subject.problems, &prompts)?;
     let (sandbox, engine) = args.subject.start()?;
     let settings = Settings {

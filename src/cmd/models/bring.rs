@@ -81,14 +81,13 @@ impl From<StorageArg> for Storage {
 pub(super) struct Origin<'a> {
     pub(super) licence: &'a str,
     pub(super) source: &'a str,
-    pub(super) profile: &'a str,
     /// The registry's name of it.
     pub(super) known_as: Option<&'a str>,
 }
 
 impl<'a> Origin<'a> {
     const fn local(source: &'a str) -> Self {
-        Self { licence: "unknown", source, profile: "default", known_as: None }
+        Self { licence: "unknown", source, known_as: None }
     }
 }
 
@@ -227,7 +226,6 @@ pub(super) fn quantise(args: &Quantise, dirs: &Dirs, store: &Store) -> anyhow::R
     let origin = match &installed {
         Some(parent) => Origin {
             licence: &parent.licence,
-            profile: &parent.prompt_profile,
             known_as: Some(parent.known_as.as_ref().unwrap_or(&parent.name)),
             ..local
         },
@@ -251,7 +249,6 @@ pub(super) fn install(store: &Store, name: &str, file: &Path, gguf: &Gguf, origi
         quant: quant.clone(),
         licence: origin.licence.to_owned(),
         source: origin.source.to_owned(),
-        prompt_profile: origin.profile.to_owned(),
         known_as: origin.known_as.map(str::to_owned),
     })?;
     println!("{name} is installed ({quant}, {}); z1 models use {name}", gigabytes(gguf.file_bytes));

@@ -163,7 +163,6 @@ impl Work<'_> {
         let origin = Origin {
             licence: self.entry.map_or("unknown", |entry| &entry.licence),
             source: self.source,
-            profile: self.entry.map_or("default", |entry| &entry.prompt_profile),
             known_as: self.known_as,
         };
         bring::install(self.store, self.name, Path::new("model.gguf"), &gguf, &origin)?;

@@ -7,13 +7,14 @@ use crate::cmd::task;
 use crate::dirs::Dirs;
 use crate::engine;
 use crate::error::UserError;
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, Label};
 use crate::model_store::disk::gigabytes;
 use crate::model_store::fit::Fit;
 use crate::model_store::quantise;
 use crate::model_store::registry::{Entry, Registry};
 use crate::model_store::resolve;
 use crate::model_store::store::Store;
+use crate::traits::{Sampling, Traits};
 
 /// Arguments of `info`.
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,7 @@ pub(super) fn run(args: &Info, dirs: &Dirs, registry: &Registry) -> anyhow::Resu
     let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     let config = task::config(dirs, flags)?;
     let file = open(&path)?;
+    let traits = resolve::known(Some(&args.model), dirs)?.traits(&Label::of(&file));
     let fit = Fit::of(&file, &task::load_options(&config), engine::machine()).map_err(UserError::from)?;
     if args.json {
         println!(
@@ -61,15 +63,15 @@ pub(super) fn run(args: &Info, dirs: &Dirs, registry: &Registry) -> anyhow::Resu
             json!({ "path": path, "name": file.metadata.string("general.name"), "architecture": file.architecture(),
                 "parameters": file.parameters(), "bytes": file.file_bytes, "quant": quantise::name_of(&file),
                 "kv_bytes_per_token": fit.kv_per_token().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-                "fit": fit, "entry": entry })
+                "fit": fit, "traits": traits, "entry": entry })
         );
         return Ok(());
     }
-    show(&file, &fit, entry);
+    show(&file, &fit, &traits, entry);
     Ok(())
 }
 
-fn show(file: &Gguf, fit: &Fit, entry: Option<&Entry>) {
+fn show(file: &Gguf, fit: &Fit, traits: &Traits, entry: Option<&Entry>) {
     let shape = &fit.shape;
     println!("{}", file.path.display());
     println!(
@@ -91,10 +93,41 @@ fn show(file: &Gguf, fit: &Fit, entry: Option<&Entry>) {
     if let Some(entry) = entry {
         println!("  licence        {}", entry.licence);
     }
+    for (name, text) in ways(traits) {
+        println!("  {name:<14} {text}");
+    }
     println!();
     for line in fit.table() {
         println!("  {line}");
     }
+}
+
+/// How the model is used, line by line.
+fn ways(traits: &Traits) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let known = traits.known_as.as_deref().unwrap_or("nothing; the defaults hold");
+    lines.push(("known as", known.to_owned()));
+    if let Some(sampling) = &traits.sampling {
+        lines.push(("sampling", drawn(sampling)));
+    }
+    if let Some(tokens) = traits.window_tokens {
+        lines.push(("window", format!("up to {tokens} tokens, where the task decides")));
+    }
+    if let Some(tags) = &traits.think {
+        let opens = if tags.opened_by_template { ", opened by its chat template" } else { "" };
+        let switch = traits.thinking_switch.as_ref().map_or_else(String::new, |name| format!(", switched by {name}"));
+        lines.push(("thinking", format!("between {} and {}{opens}{switch}", tags.open, tags.close)));
+    }
+    if !traits.ends_by_itself {
+        lines.push(("turns", "a base model: only limits end its replies".to_owned()));
+    }
+    lines
+}
+
+fn drawn(sampling: &Sampling) -> String {
+    let Sampling { temperature, top_p, top_k, min_p, .. } = sampling;
+    let min_p = if *min_p > 0.0 { format!(", min-p {min_p}") } else { String::new() };
+    format!("temperature {temperature}, top-p {top_p}, top-k {top_k}{min_p}, as its makers advise")
 }
 
 /// What the registry says of a model that is not there.
@@ -116,11 +149,7 @@ fn known_only(name: &str, entry: &Entry, as_json: bool) {
         println!("  window         up to {tokens} tokens, where the task decides");
     }
     if let Some(sampling) = entry.sampling {
-        let (top_p, top_k) = (sampling.top_p, sampling.top_k);
-        println!(
-            "  sampling       temperature {}, top-p {top_p}, top-k {top_k}, as its makers advise",
-            sampling.temperature
-        );
+        println!("  sampling       {}", drawn(&sampling.into()));
     }
     if let Some(note) = &entry.note {
         println!("  {note}");

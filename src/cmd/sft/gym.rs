@@ -10,7 +10,8 @@ use crate::error::{Exit, UserError};
 use crate::gym::corpus::Corpus;
 use crate::gym::row::Style;
 use crate::gym::{Family, LEVEL_MAX, Split};
-use crate::prompt::{Profile, Prompts};
+use crate::prompt::Prompts;
+use crate::traits::PromptSet;
 
 /// Rows made together; bounds memory.
 const ROWS_AT_ONCE: u64 = 8192;
@@ -83,7 +84,7 @@ impl Args {
 /// A file that cannot be written, or arguments that do not fit together.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let corpus = args.corpus()?;
-    let prompts = Prompts::load(Profile::Nano, None)?;
+    let prompts = Prompts::load(PromptSet::Nano, None)?;
     match &args.out {
         None => write(&corpus, args.count, &prompts, BufWriter::new(std::io::stdout().lock()))?,
         Some(path) => {

@@ -13,12 +13,13 @@ use crate::eval::run::{Settings, run};
 use crate::gym::Split;
 use crate::gym::corpus::Corpus;
 use crate::gym::row::Row;
-use crate::prompt::{Profile, Prompts};
+use crate::prompt::Prompts;
 use crate::sandbox::Sandbox;
 use crate::sft::core::model::Model;
 use crate::sft::export::gguf_file::{self, Storage};
 use crate::sft::export::vocabulary::Vocabulary;
 use crate::sft::train::recipe::Recipe;
+use crate::traits::PromptSet;
 
 /// Always the same problems, whatever the run's seed is.
 const SEED: u64 = 11;
@@ -51,7 +52,7 @@ impl Probe {
             let what = "train.eval_problems asks the model, and this build has no engine";
             return Err(UserError::usage(what).hint("build with the feature `llama`, or set it to 0").into());
         }
-        let prompts = Prompts::load(Profile::Nano, None)?;
+        let prompts = Prompts::load(PromptSet::Nano, None)?;
         let corpus = Corpus::measuring(SEED, Split::Valid);
         let rows = (0..count as u64).map(|index| corpus.row(index, &prompts)).collect::<Result<_, _>>()?;
         let settings = Settings {

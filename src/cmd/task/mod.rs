@@ -9,15 +9,16 @@ use clap::ValueEnum;
 
 use crate::agent::sessions::Sessions;
 use crate::agent::worker::{Setup, Worker};
-use crate::agent::{Advice, Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
+use crate::agent::{Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
 use crate::config::{Config, Sources};
 use crate::dirs::Dirs;
-use crate::engine::{Adapter, KvType, LoadOptions, Offload, Sampling};
+use crate::engine::{Adapter, KvType, LoadOptions, Offload};
 use crate::error::{Exit, UserError};
 use crate::host::{self, Json, Plain, Show, Stream, Verbosity, Wishes};
 use crate::model_store::resolve;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::task::{Check, Effort, Task, Tier};
+use crate::traits::Traits;
 use crate::tui::{self, Notify, ThemeChoice, TuiOptions};
 use project::{Project, ProjectArgs};
 
@@ -330,6 +331,7 @@ fn setup(
     model: Option<&str>,
 ) -> anyhow::Result<Setup> {
     let found = resolve::resolve(model, dirs)?;
+    let known = resolve::known(model, dirs)?;
     let options = LoadOptions { prompt_states: Some(prompt_states(dirs)), ..load_options(config) };
     let prompts = Some(dirs.config.join("prompts"));
     let settings = Settings {
@@ -337,7 +339,7 @@ fn setup(
         rounds: config.number("rounds").map(|n| n as u32),
         seed: config.number("seed").unwrap_or(0),
         temperature: config.fraction("temperature").map(|t| t as f32),
-        advice: advice(model, dirs)?,
+        traits: Traits::default(),
         paper_exact,
         probe: config.switch("probe"),
         min_tier: min_tier(config),
@@ -348,24 +350,13 @@ fn setup(
     Ok(Setup {
         judge,
         open: Box::new(move |progress, cancel| resolve::open(&found, options, progress, cancel)),
+        traits: Box::new(move |info| known.traits(&info.label)),
         prompts,
         settings,
         transcripts: config.switch("transcripts").then(|| transcripts(dirs)),
         sessions: config.switch("transcripts").then_some(sessions),
         session,
     })
-}
-
-/// What the registry of models knows of how this one is best used.
-fn advice(model: Option<&str>, dirs: &Dirs) -> anyhow::Result<Advice> {
-    let Some(entry) = resolve::known(model, dirs)? else { return Ok(Advice::default()) };
-    let sampling = entry.sampling.map(|advised| Sampling {
-        temperature: advised.temperature,
-        top_p: advised.top_p,
-        top_k: advised.top_k,
-        ..Sampling::GREEDY
-    });
-    Ok(Advice { window_tokens: entry.window_tokens, sampling })
 }
 
 /// Starts the sandbox's helper; must come before any model is loaded. `Err` says why there are no walls.

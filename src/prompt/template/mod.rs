@@ -6,10 +6,13 @@
 //!
 //! Not for: tools, images or dates: z1 speaks in plain turns and keeps the prefix byte-stable.
 
+use std::collections::BTreeMap;
+
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
 use serde::Serialize;
 
 use super::{Message, Rendered, Role, Segment};
+use crate::traits::{THINK_TAGS, ThinkTags};
 
 /// A template that does not parse or refuses a conversation.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,7 @@ pub struct TemplateError(String);
 /// A compiled chat template.
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
+    source: String,
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
@@ -29,6 +33,18 @@ struct Turn<'a> {
     role: &'static str,
     content: &'a str,
 }
+
+/// What a template shows of its model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// What stands around the model's thinking.
+    pub think: Option<ThinkTags>,
+    /// The variable that tells the template whether to think.
+    pub switch: Option<String>,
+}
+
+/// Variables by which published templates are told whether to think.
+const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
 
 const NAME: &str = "chat_template";
 
@@ -48,7 +64,12 @@ impl ChatTemplate {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| TemplateError(format!("{error:#}")))?;
-        Ok(Self { environment, bos_token: bos_token.to_owned(), eos_token: eos_token.to_owned() })
+        Ok(Self {
+            source: source.to_owned(),
+            environment,
+            bos_token: bos_token.to_owned(),
+            eos_token: eos_token.to_owned(),
+        })
     }
 
     /// Renders a conversation. With `open`, the assistant's turn is left open for the model to fill.
@@ -67,11 +88,45 @@ impl ChatTemplate {
         Ok(join(&split(&framed, &nonce, messages.len()), messages, &real))
     }
 
+    /// What the template shows of the model when it is tried: how it marks its thinking, and whether it can be told
+    /// not to.
+    pub fn habits(&self) -> Habits {
+        let user = [Message::new(Role::User, "hi")];
+        let said = |switch: &str, on: bool| {
+            self.render_switched([("hi".to_owned())].into_iter(), &user, true, (switch, on)).unwrap_or_default()
+        };
+        let switch = SWITCHES.iter().find(|switch| {
+            let on = said(switch, true);
+            !on.is_empty() && on != said(switch, false)
+        });
+        let opening = said(switch.unwrap_or(&SWITCHES[0]), true);
+        let think = THINK_TAGS.iter().find(|(open, close)| {
+            // A template that writes the opening tag alone leaves the closing one to the model.
+            self.source.contains(close) || opening.trim_end().ends_with(open)
+        });
+        let think = think.map(|(open, close)| ThinkTags {
+            open: (*open).to_owned(),
+            close: (*close).to_owned(),
+            opened_by_template: opening.trim_end().ends_with(open),
+        });
+        Habits { think, switch: switch.map(|name| (*name).to_owned()) }
+    }
+
     fn render_text(
         &self,
         contents: impl Iterator<Item = String>,
         messages: &[Message],
         open: bool,
+    ) -> Result<String, TemplateError> {
+        self.render_switched(contents, messages, open, (SWITCHES[0], true))
+    }
+
+    fn render_switched(
+        &self,
+        contents: impl Iterator<Item = String>,
+        messages: &[Message],
+        open: bool,
+        (switch, on): (&str, bool),
     ) -> Result<String, TemplateError> {
         let contents: Vec<String> = contents.collect();
         let turns: Vec<Turn<'_>> =
@@ -79,13 +134,14 @@ impl ChatTemplate {
         self.environment
             .get_template(NAME)
             .and_then(|template| {
-                template.render(context! {
+                let switch = BTreeMap::from([(switch, on)]);
+                let given = context! {
                     messages => turns,
                     add_generation_prompt => open,
                     bos_token => self.bos_token,
                     eos_token => self.eos_token,
-                    enable_thinking => true,
-                })
+                };
+                template.render(context! { ..switch, ..given })
             })
             .map_err(|error| TemplateError(format!("{error:#}")))
     }
