@@ -53,9 +53,19 @@ pub const KEYS: &[Key] = &[
     key("window", Kind::Number(0, 1 << 20), "", true, "a thinking window of so many tokens; 0 answers at once"),
     key("samples", Kind::Number(1, 32), "", true, "candidates of the first round"),
     key("rounds", Kind::Number(0, 20), "", true, "revisions after the first attempt"),
+    key("task_tokens", Kind::Number(64, 1 << 24), "", true, "tokens that a task may cost in all"),
+    key("task_seconds", Kind::Number(1, 1 << 20), "", true, "seconds of the model's time that a task may cost in all"),
     key("seed", Kind::Number(0, u64::MAX), "0", true, "seed of every draw"),
     key("temperature", Kind::Fraction(0.0, 2.0), "", true, "of the first round; 0 is greedy"),
-    key("probe", Kind::Switch, "true", true, "ask the model how hard a task is where its words leave a doubt"),
+    key("probe", Kind::Switch, "false", true, "ask the model how hard a task is where its words leave a doubt"),
+    key("prefixes", Kind::Switch, "true", true, "begin a reply for the model where its form is known"),
+    key(
+        "intent",
+        Kind::Choice(&["auto", "question", "program", "change"]),
+        "auto",
+        true,
+        "what a task wants; auto decides by its words",
+    ),
     key("check", Kind::Text, "", true, "a command that must succeed in the sandbox"),
     key("require_verified", Kind::Switch, "false", true, "unverified ends with exit code 3"),
     key("min_tier", Kind::Choice(&["L", "B", "S", "F"]), "L", false, "refuse to run code behind weaker walls"),
@@ -323,7 +333,7 @@ mod tests {
     fn every_default_is_one_of_its_own_values() {
         let config = Config::load(Sources::default()).unwrap();
         assert_eq!(config.text("effort"), Some("auto"));
-        assert!(config.switch("probe") && config.number("window").is_none());
+        assert!(!config.switch("probe") && config.number("window").is_none());
     }
 
     #[test]

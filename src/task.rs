@@ -165,7 +165,7 @@ pub struct Complexity {
 }
 
 /// What one task may spend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// The thinking window W, in tokens.
     pub thinking_tokens_max: u32,
@@ -175,6 +175,15 @@ pub struct Budget {
     pub rounds_max: u32,
     /// Candidates decoded together in the first round.
     pub samples: u32,
+    /// Candidates of a round that draws again.
+    #[serde(default)]
+    pub draws: u32,
+    /// Tokens that all replies of the task may have together. No new round is begun that would go beyond it.
+    #[serde(default)]
+    pub task_tokens_max: u32,
+    /// Seconds that the model may speak in all, at the speed that it turns out to have.
+    #[serde(default)]
+    pub task_seconds_max: u32,
 }
 
 /// Which part of a trajectory a piece of text belongs to.

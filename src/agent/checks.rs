@@ -130,7 +130,7 @@ pub fn language(prompt: &str) -> Option<Language> {
 
 /// Asserts and doctests, each complete, margin taken off.
 fn python_checks(prompt: &str) -> Vec<String> {
-    let lines: Vec<&str> = prompt.lines().collect();
+    let lines = without_traces(prompt);
     let mut found = Vec::new();
     let mut at = 0;
     while at < lines.len() {
@@ -150,6 +150,24 @@ fn python_checks(prompt: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// A prompt's lines without those of pasted test output: what a trace quotes is no check of the user's. Their places stay,
+/// empty.
+fn without_traces(prompt: &str) -> Vec<&str> {
+    static SECTION: LazyLock<Regex> = LazyLock::new(|| compile(r"^(?:_{3,} .* _{3,}|=+ (?:FAILURES|ERRORS) =+)$"));
+    static SECTION_END: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"^(?:=+ (?:short test summary|\d+ (?:failed|passed)|warnings).*|FAILED .*|\d+ (?:failed|passed).*)$")
+    });
+    static MARKED: LazyLock<Regex> = LazyLock::new(|| compile(r"^\s*(?:>(?:[^>]|$)|E\s{2,}|E$)"));
+    static FRAME: LazyLock<Regex> = LazyLock::new(|| compile(r#"^\s*File ".*", line \d+"#));
+    let (mut section, mut frame) = (false, false);
+    let kept = |line| {
+        section = (section || SECTION.is_match(line)) && !SECTION_END.is_match(line);
+        let quoted = std::mem::replace(&mut frame, FRAME.is_match(line));
+        if section || quoted || MARKED.is_match(line) { "" } else { line }
+    };
+    prompt.lines().map(kept).collect()
 }
 
 /// Asserts in the middle of a line of prose: "Write f. assert f(1) == 2; assert f(2) == 3".
@@ -383,5 +401,16 @@ mod tests {
         let hidden = Check::Asserts { source: "assert f(4) == 2\n".into(), hidden: true };
         assert_eq!(unshown(&[shown.clone(), hidden], "Write f."), Some("assert f(9) == 3".to_owned()));
         assert_eq!(unshown(&[shown], "Write f.\nassert f(9) == 3"), None);
+    }
+
+    #[test]
+    fn pasted_test_output_states_no_check() {
+        let pytest = "This test fails, fix cache.py:\n\n    def test_fill():\n>       assert fill() == 3\nE       assert 2 == 3\nE        +  where 2 = fill()\n\ntests/test_cache.py:5: AssertionError\n";
+        let section = "fix it\n=================== FAILURES ===================\n___________ test_fill ___________\n\n    def test_fill():\n        assert fill(1) == 1\n>       assert fill() == 3\n=========== short test summary info ===========\nFAILED tests/test_cache.py::test_fill - assert 2 == 3\n";
+        let plain = "Traceback (most recent call last):\n  File \"test.py\", line 3, in <module>\n    assert fill() == 3\nAssertionError\n";
+        for text in [pytest, section, plain] {
+            assert!(stated(text).checks.is_empty(), "{text}: {:?}", stated(text).checks);
+        }
+        assert!(!stated("Write f. It must hold:\n\n    assert f(1) == 2\n\n>>> f(2)\n3\n").checks.is_empty());
     }
 }

@@ -39,6 +39,19 @@ pub trait Judge: Send + Sync {
         Box::pin(std::future::ready(None))
     }
 
+    /// Whether a program that nothing can be checked against runs at all: parsed, imported or compiled, called on
+    /// generated inputs. A crash is a failure; nothing else is known of it.
+    fn smoke<'a>(
+        &'a self,
+        candidate: &'a Candidate,
+        options: &'a VerifyOptions,
+        cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Verdict> {
+        let _ = (candidate, options, cancel);
+        let why = "the task states no tests".to_owned();
+        Box::pin(std::future::ready(Verdict::NothingToCheck { why }))
+    }
+
     /// Runs a shell command in a throw-away copy of a project: nothing that it changes is kept.
     ///
     /// # Errors
@@ -122,6 +135,15 @@ impl Judge for Walls {
         cancel: &'a Cancel,
     ) -> BoxFuture<'a, Option<Vec<Observation>>> {
         Box::pin(async move { verify::behaviour(candidate, entry, inputs, &self.sandbox, options, cancel).await.ok() })
+    }
+
+    fn smoke<'a>(
+        &'a self,
+        candidate: &'a Candidate,
+        options: &'a VerifyOptions,
+        cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Verdict> {
+        Box::pin(verify::smoke(candidate, &self.sandbox, options, cancel))
     }
 
     fn shell<'a>(

@@ -1,7 +1,8 @@
-//! The loop that joins the rooms: classify, think, extract, verify, revise. The only place that loops back.
+//! The loop that joins the rooms: decide what is wanted, reply, read, judge, try again. The only place that loops back.
 //!
 //! An [`Agent`] holds what lasts over tasks (engine, judge, prompts); a [`Line`] is one task's connection to
-//! the outside: events up, commands down, the transcript. `run.rs` is the loop itself and fits on a screen.
+//! the outside: events up, commands down, the transcript. `search.rs` is the loop itself and fits on a screen; programs
+//! of their own (`program/`) and changes in a project (`project/`) are two kinds of it.
 //!
 //! Not for: rendering to a terminal or knowing llama.cpp.
 
@@ -15,23 +16,26 @@ use crate::task::{Outcome, Scope, Task};
 use crate::traits::Traits;
 use sessions::Session;
 
-mod agreement;
+mod attempt;
 pub mod checks;
-mod choice;
 pub mod conversation;
 mod examples;
+pub mod intent;
 mod judge;
 mod line;
 mod plan;
+mod policy;
+mod program;
 pub mod project;
-mod revise;
+mod purse;
 mod round;
-mod run;
+mod search;
 pub mod sessions;
 mod settings;
 mod talk;
 pub mod transcript;
 mod trials;
+mod ways;
 pub mod worker;
 
 pub use judge::{BoxFuture, Judge, NoJudge, Shell, Walls};
@@ -107,7 +111,7 @@ impl Agent {
     pub async fn run_in(&self, task: &Task, session: &mut Session, line: &mut Line) -> anyhow::Result<Outcome> {
         line.transcript.begin(task, self);
         let result = match &task.scope {
-            Scope::Standalone => run::standalone(self, task, session, line).await,
+            Scope::Standalone => program::run(self, task, session, line).await,
             Scope::Project { root } => project::run(self, task, root, session, line).await,
         };
         if let Ok(outcome) = &result {

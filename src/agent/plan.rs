@@ -4,14 +4,16 @@
 
 use serde::Serialize;
 
+use super::intent::{self, Intent, Wish};
 use super::settings::PAPER_WINDOW_TOKENS;
+use super::ways::Ways;
 use super::{Agent, Line, checks};
 use crate::complexity::{self, Facts};
 use crate::event::Event;
 use crate::prompt::Message;
 use crate::prompt::conversation::TaskContext;
 use crate::reply::Wanted;
-use crate::task::{Budget, Complexity, Effort, Language, Scope, Task};
+use crate::task::{Budget, Check, Complexity, Effort, Language, Scope, Task};
 use crate::thinking::PAPER_HINT;
 use crate::verify::VerifyOptions;
 
@@ -25,22 +27,39 @@ pub struct Plan {
     /// Forced where the window shifts.
     pub hint: String,
     pub options: VerifyOptions,
+    pub intent: Intent,
+    pub effort: Effort,
     /// The task asks for code rather than for words.
     pub code: bool,
+    /// Something decides whether a candidate holds.
+    pub decides: bool,
+    /// The words that every reply begins with; empty where the model begins as it likes.
+    pub prefix: String,
     /// Visible checks that the prompt does not show yet.
     pub(super) shown_checks: Option<String>,
 }
 
 impl Plan {
     /// A plan for code that nothing is known of yet.
-    pub(super) fn bare(complexity: Complexity, budget: Budget, options: VerifyOptions) -> Self {
+    #[cfg(test)]
+    pub(super) fn bare_for_tests() -> Self {
+        let complexity = Complexity {
+            level: crate::task::Level::Simple,
+            probabilities: [1.0, 0.0, 0.0],
+            reasons: vec![],
+            features: vec![],
+        };
         Self {
             complexity,
-            budget,
+            budget: Budget::default(),
             wanted: Wanted::default(),
             hint: String::new(),
-            options,
+            options: VerifyOptions::default(),
+            intent: Intent::program("it speaks of code"),
+            effort: Effort::Auto,
             code: true,
+            decides: true,
+            prefix: String::new(),
             shown_checks: None,
         }
     }
@@ -73,9 +92,12 @@ impl Plan {
 /// Judges the task and fixes what it may spend; tells the outside.
 pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result<Plan> {
     let settings = &agent.settings;
+    let stated = checks::stated(&task.prompt);
+    let intent = intent_of(agent, task);
     let complexity = classify(agent, task, line).await?;
     let context = agent.engine.info().context_tokens_max;
-    let mut budget = settings.advised(complexity::budget(complexity.level, task.effort, context), task.effort);
+    let doses = Ways::of(agent).doses;
+    let mut budget = settings.advised(complexity::budget(complexity.level, task.effort, context, doses), task.effort);
     if settings.paper_exact {
         budget = Budget { samples: 1, rounds_max: 0, ..budget };
         if !matches!(task.effort, Effort::Window(_)) {
@@ -84,11 +106,14 @@ pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow:
     }
     budget.samples = settings.samples.unwrap_or(budget.samples);
     budget.rounds_max = settings.rounds.unwrap_or(budget.rounds_max);
+    budget.task_tokens_max = settings.task_tokens.unwrap_or(budget.task_tokens_max);
+    budget.task_seconds_max = settings.task_seconds.unwrap_or(budget.task_seconds_max);
+    line.emit(Event::Step { text: format!("taken for a {}: {}", intent.wish.name(), intent.why) }).await;
     line.emit(Event::Classified { complexity: complexity.clone(), budget }).await;
 
-    let stated = checks::stated(&task.prompt);
     let wanted = checks::wanted(&task.checks, task.language);
-    let code = !task.checks.is_empty() || task.language.is_some() || asks_for_code(&task.prompt);
+    let code = intent.wish == Wish::Program
+        && (!task.checks.is_empty() || task.language.is_some() || intent::speaks_of_code(&task.prompt));
     let options = VerifyOptions {
         entry: stated.entry,
         names: wanted.names.clone(),
@@ -97,9 +122,44 @@ pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow:
         ..VerifyOptions::default()
     };
     let shown_checks = checks::unshown(&task.checks, &task.prompt);
-    let mut plan = Plan { wanted, code, shown_checks, ..Plan::bare(complexity, budget, options) };
+    let (decides, effort) = (!task.checks.is_empty(), task.effort);
+    let mut plan = Plan {
+        complexity,
+        budget,
+        wanted,
+        hint: String::new(),
+        options,
+        intent,
+        effort,
+        code,
+        decides,
+        prefix: String::new(),
+        shown_checks,
+    };
     plan.hint = hint(agent, &plan)?;
+    // An answer without thinking is one that begins with its code.
+    let quick = effort == Effort::Fast && code && !doses && !settings.paper_exact;
+    if let Some(language) = plan.wanted.language.filter(|_| quick) {
+        plan.prefix = format!("```{}\n", language.fence_tag());
+    }
     Ok(plan)
+}
+
+/// What the task wants, given where it is to be worked on.
+fn intent_of(agent: &Agent, task: &Task) -> Intent {
+    let project = matches!(task.scope, Scope::Project { .. });
+    let states_checks = task.checks.iter().any(|check| !matches!(check, Check::Command { .. }));
+    let facts = intent::Facts {
+        prompt: &task.prompt,
+        project,
+        // Where the task works has been decided; in a project it is not a program of its own.
+        project_named: project,
+        states_checks: states_checks || (!project && !task.checks.is_empty()),
+        names_a_file: false,
+        language: task.language.is_some(),
+        said: agent.settings.wish,
+    };
+    intent::decide(facts)
 }
 
 async fn classify(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result<Complexity> {
@@ -107,9 +167,11 @@ async fn classify(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result
         Facts { prompt: &task.prompt, project: matches!(task.scope, Scope::Project { .. }), ..Facts::default() };
     let signals = complexity::signals(facts);
     let by_word = task.effort != Effort::Auto || agent.settings.paper_exact;
+    // A model that is given doses was never taught to judge; its opinion would be noise.
     if by_word || !agent.traits().probes || !agent.settings.probe || signals.certainty() >= complexity::SURE {
         return Ok(complexity::combine(&signals, None));
     }
+    line.emit(Event::Step { text: "asking the model how hard the task is".to_owned() }).await;
     let messages = complexity::probe::messages(&agent.prompts, &task.prompt)?;
     let rendered = agent.render(&messages)?;
     let asked = tokio::select! {
@@ -147,25 +209,4 @@ fn hint(agent: &Agent, plan: &Plan) -> anyhow::Result<String> {
     Ok(agent
         .prompts
         .render(name, HintContext { language: plan.language().fence_tag(), close: agent.traits().hint_close() })?)
-}
-
-/// Whether the words ask for a program rather than an explanation.
-fn asks_for_code(prompt: &str) -> bool {
-    let lower = prompt.to_ascii_lowercase();
-    let verbs = [
-        "write",
-        "implement",
-        "code",
-        "program",
-        "function",
-        "script",
-        "class ",
-        "solve",
-        "fix",
-        "def ",
-        "create",
-        "refactor",
-        "return",
-    ];
-    verbs.iter().any(|verb| lower.contains(verb))
 }

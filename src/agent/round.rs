@@ -1,120 +1,208 @@
-//! One round: generate, show what comes, verify each code fence as it closes, verify what is left at the end.
+//! One round: generate, show what comes, judge what is complete, end what is over.
 //!
-//! A pass ends the generation of all candidates: no token is paid for an explanation nobody asked for.
-//!
-//! Not for: deciding whether there is another round (`revise.rs`).
+//! A pass ends the generation of all candidates, and a reply that holds its answer ends there: no token is paid for an
+//! explanation nobody asked for. Not for: deciding whether there is another round (`policy.rs`).
 
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use super::Line;
+use super::attempt::{Attempt, Reply};
+use super::search::{Kind, Over, With};
 use super::trials::{Judged, Trials};
-use super::{Agent, Line, Plan};
-use crate::engine::{EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, WindowSpec};
+use super::ways::Ways;
+use crate::complexity::budget::ANSWER_TOKENS_MIN;
+use crate::engine::{
+    CandidateSampling, EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, WindowSpec,
+};
 use crate::event::{Command, Event};
-use crate::prompt::Rendered;
-use crate::reply::program::program_in;
-use crate::reply::{Fence, FenceScanner, FormatProblem, program};
-use crate::task::{Budget, Candidate, Check, Part, Task, Tier, Trajectory, Verdict};
+use crate::prompt::{Message, Rendered, Segment};
+use crate::reply::{Fence, FenceScanner, fence};
+use crate::task::{Budget, Finish, Part, Tier, Trajectory, Verdict};
 
-/// The conversation's token log: every round of a task goes through one session, so that a revision
-/// decodes only what is new.
-const SESSION: SessionId = SessionId(1);
+/// Tokens after a complete answer in which another block may still begin.
+const PROSE_TOKENS_MAX: u32 = 40;
+/// A reply that a limit cut inside a block is continued this often.
+const CONTINUATIONS_MAX: u32 = 3;
+
+/// How a round's replies are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drawing {
+    /// The likeliest words, or as the makers of a model that thinks advise.
+    First,
+    /// They should differ from each other and from earlier ones.
+    Varied,
+    /// An attempt is to be mended: near the likeliest, and not the same again.
+    Careful,
+}
 
 /// What a round is asked to do.
 #[derive(Clone, Debug)]
-pub(super) struct Turn {
+pub(super) struct Ask {
     pub(super) round: u32,
+    pub(super) session: SessionId,
+    /// With the beginning of the reply, where one is given.
     pub(super) prompt: Rendered,
     /// Already fitted to the context.
     pub(super) budget: Budget,
-    /// Candidates should differ from each other and from earlier ones.
-    pub(super) varied: bool,
+    pub(super) samples: u32,
+    pub(super) drawing: Drawing,
+    /// The words that every reply begins with; they are part of the prompt.
+    pub(super) prefix: String,
 }
 
-/// What one candidate of a round came to.
-#[derive(Clone, Debug)]
-pub(super) struct Attempt {
-    /// Candidates in its round.
-    pub(super) of: u32,
-    pub(super) trajectory: Trajectory,
-    pub(super) proposal: Result<Candidate, FormatProblem>,
-    pub(super) verdict: Option<Verdict>,
+/// What replies are read and judged against.
+pub(super) struct At<'a, K: Kind> {
+    pub(super) with: With<'a>,
+    pub(super) kind: &'a K,
+    /// What was tried before: it is not judged again.
+    pub(super) earlier: &'a [Attempt<K::What>],
+    /// The candidate that the replies mend.
+    pub(super) on: Option<&'a K::What>,
+    /// The turns after the opening that the replies answer.
+    pub(super) tail: &'a [Message],
 }
 
-/// One candidate while it streams.
-#[derive(Default)]
-struct Stream {
-    scanner: FenceScanner,
-    closed: Vec<Fence>,
-    part: Option<Part>,
-    trajectory: Option<Trajectory>,
-    verdicts: Vec<(Candidate, Verdict)>,
+/// What a round came to.
+pub(super) struct Played<W> {
+    pub(super) attempts: Vec<Attempt<W>>,
+    /// How long the model spoke.
+    pub(super) spoken: Duration,
 }
 
 /// Plays one round to its end.
 ///
 /// # Errors
 /// Where the engine broke.
-pub(super) async fn play(
-    agent: &Agent,
-    task: &Task,
-    plan: &Plan,
-    turn: &Turn,
-    line: &mut Line,
-) -> anyhow::Result<Vec<Attempt>> {
-    let samples = turn.budget.samples.max(1);
-    line.emit(Event::Round { round: turn.round, candidates: samples }).await;
+pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) -> anyhow::Result<Played<K::What>> {
+    line.drain();
+    line.emit(Event::Round { round: ask.round, candidates: ask.samples }).await;
     let mut round = Round {
-        agent,
-        checks: task.checks.clone().into(),
-        plan,
-        streams: (0..samples).map(|_| Stream::default()).collect(),
+        at,
+        ask,
+        streams: (0..ask.samples).map(|_| Stream::begun(&ask.prefix)).collect(),
         trials: Trials::new(),
         asked: Vec::new(),
+        verdicts: Vec::new(),
     };
-    let mut generation = agent.engine.generate(request(agent, plan, turn, samples));
-    round.stream(&mut generation, line).await?;
+    let request = request(at.with, ask);
+    let begun = Instant::now();
+    if !ask.prefix.is_empty() {
+        for candidate in 0..ask.samples {
+            let text = ask.prefix.clone();
+            line.emit(Event::Piece { candidate, part: Part::Answer, text, forced: true, tokens: 0 }).await;
+        }
+    }
+    round.stream(at.with.agent.engine.generate(request.clone()), None, line).await?;
+    round.go_on(&request, line).await?;
+    let spoken = begun.elapsed();
     round.settle(line).await;
-    Ok(round.attempts())
+    Ok(Played { attempts: round.attempts(), spoken })
 }
 
-pub(super) fn request(agent: &Agent, plan: &Plan, turn: &Turn, samples: u32) -> GenerateRequest {
+fn request(With { agent, plan }: With<'_>, ask: &Ask) -> GenerateRequest {
     let settings = &agent.settings;
-    let thinking_sampling = settings.sampling(turn.varied, samples > 1);
+    let alone = ask.samples == 1 && ask.drawing == Drawing::First;
+    // What makers advise is for chats; of a model that does not think the likeliest code is the best single draw.
+    let likeliest = alone && !Ways::of(agent).drafts && settings.temperature.is_none();
+    let thinking_sampling = if likeliest { Sampling::GREEDY } else { settings.sampling(ask.drawing, ask.samples > 1) };
     // Once a window has shifted the thinking is done: one candidate writes its likeliest code.
-    let answer_sampling = if samples > 1 || turn.varied { thinking_sampling } else { Sampling::GREEDY };
+    let answer_sampling = if alone { Sampling::GREEDY } else { thinking_sampling };
+    // Of several first draws one is the likeliest.
+    let first = (ask.drawing == Drawing::First && !alone && settings.temperature.is_none())
+        .then(|| CandidateSampling { thinking: settings.sampling(Drawing::First, false), answer: Sampling::GREEDY });
     GenerateRequest {
-        session: SESSION,
-        prompt: turn.prompt.clone(),
+        session: ask.session,
+        prompt: ask.prompt.clone(),
         window: WindowSpec {
-            thinking_tokens_max: turn.budget.thinking_tokens_max,
-            answer_tokens_max: turn.budget.answer_tokens_max,
+            thinking_tokens_max: ask.budget.thinking_tokens_max,
+            answer_tokens_max: ask.budget.answer_tokens_max,
             hint: plan.hint.clone(),
             paper_exact: settings.paper_exact,
         },
         thinking_sampling,
         answer_sampling,
-        candidates: samples,
+        candidates: ask.samples,
         // Rounds must not repeat each other's draws.
-        seed: settings.seed.wrapping_add(u64::from(turn.round)),
+        seed: settings.seed.wrapping_add(u64::from(ask.round)),
+        candidate_samplings: first.into_iter().collect(),
         ..GenerateRequest::default()
     }
 }
 
-struct Round<'a> {
-    agent: &'a Agent,
-    checks: Arc<[Check]>,
-    plan: &'a Plan,
-    streams: Vec<Stream>,
-    /// The verifications of this round.
-    trials: Trials<Candidate>,
-    asked: Vec<Candidate>,
+/// One candidate while it streams.
+struct Stream {
+    text: String,
+    scanner: FenceScanner,
+    closed: Vec<Fence>,
+    part: Option<Part>,
+    /// Tokens since the fence closed that may have been the last, and where in the text that was.
+    since: Option<u32>,
+    closed_at: usize,
+    stopped: bool,
+    said: Option<Trajectory>,
 }
 
-impl Round<'_> {
-    /// Until the generation ends: pieces out, commands in, verdicts in between.
-    async fn stream(&mut self, generation: &mut Generation, line: &mut Line) -> anyhow::Result<()> {
+impl Stream {
+    fn begun(prefix: &str) -> Self {
+        let mut scanner = FenceScanner::default();
+        scanner.push(prefix);
+        Self {
+            text: prefix.to_owned(),
+            scanner,
+            closed: Vec::new(),
+            part: None,
+            since: None,
+            closed_at: 0,
+            stopped: false,
+            said: None,
+        }
+    }
+
+    /// Takes a piece; says whether a fence closed with it.
+    fn push(&mut self, part: Part, text: &str, tokens: u32) -> bool {
+        // The hint begins anew: code that the window cut is not code.
+        if part == Part::Shift && self.part == Some(Part::Thinking) {
+            self.scanner.abandon();
+            self.closed.clear();
+            self.since = None;
+        }
+        self.part = Some(part);
+        self.text.push_str(text);
+        self.since = self.since.map(|since| since + tokens);
+        let closed = self.scanner.push(text);
+        let any = !closed.is_empty();
+        self.closed.extend(closed);
+        any
+    }
+
+    /// Whether the text ends within a fence.
+    fn is_open(&self) -> bool {
+        fence::fences(&self.text).last().is_some_and(|last| !last.closed)
+    }
+}
+
+struct Round<'a, K: Kind> {
+    at: &'a At<'a, K>,
+    ask: &'a Ask,
+    streams: Vec<Stream>,
+    trials: Trials<K::What>,
+    asked: Vec<K::What>,
+    /// What was judged in this round, in the order in which it ended.
+    verdicts: Vec<(K::What, Verdict)>,
+}
+
+impl<K: Kind> Round<'_, K> {
+    /// Until the generation ends: pieces out, commands in, verdicts in between. A continuation is shown as more of the
+    /// answer of the candidate that is `continued`.
+    async fn stream(
+        &mut self,
+        mut generation: Generation,
+        continued: Option<u32>,
+        line: &mut Line,
+    ) -> anyhow::Result<Vec<Trajectory>> {
         let cancel = line.cancel.clone();
         let mut cancelled = false;
+        let mut more = Vec::new();
         loop {
             tokio::select! {
                 biased;
@@ -135,81 +223,182 @@ impl Round<'_> {
                     Command::Cancel => cancel.cancel(),
                     Command::Decide { .. } | Command::Answer { .. } => {}
                 },
-                event = generation.next() => match event {
-                    Some(event) => self.engine_event(event?, line).await,
-                    None => return Ok(()),
+                event = generation.next() => match (event.transpose()?, continued) {
+                    (None, _) => return Ok(more),
+                    (Some(EngineEvent::Finished { trajectory, .. }), Some(_)) => more.push(trajectory),
+                    (Some(EngineEvent::Prefill { .. } | EngineEvent::Shifted { .. }), Some(_)) => {}
+                    (Some(EngineEvent::Piece { text, .. }), Some(_)) if text.is_empty() => {}
+                    (Some(EngineEvent::Piece { text, forced, tokens, .. }), Some(candidate)) => {
+                        let part = Part::Answer;
+                        line.emit(Event::Piece { candidate, part, text, forced, tokens }).await;
+                    }
+                    (Some(event), None) => self.heard(event, &generation, line).await,
                 },
             }
         }
     }
 
-    async fn engine_event(&mut self, event: EngineEvent, line: &mut Line) {
+    async fn heard(&mut self, event: EngineEvent, generation: &Generation, line: &mut Line) {
         match event {
             EngineEvent::Prefill { done, total, reused } => line.emit(Event::Prefill { done, total, reused }).await,
             EngineEvent::Piece { candidate, part, text, forced, tokens } => {
-                let closed = self.streams[candidate as usize].push(part, &text);
+                let closed = self.streams[candidate as usize].push(part, &text, tokens);
                 line.emit(Event::Piece { candidate, part, text, forced, tokens }).await;
                 if closed {
-                    self.try_early(candidate, line).await;
+                    self.closed(candidate, generation, line).await;
+                } else {
+                    self.end_of_prose(candidate, generation);
                 }
             }
             EngineEvent::Shifted { candidate, why, thinking_tokens } => {
                 line.emit(Event::Shifted { candidate, why, thinking_tokens }).await;
             }
             EngineEvent::Finished { candidate, trajectory, tokens_per_second, .. } => {
-                line.transcript.trajectory(candidate, &trajectory, tokens_per_second);
-                self.streams[candidate as usize].trajectory = Some(trajectory);
+                let said = begun_with(&self.ask.prefix, trajectory);
+                line.transcript.trajectory(candidate, &said, tokens_per_second);
                 line.emit(Event::Finished { candidate, tokens_per_second }).await;
+                // One that a limit cut may still be continued.
+                let whole = matches!(said.finish, Finish::EndOfTurn | Finish::Stopped);
+                let reply = if whole { Some(self.at.kind.read(&said, self.at.on)) } else { None };
+                self.streams[candidate as usize].said = Some(said);
+                if let Some(Reply::Candidate(what)) = reply {
+                    self.judge(candidate, what, line).await;
+                }
             }
         }
     }
 
-    /// A fence closed while the model still talks: judge it now.
-    async fn try_early(&mut self, candidate: u32, line: &mut Line) {
-        if self.checks.is_empty() || self.agent.settings.paper_exact || self.trials.winner().is_some() {
+    /// A fence closed while the model still talks: judge what is complete, and end what is over.
+    async fn closed(&mut self, candidate: u32, generation: &Generation, line: &mut Line) {
+        let agent = self.at.with.agent;
+        if agent.settings.paper_exact {
             return;
         }
-        if let Some(program) = program_in(&self.streams[candidate as usize].closed, &self.plan.wanted) {
-            self.ask(candidate, program, line).await;
+        let stream = &mut self.streams[candidate as usize];
+        let early = self.at.kind.early(&stream.closed);
+        // What is drafted in a thought is not what will be answered, unless it passes.
+        let drafts = Ways::of(agent).drafts && stream.part == Some(Part::Thinking) && self.ask.prefix.is_empty();
+        if !drafts {
+            match self.at.kind.may_be_over(&stream.closed) {
+                Over::No => {}
+                Over::Perhaps => (stream.since, stream.closed_at) = (Some(0), stream.text.len()),
+                Over::Yes => stream.stop(candidate, generation),
+            }
+        }
+        if let Some(what) = early {
+            self.judge(candidate, what, line).await;
         }
     }
 
-    async fn ask(&mut self, candidate: u32, program: Candidate, line: &mut Line) {
-        if !self.asked.contains(&program) {
-            self.asked.push(program.clone());
-            self.trials.ask(candidate, program);
-            self.start_trials(line).await;
+    fn end_of_prose(&mut self, candidate: u32, generation: &Generation) {
+        let stream = &mut self.streams[candidate as usize];
+        let Some(since) = stream.since else { return };
+        let beside = self.at.kind.is_beside(stream.text.get(stream.closed_at..).unwrap_or(""));
+        if since > PROSE_TOKENS_MAX || beside {
+            stream.since = None;
+            if beside || !stream.is_open() {
+                stream.stop(candidate, generation);
+            }
+        }
+    }
+
+    /// Has a candidate judged, unless it was judged before or another has passed.
+    async fn judge(&mut self, candidate: u32, what: K::What, line: &mut Line) {
+        let before = self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(&what));
+        if before || self.asked.contains(&what) || self.trials.winner().is_some() {
+            return;
+        }
+        self.asked.push(what.clone());
+        match self.at.kind.unjudged() {
+            Some(verdict) => self.verdicts.push((what, verdict)),
+            None => {
+                self.trials.ask(candidate, what);
+                self.start_trials(line).await;
+            }
         }
     }
 
     async fn start_trials(&mut self, line: &mut Line) {
-        while let Some((candidate, program)) = self.trials.take() {
-            let tier = self.agent.judge.tier().unwrap_or(Tier::N);
-            line.emit(Event::Verifying { candidate, tier, command: describe(&self.checks) }).await;
-            let (judge, checks) = (Arc::clone(&self.agent.judge), Arc::clone(&self.checks));
-            let (options, cancel, what) = (self.plan.options.clone(), self.trials.cancel.clone(), program.clone());
-            self.trials.start(candidate, program, async move { judge.verify(&what, &checks, &options, &cancel).await });
+        while let Some((candidate, what)) = self.trials.take() {
+            let tier = self.at.with.agent.judge.tier().unwrap_or(Tier::N);
+            line.emit(Event::Verifying { candidate, tier, command: self.at.kind.check() }).await;
+            let trial = self.at.kind.trial(&what, self.trials.cancel.clone());
+            self.trials.start(candidate, what, trial);
         }
     }
 
-    async fn judged(&mut self, judged: Judged<Candidate>, line: &mut Line) {
+    async fn judged(&mut self, judged: Judged<K::What>, line: &mut Line) {
         let Judged { candidate, what, verdict, counts } = judged;
-        line.transcript.verdict(candidate, &what, &verdict);
+        self.at.kind.record(&mut line.transcript, candidate, &what, &verdict);
         if counts {
             line.emit(Event::Verified { candidate, verdict: verdict.clone() }).await;
-            self.streams[candidate as usize].verdicts.push((what, verdict));
+            self.verdicts.push((what, verdict));
         }
         self.start_trials(line).await;
     }
 
-    /// Judges the final proposals that no fence had brought before, unless something passed already.
+    /// Replies that a limit cut inside a block go on: half a file is of no use.
+    async fn go_on(&mut self, first: &GenerateRequest, line: &mut Line) -> anyhow::Result<()> {
+        if self.at.with.agent.settings.paper_exact {
+            return Ok(());
+        }
+        for candidate in 0..self.streams.len() as u32 {
+            for _ in 0..CONTINUATIONS_MAX {
+                let Some(said) = self.streams[candidate as usize].said.clone() else { break };
+                let open =
+                    said.finish == Finish::AnswerLimit && fence::fences(&said.text).last().is_some_and(|f| !f.closed);
+                let wanted = open && self.trials.winner().is_none() && !line.cancel.is_cancelled() && grows(&said.text);
+                let Some(next) = wanted.then(|| self.continuation(first, &said)).flatten() else { break };
+                line.emit(Event::Step { text: "the reply was cut by its limit and goes on".to_owned() }).await;
+                let generation = self.at.with.agent.engine.generate(next);
+                let Some(more) = self.stream(generation, Some(candidate), line).await?.into_iter().next() else {
+                    break;
+                };
+                let said = joined(&said, &more);
+                line.transcript.trajectory(candidate, &said, 0.0);
+                self.streams[candidate as usize].said = Some(said);
+            }
+        }
+        Ok(())
+    }
+
+    /// The request that goes on where a reply was cut; `None` where the context or the task's allowance is used up.
+    fn continuation(&self, first: &GenerateRequest, said: &Trajectory) -> Option<GenerateRequest> {
+        let agent = self.at.with.agent;
+        let mut prompt = first.prompt.clone();
+        let begun = &self.ask.prefix;
+        let text = said.text.get(begun.len()..)?.to_owned();
+        prompt.segments.push(Segment { text, special: false, learn: false });
+        let used = agent.engine.tokenize(&prompt).len() as u32;
+        let room = agent.engine.info().context_tokens_max.saturating_sub(used);
+        let spent = said.usage.generated_tokens();
+        let paid = self.at.with.plan.budget.task_tokens_max.saturating_sub(spent);
+        (room.min(paid) >= ANSWER_TOKENS_MIN).then(|| GenerateRequest {
+            prompt,
+            // Nothing to think about any more, and no hint: the same answer goes on.
+            window: WindowSpec {
+                thinking_tokens_max: 0,
+                answer_tokens_max: first.window.answer_tokens_max.min(paid),
+                hint: String::new(),
+                ..first.window.clone()
+            },
+            thinking_sampling: first.answer_sampling,
+            answer_sampling: first.answer_sampling,
+            candidates: 1,
+            ..first.clone()
+        })
+    }
+
+    /// Judges what was not judged yet, unless something passed already, and waits for the verdicts.
     async fn settle(&mut self, line: &mut Line) {
         let cancel = line.cancel.clone();
-        if self.trials.winner().is_none() && !self.checks.is_empty() && !cancel.is_cancelled() {
-            for candidate in 0..self.streams.len() as u32 {
-                if let Some(Ok(program)) = self.streams[candidate as usize].proposal(self.plan) {
-                    self.ask(candidate, program, line).await;
-                }
+        for candidate in 0..self.streams.len() as u32 {
+            let Some(said) = self.streams[candidate as usize].said.clone() else { continue };
+            if said.finish == Finish::Cancelled || cancel.is_cancelled() {
+                continue;
+            }
+            if let Reply::Candidate(what) = self.at.kind.read(&said, self.at.on) {
+                self.judge(candidate, what, line).await;
             }
         }
         let mut cancelled = false;
@@ -229,110 +418,93 @@ impl Round<'_> {
         }
     }
 
-    fn attempts(mut self) -> Vec<Attempt> {
-        let of = self.streams.len() as u32;
-        let verdicts: Vec<(Candidate, Verdict)> =
-            self.streams.iter_mut().flat_map(|stream| std::mem::take(&mut stream.verdicts)).collect();
-        let nothing = Verdict::NothingToCheck { why: "the task states no tests".to_owned() };
-        let attempt = |stream: Stream| {
-            let proposal = stream.proposal(self.plan)?;
-            let trajectory = stream.trajectory.clone()?;
-            let verdict = |program: &Candidate| {
-                if self.checks.is_empty() {
-                    return Some(nothing.clone());
-                }
-                verdicts.iter().find(|(judged, _)| judged == program).map(|(_, verdict)| verdict.clone())
-            };
-            // A fence that passed is the answer, whatever was written after it.
-            let passed =
-                verdicts.iter().find(|(program, verdict)| verdict.passed() && stream.wrote(program, self.plan));
-            let (proposal, verdict) = match (passed, proposal) {
-                (Some((program, verdict)), _) => (Ok(program.clone()), Some(verdict.clone())),
-                (None, Ok(program)) => (Ok(program.clone()), verdict(&program)),
-                (None, Err(problem)) => (Err(problem), None),
-            };
-            Some(Attempt { of, trajectory, proposal, verdict })
+    fn attempts(mut self) -> Vec<Attempt<K::What>> {
+        let streams = std::mem::take(&mut self.streams);
+        streams.iter().filter_map(|stream| self.attempt(stream)).collect()
+    }
+
+    fn attempt(&self, stream: &Stream) -> Option<Attempt<K::What>> {
+        let said = stream.said.clone()?;
+        let own = |what: &K::What| self.verdicts.iter().find(|(judged, _)| judged == what).map(|(_, v)| v.clone());
+        let earlier = |what: &K::What| self.at.earlier.iter().find(|e| e.candidate() == Some(what));
+        // A fence that passed is the answer, whatever was written after it.
+        let passed = self.verdicts.iter().filter(|(_, verdict)| verdict.passed()).find(|(what, _)| {
+            (1..=stream.closed.len()).any(|n| self.at.kind.early(&stream.closed[..n]).as_ref() == Some(what))
+        });
+        let reply = match passed {
+            Some((what, _)) => Reply::Candidate(what.clone()),
+            None => self.at.kind.read(&said, self.at.on),
         };
-        self.streams.drain(..).filter_map(attempt).collect()
+        let (verdict, repeats) = match &reply {
+            Reply::Candidate(what) => match earlier(what) {
+                Some(earlier) => (earlier.verdict.clone(), true),
+                None => (own(what), false),
+            },
+            _ => (None, false),
+        };
+        Some(Attempt { round: self.ask.round, said, reply, verdict, repeats, tail: self.at.tail.to_vec() })
     }
 }
 
 impl Stream {
-    /// Takes a piece; says whether a fence closed with it.
-    fn push(&mut self, part: Part, text: &str) -> bool {
-        // The hint begins anew: code that the window cut is not code.
-        if part == Part::Shift && self.part == Some(Part::Thinking) {
-            self.scanner.abandon();
-            self.closed.clear();
+    fn stop(&mut self, candidate: u32, generation: &Generation) {
+        if !std::mem::replace(&mut self.stopped, true) {
+            generation.steer(Steer::Stop(candidate));
         }
-        self.part = Some(part);
-        let closed = self.scanner.push(text);
-        let any = !closed.is_empty();
-        self.closed.extend(closed);
-        any
-    }
-
-    fn proposal(&self, plan: &Plan) -> Option<Result<Candidate, FormatProblem>> {
-        Some(program(self.trajectory.as_ref()?, &plan.wanted))
-    }
-
-    /// Whether this stream is where the program came from.
-    fn wrote(&self, program: &Candidate, plan: &Plan) -> bool {
-        let at_the_end = self.proposal(plan).is_some_and(|proposal| proposal.as_ref() == Ok(program));
-        at_the_end
-            || (1..=self.closed.len()).any(|n| program_in(&self.closed[..n], &plan.wanted).as_ref() == Some(program))
     }
 }
 
-/// What is run, in words.
-fn describe(checks: &[Check]) -> String {
-    let part = |check: &Check| match check {
-        Check::Asserts { .. } => "the task's examples".to_owned(),
-        Check::Stdio { cases, .. } => format!("{} sample inputs", cases.len()),
-        Check::TestSource { .. } => "the tests".to_owned(),
-        Check::Command { command } => command.clone(),
-    };
-    checks.iter().map(part).collect::<Vec<_>>().join(", ")
+/// A reply whose beginning was given.
+fn begun_with(prefix: &str, said: Trajectory) -> Trajectory {
+    if prefix.is_empty() {
+        return said;
+    }
+    // Where nothing was thought, what was given belongs to the answer.
+    let moved = |at: usize| if said.shift_at == Some(0) { 0 } else { at + prefix.len() };
+    Trajectory {
+        text: format!("{prefix}{}", said.text),
+        shift_at: said.shift_at.map(moved),
+        answer_at: if said.shift_at.is_some() { moved(said.answer_at) } else { 0 },
+        ..said
+    }
+}
+
+fn joined(said: &Trajectory, more: &Trajectory) -> Trajectory {
+    let mut whole = said.clone();
+    whole.text.push_str(&more.text);
+    whole.finish = more.finish;
+    whole.usage.answer_tokens += more.usage.thinking_tokens + more.usage.answer_tokens;
+    whole
+}
+
+/// Whether the end of a text is more than the same lines again and again.
+fn grows(text: &str) -> bool {
+    const LINES: usize = 24;
+    let lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(LINES).collect();
+    let different: std::collections::BTreeSet<&str> = lines.iter().copied().collect();
+    lines.len() < LINES || different.len() * 4 > lines.len()
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::task::{Complexity, Failure, FailureKind, Finish, Language, Level, Report, Usage};
-    use crate::verify::VerifyOptions;
 
-    pub(in super::super) fn plan() -> Plan {
-        Plan::bare(
-            Complexity { level: Level::Simple, probabilities: [1.0, 0.0, 0.0], reasons: vec![], features: vec![] },
-            Budget { thinking_tokens_max: 64, answer_tokens_max: 64, rounds_max: 3, samples: 1 },
-            VerifyOptions::default(),
-        )
+    #[test]
+    fn a_reply_whose_beginning_was_given_is_read_whole() {
+        let mut said = Trajectory::ended("x = 1\n```\nhint```py\ny");
+        (said.shift_at, said.answer_at) = (Some(10), 14);
+        let whole = begun_with("```python\n", said);
+        assert_eq!(&whole.text[whole.shift_at.unwrap()..whole.answer_at], "hint");
+        assert!(whole.text.starts_with("```python\nx = 1\n```\n"));
+        let mut at_once = Trajectory::ended("x = 1\n```\n");
+        (at_once.shift_at, at_once.answer_at) = (Some(0), 0);
+        assert_eq!(begun_with("```python\n", at_once).answer(), "```python\nx = 1\n```\n");
     }
 
-    pub(in super::super) fn failed(kind: FailureKind, passed: u32) -> Verdict {
-        let failure = Failure { kind, name: "t".into(), got: "g".into(), expected: None, frame: None };
-        Verdict::Failed(Report {
-            command: "c".into(),
-            passed,
-            failed: 1,
-            failures: vec![failure],
-            tier: Tier::L,
-            wall_ms: 1,
-            flags: vec![],
-        })
-    }
-
-    pub(in super::super) fn attempt(source: &str, verdict: Option<Verdict>) -> Attempt {
-        let trajectory = Trajectory {
-            text: source.to_owned(),
-            shift_at: None,
-            answer_at: 0,
-            shifted: None,
-            finish: Finish::EndOfTurn,
-            usage: Usage { prompt_tokens: 10, thinking_tokens: 5, ..Usage::default() },
-            logprob_sum: None,
-        };
-        let proposal = Ok(Candidate::Program { language: Language::Python, source: source.to_owned() });
-        Attempt { of: 1, trajectory, proposal, verdict }
+    #[test]
+    fn the_same_lines_again_and_again_do_not_grow() {
+        let file: String = (0..40).map(|n| format!("value_{n} = {n}\n")).collect();
+        assert!(grows(&file) && grows("short\n"));
+        assert!(!grows(&"    pass\n".repeat(40)) && !grows(&"a\nb\n".repeat(40)));
     }
 }

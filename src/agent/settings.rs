@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::intent::Wish;
+use super::round::Drawing;
 use crate::engine::Sampling;
 use crate::task::{Budget, Effort, Tier};
 use crate::traits::Traits;
@@ -13,11 +15,19 @@ pub struct Settings {
     pub samples: Option<u32>,
     /// Revisions after the first attempt; `None` lets the budget decide.
     pub rounds: Option<u32>,
+    /// Tokens that a task may cost in all; `None` lets the budget decide.
+    pub task_tokens: Option<u32>,
+    /// Seconds of the model's time that a task may cost in all; `None` lets the budget decide.
+    pub task_seconds: Option<u32>,
     pub seed: u64,
     /// Of the first round; `None` leaves it to the makers' advice.
     pub temperature: Option<f32>,
     /// What the model is like.
     pub traits: Traits,
+    /// What the user says that the task wants; `None` leaves it to the task's words.
+    pub wish: Option<Wish>,
+    /// Replies may be begun for the model where their form is known.
+    pub prefixes: bool,
     /// Exactly the paper: one window for every task, greedy, its hint, no probe, no early stop.
     pub paper_exact: bool,
     /// Ask the model itself how hard a task is where its words leave a doubt.
@@ -64,11 +74,15 @@ impl Default for Settings {
         Self {
             samples: None,
             rounds: None,
+            task_tokens: None,
+            task_seconds: None,
             seed: 0,
             temperature: None,
             traits: Traits::default(),
+            wish: None,
+            prefixes: true,
             paper_exact: false,
-            probe: true,
+            probe: false,
             min_tier: Tier::L,
             project: ProjectSettings::default(),
         }
@@ -76,18 +90,18 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How thoughts are drawn: by the user's temperature, else the makers'. Draws must differ where there are
-    /// `several` of one prompt, and where it is tried `again`.
-    pub(super) fn sampling(&self, again: bool, several: bool) -> Sampling {
+    /// How a reply is drawn: by the user's temperature, else the makers', else greedily. Draws must differ where there
+    /// are `several` of one prompt, and where it is tried again.
+    pub(super) fn sampling(&self, drawing: Drawing, several: bool) -> Sampling {
         let advised = self.traits.sampling.filter(|_| !self.paper_exact);
-        let temperature = match (self.temperature, advised) {
+        let own = self.temperature.or(advised.map(|sampling| sampling.temperature)).unwrap_or(TEMPERATURE_FIRST);
+        let temperature = match drawing {
             _ if self.paper_exact => 0.0,
-            (Some(temperature), _) if !again => temperature,
-            (Some(temperature), _) => temperature.max(TEMPERATURE_VARIED),
-            (None, Some(advised)) if again || several => advised.temperature.max(TEMPERATURE_VARIED),
-            (None, Some(advised)) => advised.temperature,
-            (None, None) if again || several => TEMPERATURE_VARIED,
-            (None, None) => TEMPERATURE_FIRST,
+            // The user means it.
+            Drawing::First if self.temperature.is_some() => own,
+            Drawing::First if !several => own,
+            Drawing::First | Drawing::Varied => own.max(TEMPERATURE_VARIED),
+            Drawing::Careful => own.max(TEMPERATURE_CAREFUL),
         };
         // Who advises greedy draws says nothing of where others should be cut.
         let cut = advised.filter(|sampling| sampling.temperature > 0.0);
@@ -108,17 +122,12 @@ impl Settings {
 
 /// The window of the paper's evaluation, used by `paper_exact` where no other is given.
 pub(super) const PAPER_WINDOW_TOKENS: u32 = 4096;
-/// Repairs of crashes in a row; what two tracebacks do not mend is not mended by a third
-/// (arXiv 2604.10508, 2604.21950).
-pub(super) const REPAIRS_MAX: u32 = 2;
-/// Unusable replies in a row after which the task ends.
-pub(super) const FORMAT_PROBLEMS_MAX: u32 = 2;
-/// Candidates of a round that resamples a wrong answer.
-pub(super) const RESAMPLES_MAX: u32 = 4;
-/// Temperature where several candidates, or another try, should differ (S*, arXiv 2502.14382).
-pub(super) const TEMPERATURE_VARIED: f32 = 0.7;
-/// Thinking of a single first candidate of an instruction-tuned model: greedy distilled models loop.
-const TEMPERATURE_FIRST: f32 = 0.6;
+/// Temperature where candidates should differ (S*, arXiv 2502.14382, has 0.7).
+pub(super) const TEMPERATURE_VARIED: f32 = 0.8;
+/// Temperature where an attempt is mended: near the likeliest words, and not the same ones again.
+pub(super) const TEMPERATURE_CAREFUL: f32 = 0.3;
+/// Temperature of a first reply where nobody advises another.
+pub(super) const TEMPERATURE_FIRST: f32 = 0.0;
 /// Draws are cut to this mass where the makers advise nothing.
 const TOP_P: f32 = 0.95;
 /// Candidates that are judged at the same time: each may take a project's memory limit and start as many threads as
@@ -140,27 +149,30 @@ mod tests {
 
     #[test]
     fn the_users_word_goes_before_the_makers_and_theirs_before_the_default() {
-        let drawn = |settings: &Settings, again, several| {
-            let sampling = settings.sampling(again, several);
+        use Drawing::{Careful, First, Varied};
+        let drawn = |settings: &Settings, drawing, several| {
+            let sampling = settings.sampling(drawing, several);
             (sampling.temperature, sampling.top_p, sampling.top_k)
         };
-        assert_eq!(drawn(&Settings::default(), false, false), (TEMPERATURE_FIRST, TOP_P, 0));
-        assert_eq!(drawn(&Settings::default(), false, true), (TEMPERATURE_VARIED, TOP_P, 0));
-        assert_eq!(drawn(&advised(0.3), false, false), (0.3, 0.8, 20));
-        assert_eq!(drawn(&advised(0.3), false, true), (TEMPERATURE_VARIED, 0.8, 20), "several should differ");
-        assert_eq!(drawn(&advised(0.0), false, false), (0.0, 1.0, 0));
-        assert_eq!(drawn(&advised(0.0), true, false), (TEMPERATURE_VARIED, TOP_P, 0));
+        assert_eq!(drawn(&Settings::default(), First, false), (0.0, 1.0, 0));
+        assert_eq!(drawn(&Settings::default(), First, true), (TEMPERATURE_VARIED, TOP_P, 0));
+        assert_eq!(drawn(&Settings::default(), Careful, false), (TEMPERATURE_CAREFUL, TOP_P, 0));
+        assert_eq!(drawn(&advised(0.5), First, false), (0.5, 0.8, 20));
+        assert_eq!(drawn(&advised(0.5), Careful, false), (0.5, 0.8, 20));
+        assert_eq!(drawn(&advised(0.3), First, true), (TEMPERATURE_VARIED, 0.8, 20), "several should differ");
+        assert_eq!(drawn(&advised(0.0), First, false), (0.0, 1.0, 0));
+        assert_eq!(drawn(&advised(0.0), Varied, false), (TEMPERATURE_VARIED, TOP_P, 0));
         let by_hand = |temperature| Settings { temperature: Some(temperature), ..advised(0.3) };
-        assert_eq!(drawn(&by_hand(1.1), false, false), (1.1, 0.8, 20));
-        assert_eq!(drawn(&by_hand(0.2), false, true), (0.2, 0.8, 20), "the user means it");
-        assert_eq!(drawn(&by_hand(0.0), false, false), (0.0, 1.0, 0));
-        assert_eq!(drawn(&by_hand(0.0), true, false), (TEMPERATURE_VARIED, 0.8, 20), "a second try must differ");
-        assert_eq!(drawn(&Settings { paper_exact: true, ..advised(0.3) }, false, false), (0.0, 1.0, 0));
+        assert_eq!(drawn(&by_hand(1.1), First, false), (1.1, 0.8, 20));
+        assert_eq!(drawn(&by_hand(0.2), First, true), (0.2, 0.8, 20), "the user means it");
+        assert_eq!(drawn(&by_hand(0.0), First, false), (0.0, 1.0, 0));
+        assert_eq!(drawn(&by_hand(0.0), Varied, false), (TEMPERATURE_VARIED, 0.8, 20), "a second try must differ");
+        assert_eq!(drawn(&Settings { paper_exact: true, ..advised(0.3) }, First, false), (0.0, 1.0, 0));
     }
 
     #[test]
     fn the_advised_window_is_a_ceiling_for_what_the_task_decides() {
-        let budget = |tokens| Budget { thinking_tokens_max: tokens, answer_tokens_max: 1, rounds_max: 1, samples: 1 };
+        let budget = |tokens| Budget { thinking_tokens_max: tokens, ..Budget::default() };
         let left = |settings: &Settings, tokens, effort| settings.advised(budget(tokens), effort).thinking_tokens_max;
         assert_eq!(left(&advised(0.3), 4096, Effort::Auto), 1000);
         assert_eq!(left(&advised(0.3), 512, Effort::Auto), 512);

@@ -1,55 +1,63 @@
-//! A stand-alone task as a turn of its session: the turns before it, its own opening, and what stays of it.
+//! A task as a turn of its session: the turns before it, its own opening, what was looked at, and what stays of it.
 //!
-//! Not for: tasks in a project (`project/`), which gather context for their opening.
+//! Not for: what is gathered for an opening (`project/`), or what is said about an attempt (`search::Kind`).
 
+use super::attempt::Attempt;
 use super::conversation::{Conversation, Cut, Kind};
-use super::round::Attempt;
-use super::sessions::Session;
-use super::{Agent, Line, Plan};
-use crate::event::Event;
-use crate::prompt::conversation::opening;
+use super::ways::Ways;
+use super::{Agent, Plan};
 use crate::prompt::{Message, Role};
-use crate::task::{Candidate, Outcome, Status, Task};
+use crate::task::Trajectory;
 
 /// The conversation while one task of it runs.
 pub(super) struct Talk<'a> {
     conversation: &'a mut Conversation,
     /// Which task of the session this is.
     number: u32,
+    converses: bool,
+}
+
+/// Prepares the conversation for one more task. A model that does not converse is given each task alone, and so does the
+/// paper.
+pub(super) fn begin(agent: &Agent, conversation: &mut Conversation) {
+    if !converses(agent) {
+        *conversation = Conversation::default();
+    }
+}
+
+fn converses(agent: &Agent) -> bool {
+    Ways::of(agent).converses && !agent.settings.paper_exact
 }
 
 impl<'a> Talk<'a> {
-    /// Opens the task's turn, and makes room for it where the window has none.
-    ///
-    /// # Errors
-    /// A prompt file that names an unknown variable.
-    pub(super) async fn open(
-        agent: &Agent,
-        task: &Task,
-        plan: &Plan,
-        session: &'a mut Session,
-        line: &mut Line,
-    ) -> anyhow::Result<Self> {
-        let number = session.turns.len() as u32;
-        let conversation = &mut session.alone;
-        // The paper measures single tasks.
-        if !agent.traits().remembers || agent.settings.paper_exact {
-            *conversation = Conversation::default();
-        }
-        let first = conversation.entries.is_empty();
-        for turn in opening(&agent.prompts, plan.context(task))? {
+    pub(super) fn of(agent: &Agent, conversation: &'a mut Conversation, number: u32) -> Self {
+        Self { conversation, number, converses: converses(agent) }
+    }
+
+    /// Opens the task's turn; `short` is what is left of it when room is needed.
+    pub(super) fn open(&mut self, turns: Vec<Message>, short: &str) {
+        let first = self.conversation.entries.is_empty();
+        for turn in turns {
             match turn.role {
                 Role::System if !first => {}
-                Role::System => conversation.push(Kind::System, number, turn.content, ""),
-                _ => conversation.push(Kind::Opening, number, turn.content, task.prompt.as_str()),
+                Role::System => self.conversation.push(Kind::System, self.number, turn.content, ""),
+                _ => self.conversation.push(Kind::Opening, self.number, turn.content, short),
             }
         }
-        let (cut, how) = conversation.compacted(number, |messages| plan.has_room(agent, messages, 0));
-        if how != Cut::Whole && cut != *conversation {
-            *conversation = cut;
-            line.emit(Event::Step { text: how.sentence() }).await;
+    }
+
+    /// Cuts the conversation where the window has no room for an answer after `tail`; says what went.
+    pub(super) fn make_room(&mut self, agent: &Agent, plan: &Plan, tail: &[Message]) -> Option<String> {
+        let fits = |messages: &[Message]| {
+            let all: Vec<Message> = messages.iter().chain(tail).cloned().collect();
+            plan.has_room(agent, &all, 0)
+        };
+        let (cut, how) = self.conversation.compacted(self.number, fits);
+        if how == Cut::Whole || cut == *self.conversation {
+            return None;
         }
-        Ok(Self { conversation, number })
+        *self.conversation = cut;
+        Some(how.sentence())
     }
 
     /// Every turn up to this task's own, then `tail`.
@@ -59,23 +67,32 @@ impl<'a> Talk<'a> {
         messages
     }
 
-    /// Keeps what the last round said, as it was written: all of it is in the cache already.
-    pub(super) fn close(self, tail: &[Message], last: &[Attempt], outcome: &Outcome) {
-        let passed = |attempt: &&Attempt| attempt.verdict.as_ref().is_some_and(crate::task::Verdict::passed);
-        let reply = last.iter().find(passed).or_else(|| last.first());
-        let Some(reply) = reply.filter(|_| outcome.status != Status::Cancelled) else {
-            return self.conversation.forget(self.number);
-        };
-        for message in tail {
-            let kind = if message.role == Role::Assistant { Kind::Reply } else { Kind::Output };
-            self.conversation.push(kind, self.number, message.content.as_str(), message.content.as_str());
+    /// A command that the model asked for, and what it printed.
+    pub(super) fn push_look(&mut self, said: &Trajectory, command: &str, shown: &str) {
+        if self.converses {
+            self.conversation.push(Kind::Reply, self.number, said.text.as_str(), command);
+            self.conversation.push(Kind::Output, self.number, shown, "");
         }
-        let short = match &outcome.candidate {
-            Some(Candidate::Program { language, source }) => {
-                crate::prompt::conversation::fenced(source, Some(language.fence_tag()))
-            }
-            _ => reply.trajectory.answer().to_owned(),
-        };
-        self.conversation.push(Kind::Reply, self.number, reply.trajectory.text.as_str(), short);
+    }
+
+    /// Keeps an attempt: the turns that it answers and its words as they were written, all of which is in the cache.
+    pub(super) fn keep<W>(&mut self, attempt: &Attempt<W>, short: &str) {
+        for message in &attempt.tail {
+            let kind = if message.role == Role::Assistant { Kind::Reply } else { Kind::Output };
+            let short = if kind == Kind::Reply { message.content.as_str() } else { "" };
+            self.conversation.push(kind, self.number, message.content.as_str(), short);
+        }
+        let short = if short.trim().is_empty() { attempt.said.answer() } else { short };
+        self.conversation.push(Kind::Reply, self.number, attempt.said.text.as_str(), short);
+    }
+
+    /// The user's remark about the attempt that was kept last.
+    pub(super) fn remark(&mut self, text: String) {
+        self.conversation.push(Kind::Output, self.number, text, "");
+    }
+
+    /// Forgets the task, which then was never asked.
+    pub(super) fn forget(self) {
+        self.conversation.forget(self.number);
     }
 }

@@ -62,9 +62,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if args.json {
         print!("{text}");
     } else {
+        let mut said = Said::default();
         for line in text.lines() {
-            show(line);
+            show(line, &mut said);
         }
+        said.rest();
     }
     Ok(Exit::Success)
 }
@@ -99,14 +101,35 @@ fn summary(path: &Path) -> String {
     format!("{id}  {status:<13} {tokens:>6} tokens  {}", clean(&prompt.chars().take(60).collect::<String>()))
 }
 
-fn show(line: &str) {
+/// What candidates wrote, told when each has ended: several write at the same time.
+#[derive(Debug, Default)]
+struct Said(std::collections::BTreeMap<u64, String>);
+
+impl Said {
+    fn take(&mut self, candidate: u64) -> String {
+        clean(&self.0.remove(&candidate).unwrap_or_default())
+    }
+
+    /// What was written by candidates that never ended.
+    fn rest(&mut self) {
+        for (candidate, text) in std::mem::take(&mut self.0) {
+            println!("candidate {candidate}, without an end:\n{}", clean(&text));
+        }
+    }
+}
+
+fn show(line: &str, said: &mut Said) {
     let Ok(value) = serde_json::from_str::<Value>(line) else { return };
     let at = value["ms"].as_u64().unwrap_or(0) as f64 / 1000.0;
     match value["line"].as_str() {
         Some("task") => println!("[{at:8.2}] task: {}", clean(value["task"]["prompt"].as_str().unwrap_or(""))),
-        Some("text") => print!("{}", clean(value["text"].as_str().unwrap_or(""))),
+        Some("text") => {
+            let candidate = value["candidate"].as_u64().unwrap_or(0);
+            said.0.entry(candidate).or_default().push_str(value["text"].as_str().unwrap_or(""));
+        }
         Some("trajectory") => {
             let trajectory = &value["trajectory"];
+            print!("{}", said.take(value["candidate"].as_u64().unwrap_or(0)));
             println!("\n[{at:8.2}] candidate {}: {} {}", value["candidate"], trajectory["finish"], trajectory["usage"]);
         }
         Some("verdict") => println!("[{at:8.2}] verdict: {}", value["verdict"]),

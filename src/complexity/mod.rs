@@ -53,7 +53,8 @@ pub const fn name(level: Level) -> &'static str {
 
 fn likeliest(probabilities: [f32; 3]) -> Level {
     let levels = [Level::Simple, Level::Moderate, Level::Complex];
-    let best = (0..3).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
+    // Of equals the simplest: an opinion that is none must not cost more.
+    let best = (0..3).rev().max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
     levels[best.expect("invariant: there are three levels")]
 }
 

@@ -93,7 +93,7 @@ fn features(facts: Facts<'_>) -> Vec<(String, f32)> {
             r"dynamic programming|memoi[sz]|knapsack|subsequence|palindromic partition",
             r"\b(?:shortest|longest|minimum|maximum|minimal|maximal|fewest|largest) (?:\w+ )?(?:path|cost|number of|sum|time|distance|length|subarray|substring|cycle)",
             r"optimal|optimi[sz]e|efficient(?:ly)?|O\((?:n|log|1|m)",
-            r"graph|tree|dijkstra|topological|spanning|backtrack|n-queens|sudoku|trie|segment tree|union.find",
+            r"\b(?:sub)?graphs?\b|\b\w*trees?\b|dijkstra|topological|spanning|backtrack|n-queens|sudoku|trie|union.find",
             r"concurren|thread|async|race condition|deadlock|lock-free",
             r"pars(?:er|e an?|ing)|tokeni[sz]er|interpreter|compiler|regular expression engine|grammar|expression evaluat",
             r"modulo 10|mod 1e9|10\^9\s*\+\s*7|1000000007|combinatori|permutation|number of ways|probability",

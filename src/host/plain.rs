@@ -35,6 +35,49 @@ pub struct Plain {
     tokens: u32,
     since: Option<Instant>,
     doing: String,
+    told: OneByOne,
+}
+
+/// Several replies at once, told one after the other: the one that is being told comes as it streams, what the others say
+/// meanwhile is kept until it is their turn.
+#[derive(Debug, Default)]
+struct OneByOne {
+    /// Of each candidate what was not told yet, and whether it has ended.
+    waiting: Vec<(String, bool)>,
+    telling: usize,
+}
+
+impl OneByOne {
+    fn begin(&mut self, candidates: u32) {
+        *self = Self { waiting: vec![(String::new(), false); candidates as usize], telling: 0 };
+    }
+
+    /// Takes a piece in; returns what can be told now.
+    fn piece(&mut self, candidate: u32, text: &str) -> String {
+        let at = candidate as usize;
+        if self.waiting.len() <= at {
+            self.waiting.resize(at + 1, (String::new(), false));
+        }
+        if at == self.telling {
+            return text.to_owned();
+        }
+        self.waiting[at].0.push_str(text);
+        String::new()
+    }
+
+    /// A candidate has ended; returns what can be told now: the next ones, as far as they are.
+    fn ended(&mut self, candidate: u32) -> String {
+        if let Some(waiting) = self.waiting.get_mut(candidate as usize) {
+            waiting.1 = true;
+        }
+        let mut text = String::new();
+        while self.waiting.get(self.telling).is_some_and(|(_, ended)| *ended) {
+            self.telling += 1;
+            let Some((next, _)) = self.waiting.get_mut(self.telling) else { break };
+            text.push_str(&format!("\n--- candidate {} ---\n{}", self.telling, std::mem::take(next)));
+        }
+        text
+    }
 }
 
 impl Plain {
@@ -50,6 +93,7 @@ impl Plain {
             tokens: 0,
             since: None,
             doing: "starting".to_owned(),
+            told: OneByOne::default(),
         }
     }
 
@@ -102,19 +146,25 @@ impl Show for Plain {
             }
             Event::Round { round, candidates } => {
                 (self.tokens, self.since) = (0, None);
+                self.told.begin(*candidates);
                 self.step(&format!("round {round}: {candidates} candidate(s)"));
             }
-            Event::Piece { part, text, tokens, .. } => {
+            Event::Piece { candidate, part, text, tokens, .. } => {
                 self.since.get_or_insert_with(Instant::now);
                 self.tokens += tokens;
                 if *part == Part::Answer { "answering" } else { "thinking" }.clone_into(&mut self.doing);
                 if self.verbosity == Verbosity::Verbose {
-                    let _ = write!(io::stderr(), "{}", crate::sandbox::text::clean(text));
+                    let text = self.told.piece(*candidate, text);
+                    let _ = write!(io::stderr(), "{}", crate::sandbox::text::clean(&text));
                 }
                 self.draw(false);
             }
             Event::Shifted { why, thinking_tokens, .. } => {
                 self.step(&format!("\nshifted after {thinking_tokens} tokens ({why:?})"));
+            }
+            Event::Finished { candidate, .. } if self.verbosity == Verbosity::Verbose => {
+                let text = self.told.ended(*candidate);
+                let _ = write!(io::stderr(), "{}", crate::sandbox::text::clean(&text));
             }
             Event::Verifying { command, tier, .. } => self.doing(format!("running {command} (tier {tier:?})")),
             Event::Verified { verdict, .. } => self.step(&verdict_line(Some(verdict))),
@@ -202,5 +252,26 @@ fn verdict_line(verdict: Option<&Verdict>) -> String {
         Some(Verdict::NothingToCheck { why }) => format!("nothing to check: {why}"),
         Some(Verdict::SandboxFailed { step, why }) => format!("the sandbox failed at {step}: {why}"),
         None => "not run".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_told_one_after_the_other() {
+        let mut told = OneByOne::default();
+        told.begin(3);
+        let mut text = String::new();
+        for (candidate, piece) in [(0, "a"), (2, "c"), (1, "b"), (0, "A"), (2, "C")] {
+            text.push_str(&told.piece(candidate, piece));
+        }
+        assert_eq!(text, "aA");
+        text.push_str(&told.ended(2));
+        text.push_str(&told.ended(0));
+        text.push_str(&told.piece(1, "B"));
+        text.push_str(&told.ended(1));
+        assert_eq!(text, "aA\n--- candidate 1 ---\nbB\n--- candidate 2 ---\ncC");
     }
 }

@@ -38,6 +38,12 @@ pub struct ProjectContext<'a> {
     pub failure: Option<&'a str>,
     /// The command that the change has to make succeed.
     pub check: Option<&'a str>,
+    /// Words are wanted, and no change.
+    pub question: bool,
+    /// The files are all that the project has.
+    pub whole: bool,
+    /// A file is too long to be written whole: what changes of it is asked for.
+    pub long: bool,
 }
 
 /// One file of a project as the model sees it.
@@ -232,9 +238,13 @@ mod tests {
             "Fix add.\ncalc.py\n```python\ndef add(a, b):\n    return a - b\n```\nError:\nassert add(1, 2) == 3";
         assert_eq!(nano[0].content, words);
         let full = project(&Prompts::load(PromptSet::Default, None).unwrap(), context).unwrap();
-        assert_eq!(roles(&full), [Role::System, Role::User]);
-        assert!(full[1].content.contains("\ncalc.py\n```python\ndef add"), "{}", full[1].content);
-        assert!(full[1].content.trim_end().ends_with("Fix add."), "{}", full[1].content);
+        assert_eq!(roles(&full), [Role::User]);
+        let asked = &full[0].content;
+        assert!(asked.contains("\ncalc.py\n```python\ndef add") && asked.contains("assert add(1, 2) == 3"), "{asked}");
+        assert!(asked.contains("\nFix add. Show the code"), "{asked}");
+        let question = ProjectContext { question: true, failure: None, ..context };
+        let asked = project(&Prompts::load(PromptSet::Default, None).unwrap(), question).unwrap();
+        assert!(asked[0].content.trim_end().ends_with("Fix add."), "{}", asked[0].content);
     }
 
     #[test]

@@ -216,7 +216,13 @@ impl Player<'_> {
         let probabilities = [0.1, 0.78, 0.12];
         let complexity =
             Complexity { level: Level::Moderate, probabilities, reasons: Vec::new(), features: Vec::new() };
-        let budget = Budget { thinking_tokens_max: 1024, answer_tokens_max: 2048, rounds_max: 2, samples: 1 };
+        let budget = Budget {
+            thinking_tokens_max: 1024,
+            answer_tokens_max: 2048,
+            rounds_max: 2,
+            samples: 1,
+            ..Budget::default()
+        };
         self.event(Event::Classified { complexity, budget });
     }
 

@@ -18,6 +18,7 @@ mod j2;
 mod options;
 mod rust_tests;
 mod setting;
+mod smoke;
 mod stdio;
 pub mod suites;
 
@@ -30,6 +31,7 @@ pub use command::program_file;
 pub use feedback::{CHARS_MAX as FEEDBACK_CHARS_MAX, feedback};
 pub use j2::{decides_about_tests, project, test_command};
 pub use options::VerifyOptions;
+pub use smoke::smoke;
 
 /// Every language that can be run, and the program that runs it where there is one.
 pub fn tools() -> Vec<(Language, Option<std::path::PathBuf>)> {

@@ -80,6 +80,21 @@ impl Judge for ByWords {
         Box::pin(std::future::ready(Some(observed)))
     }
 
+    /// A program that says `boom` breaks when it is run at all.
+    fn smoke<'a>(
+        &'a self,
+        candidate: &'a Candidate,
+        _options: &'a VerifyOptions,
+        _cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Verdict> {
+        let verdict = if source(candidate).contains("boom") {
+            Verdict::Failed(report(Some(FailureKind::Crash), 0))
+        } else {
+            Verdict::NothingToCheck { why: "nothing broke".into() }
+        };
+        Box::pin(std::future::ready(verdict))
+    }
+
     fn tier(&self) -> Option<Tier> {
         Some(Tier::L)
     }
@@ -368,9 +383,13 @@ async fn a_window_of_nothing_answers_at_once() {
 async fn a_reply_without_code_is_reminded_once() {
     let heard = bench(Script::new(["Just words.".to_owned(), code("right")]), settings(), Effort::Auto).run().await;
     assert_eq!((heard.outcome().status, heard.outcome().rounds), (Status::Verified, 2));
-    let words = ["Words.", "More words.", "Never asked for."];
-    let heard = bench(Script::new(words), settings(), Effort::Auto).run().await;
-    assert_eq!((heard.outcome().status, heard.outcome().rounds), (Status::Failed, 2));
+    let heard = bench(Script::answering(|_| Some(Reply::new("Words."))), settings(), Effort::Auto).run().await;
+    assert_eq!(
+        (heard.outcome().status, heard.rounds()),
+        (Status::Failed, vec![1, 1, 2]),
+        "reminded, drawn again, ended"
+    );
+    assert_eq!(heard.outcome().answer, "Words.", "what was said is never kept from the user");
 }
 
 #[tokio::test]
@@ -448,7 +467,7 @@ async fn a_following_task_sees_the_earlier_ones_and_decodes_only_what_is_new() {
     }
     let said: String = session.alone.messages().iter().map(|message| message.content.clone() + "|").collect();
     assert!(said.contains("number 0") && said.contains("number 4") && said.contains("quokka"), "{said}");
-    assert_eq!(session.alone.entries.iter().filter(|entry| entry.kind == Kind::System).count(), 1);
+    assert!(session.alone.entries.iter().filter(|entry| entry.kind == Kind::System).count() <= 1);
     assert!(session.conversation.entries.is_empty());
 }
 
@@ -483,4 +502,62 @@ async fn a_conversation_of_programs_that_outgrows_the_window_is_cut_and_that_is_
     assert!(steps.iter().any(|text| text.contains("the thinking of earlier tasks went")), "{steps:?}");
     let said: String = session.alone.messages().iter().map(|message| message.content.clone()).collect();
     assert!(said.contains("number 0") && said.contains("number 5"), "{said}");
+}
+
+/// A task that states no check.
+fn unchecked(script: Script, prompt: &str) -> Bench {
+    let mut bench = bench(script, Settings::default(), Effort::Auto);
+    bench.task.checks.clear();
+    bench.task.prompt = prompt.into();
+    bench
+}
+
+#[tokio::test]
+async fn any_language_and_any_words_are_an_answer() {
+    let page = "Here is a page:\n\n```html\n<form></form>\n```\n\nIt has a form and this explanation goes on.\n";
+    let heard = unchecked(Script::new([page]), "Write an HTML page with a login form").run().await;
+    assert_eq!((heard.outcome().status, heard.outcome().answer.as_str()), (Status::Unverified, "<form></form>\n"));
+    let three = "```html\n<b></b>\n```\n\n```css\nb { color: red }\n```\n\n```javascript\nlet a = 1;\n```\n";
+    let heard = unchecked(Script::new([three]), "Create a web page with a red button").run().await;
+    assert_eq!((heard.outcome().status, heard.outcome().answer.as_str()), (Status::Unverified, three.trim()));
+    let words = "It maps keys to numbers:\n\n```python\nhash(1)\n```\n\nThat is all.";
+    let heard = unchecked(Script::new([words]), "How does a hash function work?").run().await;
+    assert_eq!((heard.outcome().status, heard.outcome().answer.as_str()), (Status::Unverified, words));
+}
+
+#[tokio::test]
+async fn a_program_without_tests_is_run_before_it_is_shown() {
+    let script = Script::answering(|ask| Some(Reply::new(code(if ask.nth == 0 { "boom" } else { "fine" }))));
+    let heard = unchecked(script, "Write a Python function f().").run().await;
+    assert_eq!((heard.outcome().status, heard.rounds()), (Status::Unverified, vec![1, 1]), "{:?}", heard.outcome());
+    assert!(heard.outcome().answer.contains("fine"));
+    let script = Script::answering(|_| Some(Reply::new(code("boom"))));
+    let heard = unchecked(script, "Write a Python function f().").run().await;
+    assert_eq!(heard.outcome().status, Status::Failed);
+}
+
+#[tokio::test]
+async fn the_same_wrong_program_is_not_judged_or_paid_for_again_and_again() {
+    let script = Script::answering(|_| Some(Reply::new(code("0") + &words(500)).slow(Duration::from_millis(1))));
+    let bench = bench(script, Settings::default(), Effort::Auto);
+    let heard = bench.run().await;
+    assert_eq!(heard.outcome().status, Status::Failed);
+    assert_eq!(bench.judge.asked.lock().unwrap().len(), 1, "one program, one trial");
+    assert_eq!(heard.rounds(), [1, 2, 1], "drawn again, mended once, ended");
+    let most = heard.outcome().usage.generated_tokens();
+    assert!(most < 5 * 60, "a failed task costs a few replies that end at their fence: {most}");
+}
+
+#[tokio::test]
+async fn what_a_task_may_cost_is_planned_and_kept() {
+    // A model that never ends its turn and never writes a fence.
+    let script = Script::answering(|_| Some(Reply::new(words(50)).endless()));
+    let heard = bench(script, Settings::default(), Effort::Auto).run().await;
+    let cost = heard.outcome().usage.generated_tokens();
+    assert!(cost <= 4096 + 2 * 2048 + 64, "{cost}");
+    let planned = heard
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Step { text } if text.starts_with("planned: at most 4096")));
+    assert!(planned, "{:?}", heard.events.first());
 }

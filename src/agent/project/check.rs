@@ -39,20 +39,28 @@ pub(super) enum Known {
     Unknown,
 }
 
-/// The command that decides whether a change holds: given (and then remembered), remembered, or found.
+/// Where a command is from that the user gave with the task. It is remembered once it has been seen to start.
+pub(super) const GIVEN: &str = "given";
+/// Where a command is from that was given or asked for earlier.
+pub(super) const REMEMBERED: &str = "remembered";
+
+/// Whether a text is a command at all, and not blanks and comments alone.
+pub fn is_command(text: &str) -> bool {
+    text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// The command that decides whether a change holds: given, remembered, or found.
 pub(super) fn known(task: &Task, state: &Path, root: &Path) -> Known {
     let given = task.checks.iter().find_map(|check| match check {
         Check::Command { command } => Some(command.clone()),
         _ => None,
     });
     if let Some(given) = given {
-        // What cannot be remembered has to be given again; that is all.
-        let _ = remember(state, root, Some(&given));
-        return Known::Command(given, "given");
+        return Known::Command(given, GIVEN);
     }
     match remembered(state, root) {
         Some(command) if command.is_empty() => Known::None,
-        Some(command) => Known::Command(command, "remembered"),
+        Some(command) => Known::Command(command, REMEMBERED),
         None => match verify::test_command(root) {
             Some(command) => Known::Command(command, "found by the project's files"),
             None => Known::Unknown,
@@ -121,11 +129,35 @@ pub(super) async fn before(agent: &Agent, root: &Path, command: &str, line: &mut
     verdict
 }
 
+/// Why a check that failed before any change could not even be started: the command is not there, or its own arguments
+/// are wrong. No change of the code mends that.
+pub(super) fn cannot_start(before: &Verdict) -> Option<String> {
+    const SIGNS: [&str; 10] = [
+        "exit code 127",
+        "exit code 126",
+        "command not found",
+        "not found in path",
+        ": not found",
+        "no such subcommand",
+        "unexpected argument",
+        "unrecognized arguments",
+        "cannot be used multiple times",
+        "missing script:",
+    ];
+    let Verdict::Failed(report) = before else { return None };
+    let [only] = report.failures.as_slice() else { return None };
+    let lower = only.got.to_lowercase();
+    let sign = SIGNS.iter().any(|sign| lower.contains(sign)) || lower.contains("no module named pytest");
+    (report.passed == 0 && sign).then(|| only.got.lines().find(|line| !line.trim().is_empty()).unwrap_or("").to_owned())
+}
+
 /// Whether a failed verdict holds only what failed before the change as well.
 pub(super) fn broke_nothing(verdict: &Verdict) -> bool {
     const MARK: &str = "(it failed before the change as well)";
+    // Where nothing passed, nothing is known to have been spared.
     verdict.report().is_some_and(|report| {
-        !report.failures.is_empty()
+        report.passed > 0
+            && !report.failures.is_empty()
             && report.failures.len() == report.failed as usize
             && report.failures.iter().all(|failure| failure.name.ends_with(MARK))
     })
@@ -135,6 +167,40 @@ pub(super) fn broke_nothing(verdict: &Verdict) -> bool {
 mod tests {
     use super::*;
     use crate::task::{Effort, Scope};
+
+    #[test]
+    fn blanks_and_comments_are_no_command() {
+        for text in ["", "  \n", "# make test", " # a\n\n#b"] {
+            assert!(!is_command(text), "{text:?}");
+        }
+        assert!(is_command("make test # all") && is_command("# all\nmake test"));
+    }
+
+    #[test]
+    fn a_check_that_cannot_start_is_told_from_one_that_fails() {
+        let failed = |got: &str, passed| {
+            let failure = crate::task::Failure {
+                kind: crate::task::FailureKind::Crash,
+                name: "check".into(),
+                got: got.into(),
+                expected: None,
+                frame: None,
+            };
+            Verdict::Failed(crate::task::Report {
+                command: "check".into(),
+                passed,
+                failed: 1,
+                failures: vec![failure],
+                tier: crate::task::Tier::L,
+                wall_ms: 1,
+                flags: vec![],
+            })
+        };
+        assert!(cannot_start(&failed("exit code 127\nsh: 1: pytset: not found", 0)).is_some());
+        assert!(cannot_start(&failed("error: the argument '--offline' cannot be used multiple times", 0)).is_some());
+        assert!(cannot_start(&failed("AssertionError: 2 != 3", 0)).is_none());
+        assert!(cannot_start(&failed("exit code 127", 2)).is_none());
+    }
 
     #[test]
     fn a_given_command_is_remembered_for_its_project() {
@@ -150,6 +216,8 @@ mod tests {
         let ask = |task: &Task, root: &Path| known(task, state.path(), root);
         assert_eq!(ask(&task, root.path()), Known::Command("make check".into(), "given"));
         task.checks.clear();
+        assert_eq!(ask(&task, root.path()), Known::Unknown, "it is remembered once it has started");
+        remember(state.path(), root.path(), Some("make check")).unwrap();
         assert_eq!(ask(&task, root.path()), Known::Command("make check".into(), "remembered"));
         assert_eq!(ask(&task, state.path()), Known::Unknown);
         remember(state.path(), root.path(), Some("")).unwrap();

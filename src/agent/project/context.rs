@@ -19,6 +19,11 @@ use crate::workspace::tree::Tree;
 const AROUND_LINES: usize = 25;
 /// Places of a file that are shown at most.
 const REGIONS_MAX: usize = 4;
+/// A project of so many files and tokens is shown whole.
+const WHOLE_FILES_MAX: usize = 40;
+const WHOLE_TOKENS_MAX: usize = 4_000;
+/// A longer file is not asked for as a whole.
+const WHOLE_LINES_MAX: usize = 200;
 /// Mentions listed at most.
 const MENTIONS_MAX: usize = 20;
 
@@ -51,6 +56,12 @@ pub(super) struct Context {
     pub(super) mentions: Option<String>,
     pub(super) failure: Option<String>,
     pub(super) check: Option<String>,
+    /// Words are wanted, and no change.
+    pub(super) question: bool,
+    /// The files are all that the project has.
+    pub(super) whole: bool,
+    /// A file is too long to be written whole.
+    pub(super) long: bool,
     /// What went in and what was left out, a line each.
     pub(super) report: Vec<String>,
     /// Path and digest of the files shown whole.
@@ -61,7 +72,10 @@ pub(super) struct Context {
 pub(super) fn fit(gathered: &Gathered, tree: &Tree, failure: &str, check: Option<&str>, frame: &Frame<'_>) -> Context {
     let (shares, room) = (&frame.traits.shares, frame.context_tokens_max);
     let mut context = Context { check: check.map(str::to_owned), ..Context::default() };
-    if frame.first && shares.map.tokens(room) > 0 && !gathered.map.text.is_empty() {
+    let whole = whole_project(gathered, tree, shares.files.tokens(room), frame);
+    context.whole = whole.is_some();
+    // A map of what is shown anyway is noise.
+    if frame.first && !context.whole && shares.map.tokens(room) > 0 && !gathered.map.text.is_empty() {
         context.report.push(format!("map: {} tokens of {} files", gathered.map.tokens, gathered.map.files_read));
         context.map = Some(gathered.map.text.trim_end().to_owned());
     }
@@ -73,7 +87,14 @@ pub(super) fn fit(gathered: &Gathered, tree: &Tree, failure: &str, check: Option
         context.report.push(format!("failure: {} tokens{}", (frame.count)(&text), if cut { ", cut" } else { "" }));
         context.failure = Some(text);
     }
-    files(&mut context, gathered, tree, shares.files.tokens(room), frame);
+    match whole {
+        Some(all) => all_files(&mut context, all, frame),
+        None => files(&mut context, gathered, tree, shares.files.tokens(room), frame),
+    }
+    context.long = context.files.iter().any(|file| {
+        !crate::verify::decides_about_tests(&file.path)
+            && (file.part.is_some() || file.content.lines().count() > WHOLE_LINES_MAX)
+    });
     mentions(&mut context, gathered, shares.mentions.tokens(room), frame);
     context
 }
@@ -96,6 +117,80 @@ fn rules(context: &mut Context, gathered: &Gathered, tokens_max: usize, frame: &
         ));
     }
     context.rules = (!text.is_empty()).then_some(text);
+}
+
+/// A file of the project with its text, and what it takes of the window.
+struct Whole {
+    path: String,
+    text: String,
+    tokens: usize,
+}
+
+/// Every file of the project, where all of it fits into a few thousand tokens: first what is least likely to change, the
+/// tests last, next to the task. `None` where it does not fit or the model was taught to be shown one file.
+fn whole_project(gathered: &Gathered, tree: &Tree, tokens_max: usize, frame: &Frame<'_>) -> Option<Vec<Whole>> {
+    let listing = tree.listing();
+    if !frame.traits.shows_tests || listing.cut || listing.paths.len() > WHOLE_FILES_MAX {
+        return None;
+    }
+    let mut left = tokens_max.min(WHOLE_TOKENS_MAX);
+    let mut all = Vec::new();
+    for path in listing.paths.iter().filter(|path| !says_nothing(path)).chain(&gathered.unlisted) {
+        match tree.read(path) {
+            FileState::Text(text) if text.trim().is_empty() => {}
+            FileState::Text(text) => {
+                let tokens = (frame.count)(&text) + FRAME_TOKENS;
+                left = left.checked_sub(tokens)?;
+                all.push(Whole { path: path.clone(), text, tokens });
+            }
+            // Pictures and the like say nothing to a model of words.
+            FileState::Missing | FileState::Unfit(..) => {}
+        }
+    }
+    let points = |path: &str| gathered.files.iter().find(|worth| worth.path == path).map_or(0, |worth| worth.points);
+    all.sort_by_key(|file| (crate::verify::decides_about_tests(&file.path), points(&file.path), file.path.clone()));
+    (!all.is_empty()).then_some(all)
+}
+
+/// Files that no task is about unless it names them: locks, licences, settings of version control.
+fn says_nothing(path: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "cargo.lock",
+        "package-lock.json",
+        "yarn.lock",
+        "pnpm-lock.yaml",
+        "poetry.lock",
+        "uv.lock",
+        "go.sum",
+        "license",
+        ".gitignore",
+        ".gitattributes",
+    ];
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let stem = name.split('.').next().unwrap_or("");
+    NAMES.contains(&name.as_str())
+        || ["license", "licence", "copying"].contains(&stem)
+        || ["agents", "agent", "claude"].contains(&stem)
+}
+
+fn all_files(context: &mut Context, all: Vec<Whole>, frame: &Frame<'_>) {
+    let mut shown_before = 0;
+    let (mut count, mut tokens) = (0, 0);
+    for file in all {
+        let digest = digest(&file.text);
+        if frame.shown.get(&file.path) == Some(&digest) {
+            shown_before += 1;
+            continue;
+        }
+        (count, tokens) = (count + 1, tokens + file.tokens);
+        context.digests.insert(file.path.clone(), digest);
+        context.files.push(shown(&file.path, None, &file.text));
+    }
+    context.report.push(format!("the whole project: {count} files, {tokens} tokens"));
+    if shown_before > 0 {
+        context.whole = false;
+        context.report.push(format!("{shown_before} files shown before, unchanged"));
+    }
 }
 
 fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: usize, frame: &Frame<'_>) {
@@ -143,6 +238,13 @@ fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: us
 
 /// A path, two fences and a part's remark.
 const FRAME_TOKENS: usize = 24;
+
+impl Shown {
+    /// How a reply begins that writes this file.
+    pub(super) fn begun(&self) -> String {
+        format!("{}\n{}{}\n", self.path, self.fence, language(&self.path))
+    }
+}
 
 fn shown(path: &str, part: Option<String>, content: &str) -> Shown {
     let fence = crate::prompt::conversation::fence_for(content);
@@ -248,6 +350,9 @@ pub(super) fn messages(prompts: &Prompts, prompt: &str, context: &Context) -> Re
         mentions: context.mentions.as_deref(),
         failure: context.failure.as_deref(),
         check: context.check.as_deref(),
+        question: context.question,
+        whole: context.whole,
+        long: context.long,
     };
     conversation::project(prompts, given)
 }
@@ -266,7 +371,8 @@ mod tests {
 
     fn worth(path: &str, points: u32, lines: &[u32]) -> Worth {
         let is_test = crate::verify::decides_about_tests(path);
-        Worth { path: path.into(), points, why: "named in the task", lines: lines.iter().copied().collect(), is_test }
+        let lines = lines.iter().copied().collect();
+        Worth { path: path.into(), points, why: "named in the task", named: true, lines, is_test }
     }
 
     fn fitted(traits: &Traits, context_tokens_max: u32, files: &[(&str, String)], worths: Vec<Worth>) -> Context {
@@ -289,6 +395,7 @@ mod tests {
         let files = [("a.py", "x = 1\n".to_owned()), ("b.py", long)];
         let traits = Traits::default();
         let context = fitted(&traits, 4096, &files, vec![worth("a.py", 900, &[]), worth("b.py", 500, &[1000])]);
+        assert!(context.long && !context.whole);
         let of = |at: usize| (context.files[at].path.as_str(), context.files[at].part.as_deref());
         assert_eq!(of(0), ("a.py", None));
         assert_eq!(of(1), ("b.py", Some("lines 975-1024 of 2000")));
@@ -311,6 +418,20 @@ mod tests {
         assert!(context.map.is_none() && context.rules.is_none() && context.failure.is_some());
         let turns = messages(&Prompts::load(tiny.prompts, None).unwrap(), "Fix it.", &context).unwrap();
         assert_eq!(turns[0].content, "Fix it.\na.py\n```python\nx = 1\n```\nError:\nit fails");
+    }
+
+    #[test]
+    fn a_small_project_is_shown_whole_its_tests_last() {
+        let files = [
+            ("b.py", "def b(): pass\n".to_owned()),
+            ("test_b.py", "import b\n".to_owned()),
+            ("z.py", "def z(): pass\n".to_owned()),
+            ("Cargo.lock", "[[package]]\n".to_owned()),
+        ];
+        let context = fitted(&Traits::default(), 8192, &files, vec![worth("b.py", 900, &[])]);
+        let paths: Vec<&str> = context.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["z.py", "b.py", "test_b.py"]);
+        assert!(context.whole && !context.long && context.map.is_none(), "{:?}", context.report);
     }
 
     #[test]

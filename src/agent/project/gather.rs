@@ -23,8 +23,10 @@ const IDENTIFIERS_MAX: usize = 12;
 pub(super) const POINTS_MIN: u32 = 100;
 /// Words of requests that are names in code by chance.
 const COMMON: [&str; 8] = ["tests", "build", "check", "error", "write", "value", "print", "should"];
-/// Rules are read from these files, the one in the nearest folder first.
-const RULES: &str = "AGENTS.md";
+/// Rules are read from the first of these that a folder has; the one in the nearest folder comes first.
+const RULES: [&str; 6] = ["AGENTS.md", "agents.md", "Agents.md", "AGENT.md", "CLAUDE.md", "claude.md"];
+/// Longer rules are no rules for a small model; what is shown of them is cut further to their share.
+const RULES_BYTES_MAX: u64 = 256 << 10;
 
 /// What is looked at, by whom.
 pub(super) struct Search<'a> {
@@ -44,6 +46,8 @@ pub(super) struct Worth {
     pub(super) path: String,
     pub(super) points: u32,
     pub(super) why: &'static str,
+    /// The task names it.
+    pub(super) named: bool,
     /// Lines (from 1) that matter, where the file cannot be shown whole.
     pub(super) lines: BTreeSet<u32>,
     pub(super) is_test: bool,
@@ -58,6 +62,8 @@ pub(super) struct Gathered {
     /// Path and text, nearest first.
     pub(super) rules: Vec<(String, String)>,
     pub(super) hits: Vec<Hit>,
+    /// Files that the task names though the project's list has them not: ignored ones.
+    pub(super) unlisted: Vec<String>,
     /// Sentences for the user.
     pub(super) notes: Vec<String>,
 }
@@ -66,7 +72,12 @@ pub(super) struct Gathered {
 pub(super) fn gather(search: &Search<'_>, count: &dyn Fn(&str) -> usize) -> Gathered {
     let listing = search.tree.listing();
     let names = Names::new(&listing.paths);
-    let asked = named(search.prompt, &names);
+    let mut asked = named(search.prompt, &names);
+    // Who names an ignored file means it.
+    let (unlisted, unknown): (Vec<String>, Vec<String>) =
+        asked.unknown.drain(..).partition(|name| matches!(search.tree.read(name), FileState::Text(_)));
+    asked.unknown = unknown;
+    asked.files.splice(0..0, unlisted.iter().cloned());
     let shown = search.failing.map(verify::feedback).unwrap_or_default();
     let failed = named(&format!("{shown}\n{}", tests_named(search.failing)), &names);
     let mut notes = Vec::new();
@@ -81,9 +92,10 @@ pub(super) fn gather(search: &Search<'_>, count: &dyn Fn(&str) -> usize) -> Gath
         asked.identifiers.iter().chain(&failed.identifiers).take(IDENTIFIERS_MAX).cloned().collect();
     let hits = grep::find(search.tree.root(), &listing.paths, &identifiers);
     let files = weigh(search, &asked, &failed, &map, &hits);
-    let rules =
+    let (rules, said) =
         rules(search.tree, files.iter().filter(|worth| worth.points >= POINTS_MIN).map(|worth| worth.path.as_str()));
-    Gathered { files, map, rules, hits, notes }
+    notes.extend(said);
+    Gathered { files, map, rules, hits, unlisted, notes }
 }
 
 fn map_of(search: &Search<'_>, asked: &Named, failed: &Named, count: &dyn Fn(&str) -> usize) -> RepoMap {
@@ -103,6 +115,7 @@ fn weigh(search: &Search<'_>, asked: &Named, failed: &Named, map: &RepoMap, hits
             path: path.to_owned(),
             points: 0,
             why,
+            named: asked.files.iter().any(|named| named == path),
             lines: BTreeSet::new(),
             is_test: verify::decides_about_tests(path),
         });
@@ -184,7 +197,8 @@ fn recent(search: &Search<'_>) -> Vec<String> {
 }
 
 /// The rules that hold for these files: nearest folder first, the root last.
-fn rules<'a>(tree: &Tree, paths: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
+fn rules<'a>(tree: &Tree, paths: impl Iterator<Item = &'a str>) -> (Vec<(String, String)>, Vec<String>) {
+    let (mut rules, mut notes) = (Vec::new(), Vec::new());
     let mut folders: BTreeSet<String> = BTreeSet::from([String::new()]);
     for path in paths {
         let mut folder = path;
@@ -195,14 +209,42 @@ fn rules<'a>(tree: &Tree, paths: impl Iterator<Item = &'a str>) -> Vec<(String, 
     }
     let mut folders: Vec<String> = folders.into_iter().collect();
     folders.sort_by(|a, b| b.matches('/').count().cmp(&a.matches('/').count()).then_with(|| a.cmp(b)));
-    let read = |folder: String| {
-        let path = format!("{folder}{RULES}");
-        match tree.read(&path) {
-            FileState::Text(text) if !text.trim().is_empty() => Some((path, text)),
-            _ => None,
+    for folder in folders {
+        let mut found = RULES.iter().filter_map(|name| {
+            let path = format!("{folder}{name}");
+            tree.root().join(&path).symlink_metadata().is_ok().then_some(path)
+        });
+        let Some(path) = found.next() else { continue };
+        match rules_text(tree, &path) {
+            Ok(text) if text.trim().is_empty() => {}
+            Ok(text) => rules.push((path.clone(), text)),
+            Err(why) => notes.push(format!("{path} is not read: {why}")),
         }
-    };
-    folders.into_iter().filter_map(read).collect()
+        // On file systems that do not tell them apart two spellings are one file.
+        notes.extend(
+            found
+                .filter(|other| !other.eq_ignore_ascii_case(&path))
+                .map(|other| format!("{other} is not read: {path} goes first")),
+        );
+    }
+    (rules, notes)
+}
+
+/// The text of a file of rules, also through a link that stays in the project.
+fn rules_text(tree: &Tree, path: &str) -> Result<String, String> {
+    if let FileState::Text(text) = tree.read(path) {
+        return Ok(text);
+    }
+    let place = tree.root().join(path).canonicalize().map_err(|problem| problem.to_string())?;
+    let root = tree.root().canonicalize().map_err(|problem| problem.to_string())?;
+    if !place.starts_with(&root) {
+        return Err("it is a link that leads out of the project".to_owned());
+    }
+    let size = place.metadata().map_err(|problem| problem.to_string())?.len();
+    if size > RULES_BYTES_MAX {
+        return Err(format!("it has {size} bytes"));
+    }
+    std::fs::read_to_string(&place).map_err(|problem| problem.to_string())
 }
 
 #[cfg(test)]
@@ -271,6 +313,39 @@ mod tests {
         assert!(gathered.files[1].is_test && gathered.files[1].lines.contains(&6));
         let rules: Vec<&str> = gathered.rules.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(rules, ["pkg/AGENTS.md", "AGENTS.md"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn rules_are_read_in_other_spellings_and_through_links_and_what_is_not_read_is_said() {
+        let (_root, tree) =
+            project(&[("pkg/a.py", "x = 1\n"), ("CLAUDE.md", "Use tabs.\n"), ("docs/rules.md", "Use spaces.\n")]);
+        let of = |path: &'static str| rules(&tree, std::iter::once(path));
+        assert_eq!(of("pkg/a.py").0, [("CLAUDE.md".to_owned(), "Use tabs.\n".to_owned())]);
+        std::os::unix::fs::symlink("docs/rules.md", tree.root().join("AGENTS.md")).unwrap();
+        let (found, said) = of("pkg/a.py");
+        assert_eq!(found, [("AGENTS.md".to_owned(), "Use spaces.\n".to_owned())]);
+        assert_eq!(said, ["CLAUDE.md is not read: AGENTS.md goes first"]);
+        std::fs::remove_file(tree.root().join("AGENTS.md")).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", tree.root().join("AGENTS.md")).unwrap();
+        let (found, said) = of("pkg/a.py");
+        assert!(found.is_empty() && said[0].contains("leads out of the project"), "{said:?}");
+    }
+
+    #[test]
+    fn an_ignored_file_can_be_named() {
+        let (root, tree) = project(&[("a.py", "x = 1\n"), (".env", "KEY=1\n"), (".gitignore", ".env\n")]);
+        std::fs::create_dir(root.path().join(".git")).unwrap();
+        let search = Search {
+            tree: &tree,
+            state: root.path(),
+            cache: None,
+            prompt: "what is in @.env",
+            failing: None,
+            map_tokens_max: 0,
+        };
+        let gathered = gather(&search, &estimate);
+        assert_eq!(gathered.files[0].path, ".env", "{:?}", gathered.notes);
     }
 
     #[test]

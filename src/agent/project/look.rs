@@ -2,18 +2,19 @@
 //! command with the same result is warned of once and then cut.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::Work;
+use crate::agent::{Agent, Line};
 use crate::event::Event;
 
-/// Commands of one round.
+/// Commands of one task.
 pub(super) const LOOKS_MAX: usize = 12;
 /// Of what a command prints this much is shown, half from each end.
 const OUTPUT_CHARS_MAX: usize = 4_000;
 
-/// The commands of one round.
+/// The commands of one task.
 #[derive(Debug, Default)]
 pub(super) struct Looks {
     count: usize,
@@ -36,15 +37,20 @@ impl Looks {
     ///
     /// # Errors
     /// A prompt file that names an unknown variable.
-    pub(super) async fn take(&mut self, work: &mut Work<'_>, command: &str) -> anyhow::Result<Option<String>> {
+    pub(super) async fn take(
+        &mut self,
+        agent: &Agent,
+        root: &Path,
+        command: &str,
+        line: &mut Line,
+    ) -> anyhow::Result<Option<String>> {
         if self.count == LOOKS_MAX {
             return Ok(None);
         }
         self.count += 1;
         let text = format!("looking ({} of {LOOKS_MAX}): {}", self.count, command.replace('\n', "; "));
-        work.line.emit(Event::Step { text }).await;
-        let settings = &work.agent.settings;
-        let ran = work.agent.judge.shell(work.tree.root(), command, settings.min_tier, &work.line.cancel).await;
+        line.emit(Event::Step { text }).await;
+        let ran = agent.judge.shell(root, command, agent.settings.min_tier, &line.cancel).await;
         let (ended, output) = match ran {
             Ok(shell) => {
                 let ended = shell.ended.unwrap_or_else(|| format!("exit code {}", shell.exit.unwrap_or(-1)));
@@ -62,7 +68,7 @@ impl Looks {
             _ => "",
         };
         let output = if output.is_empty() { "(nothing)".to_owned() } else { output };
-        Ok(Some(work.agent.prompts.render("project_output", Output { ended: &ended, output: &output, warning })?))
+        Ok(Some(agent.prompts.render("project_output", Output { ended: &ended, output: &output, warning })?))
     }
 }
 

@@ -11,37 +11,43 @@
 
 use std::path::Path;
 
-use super::conversation::{Conversation, Cut, Kind};
+use super::conversation::Kind as Entry;
+use super::search::{End, Search, With};
 use super::sessions::Session;
+use super::talk::{self, Talk};
+use super::ways::Ways;
 use super::{Agent, Line, Plan, plan};
+use crate::engine::SessionId;
 use crate::event::Event;
-use crate::prompt::{Message, Role};
-use crate::task::{Outcome, Task, Trajectory, Verdict};
+use crate::reply::paths::{Known, extension};
+use crate::task::{Outcome, Task, Usage, Verdict};
 use crate::verify;
 use crate::workspace::plan::Plan as Patch;
 use crate::workspace::tree::Tree;
-use gather::{Gathered, Search, gather};
+use changes::{Again, Changes};
+use gather::{Gathered, Search as Looking, gather};
 
-mod attempt;
+mod changes;
 mod check;
 mod context;
 mod gather;
 mod grep;
 mod look;
 mod outcome;
+mod parts;
 mod propose;
-mod race;
-mod rounds;
-mod say;
+mod reading;
 mod scope;
 mod settle;
 mod words;
 
-pub use check::{remember, remembered};
-pub use scope::{is_standalone, root_of};
+pub use check::{is_command, remember, remembered};
+pub use scope::{is_standalone, names_a_file, root_of};
 
-/// Revisions after the first attempt, whatever the budget says.
-const ROUNDS_MAX: u32 = 3;
+/// The token log of conversations about a project.
+pub(super) const SESSION: SessionId = SessionId(2);
+/// Times that the user may ask again.
+const ASKED_AGAIN_MAX: u32 = 5;
 
 /// Works on a task in the project at `root`, as the next turn of a session.
 ///
@@ -66,15 +72,15 @@ pub(super) async fn run(
         work.outcome_of_nothing()
     } else {
         work.open().await?;
-        work.rounds().await?
+        work.search().await?
     };
     work.line.emit(Event::Ended { outcome: Box::new(outcome.clone()) }).await;
     Ok(outcome)
 }
 
-/// One attempt that can be judged.
+/// A change that was judged.
 #[derive(Clone, Debug)]
-struct Attempt {
+struct Judged {
     patch: Patch,
     verdict: Verdict,
 }
@@ -87,18 +93,17 @@ struct Work<'a> {
     session: &'a mut Session,
     line: &'a mut Line,
     plan: Plan,
-    question: bool,
     check: Option<String>,
     /// What the check said before any change.
     before: Option<Verdict>,
     /// The session's turn that this task is.
     number: u32,
-    /// Every generation, for the sum of what it cost.
-    said: Vec<Vec<Trajectory>>,
-    attempts: Vec<Attempt>,
-    /// Attempts before this one were turned down by the user.
-    turned_down: usize,
+    /// What every reply so far has cost.
+    usage: Usage,
+    rounds: u32,
     notes: Vec<String>,
+    /// Ignored files that the task names.
+    unlisted: Vec<String>,
 }
 
 impl<'a> Work<'a> {
@@ -112,12 +117,8 @@ impl<'a> Work<'a> {
         let mut plan = plan::plan(agent, task, line).await?;
         // The answer begins with a path and not with code.
         plan.hint = plan::bare_hint(agent)?;
-        plan.budget.rounds_max = plan.budget.rounds_max.min(ROUNDS_MAX);
         let number = session.turns.len() as u32;
-        if !agent.traits().remembers {
-            session.conversation = Conversation::default();
-        }
-        let question = words::is_question(&task.prompt);
+        talk::begin(agent, &mut session.conversation);
         let mut work = Work {
             agent,
             task,
@@ -125,39 +126,104 @@ impl<'a> Work<'a> {
             session,
             line,
             plan,
-            question,
             check: None,
             before: None,
             number,
-            said: Vec::new(),
-            attempts: Vec::new(),
-            turned_down: 0,
+            usage: Usage::default(),
+            rounds: 0,
             notes: Vec::new(),
+            unlisted: Vec::new(),
         };
         work.look_at_check().await;
+        work.plan.decides = work.check.is_some();
         Ok(work)
     }
 
+    /// Rounds until one is enough, then the user's word.
+    async fn search(&mut self) -> anyhow::Result<Outcome> {
+        let (agent, plan, check) = (self.agent, self.plan.clone(), self.check.clone());
+        let with = With { agent, plan: &plan };
+        let mut kind = Changes {
+            agent,
+            plan: &plan,
+            tree: self.tree,
+            known: Known::new(self.tree.listing().paths.into_iter().chain(self.unlisted.clone())),
+            check: check.as_deref(),
+            unjudged: self.unjudged(),
+            looks: look::Looks::default(),
+            on: None,
+        };
+        let mut search = Search::new(&plan.budget);
+        self.line.emit(Event::Step { text: format!("planned: {}", search.purse.plan()) }).await;
+        for asked in 0.. {
+            let mut talk = Talk::of(agent, &mut self.session.conversation, self.number);
+            let end = search.run(with, &mut kind, &mut talk, self.line).await?;
+            // What is proposed is what the conversation shows: the best, made on all that it had answered.
+            if let Some(kept) = search.best().or(search.attempts.last()) {
+                let short = kept.candidate().map(Patch::diff).unwrap_or_default();
+                talk.keep(kept, &short);
+            }
+            self.account(&search);
+            if let End::NoRoom(prompt_tokens) = end {
+                return Ok(self.outcome_without_room(&search, prompt_tokens));
+            }
+            if end == End::Spent {
+                self.notes.push(format!("ended at what the task may cost: {}", search.purse.spent()));
+            }
+            match self.settle(&search, &kind).await? {
+                Ok(outcome) => return Ok(outcome),
+                Err(remark) if asked < ASKED_AGAIN_MAX => {
+                    let text = kind.again(Again { remark: &remark, ..Again::default() })?;
+                    Talk::of(agent, &mut self.session.conversation, self.number).remark(text);
+                    kind.on = outcome::best(&search).map(|best| best.patch);
+                    search.again();
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(self.outcome_refused(outcome::best(&search).as_ref()))
+    }
+
+    /// The verdict where nothing can be run.
+    fn unjudged(&self) -> Verdict {
+        match &self.before {
+            Some(verdict @ (Verdict::SandboxFailed { .. } | Verdict::NothingToCheck { .. })) => verdict.clone(),
+            Some(Verdict::Failed(_)) if self.check.is_none() => {
+                Verdict::NothingToCheck { why: "the check cannot be started, with or without a change".to_owned() }
+            }
+            _ => Verdict::NothingToCheck { why: "the project has no known test command".to_owned() },
+        }
+    }
+
     async fn look_at_check(&mut self) {
-        if self.question {
+        if self.plan.intent.is_question() {
             return;
         }
-        let Some(command) = self.command().await else { return };
+        let Some((command, from)) = self.command().await else { return };
         self.check = Some(command.clone());
         let before = check::before(self.agent, self.tree.root(), &command, self.line).await;
-        if !matches!(before, Verdict::Passed(_) | Verdict::Failed(_)) {
+        if let Some(why) = check::cannot_start(&before) {
+            self.notes.push(format!("the check cannot be started, which is not about the code: {why}"));
+            if from == check::REMEMBERED {
+                self.notes.push("it is a remembered check: --check CMD gives another, --check - forgets it".to_owned());
+            }
+            self.check = None;
+        } else if from == check::GIVEN && matches!(before, Verdict::Passed(_) | Verdict::Failed(_)) {
+            // What cannot be remembered has to be given again; that is all.
+            let _ = check::remember(&self.agent.settings.project.state, self.tree.root(), Some(&command));
+        } else if !matches!(before, Verdict::Passed(_) | Verdict::Failed(_)) {
             self.check = None;
         }
         self.before = Some(before);
     }
 
     /// The command that tests the project; the user is asked where nobody has said anything yet.
-    async fn command(&mut self) -> Option<String> {
+    async fn command(&mut self) -> Option<(String, &'static str)> {
         let settings = &self.agent.settings.project;
         match check::known(self.task, &settings.state, self.tree.root()) {
             check::Known::Command(command, from) => {
                 self.line.emit(Event::Step { text: format!("check: `{command}` ({from})") }).await;
-                Some(command)
+                Some((command, from))
             }
             check::Known::Unknown if settings.asks => self.ask_for_command().await,
             check::Known::Unknown => {
@@ -178,7 +244,7 @@ impl<'a> Work<'a> {
     }
 
     /// Asked once for a project: the answer is remembered, also that there is none.
-    async fn ask_for_command(&mut self) -> Option<String> {
+    async fn ask_for_command(&mut self) -> Option<(String, &'static str)> {
         let id = u64::from(self.number) << 16;
         let text = "Which command runs this project's tests? It is remembered; enter alone: there is none".to_owned();
         self.line.emit(Event::Question { id, text }).await;
@@ -192,7 +258,7 @@ impl<'a> Work<'a> {
             return None;
         }
         self.line.emit(Event::Step { text: format!("check: `{answer}` (asked, and remembered)") }).await;
-        Some(answer)
+        Some((answer, check::REMEMBERED))
     }
 
     /// The tests were to pass, and they do.
@@ -201,7 +267,7 @@ impl<'a> Work<'a> {
     }
 
     fn failing(&self) -> Option<&Verdict> {
-        self.before.as_ref().filter(|verdict| matches!(verdict, Verdict::Failed(_)))
+        self.before.as_ref().filter(|verdict| matches!(verdict, Verdict::Failed(_)) && self.check.is_some())
     }
 
     /// Gathers, fits, and opens the task's turn in the conversation.
@@ -220,30 +286,45 @@ impl<'a> Work<'a> {
             shown: &self.session.shown,
             first: self.session.conversation.entries.is_empty(),
         };
-        let fitted = context::fit(&gathered, self.tree, &failure, self.check.as_deref(), &frame);
+        let mut fitted = context::fit(&gathered, self.tree, &failure, self.check.as_deref(), &frame);
+        fitted.question = self.plan.intent.is_question();
         let mut turns = context::messages(&self.agent.prompts, &self.task.prompt, &fitted)?;
         let mut bare = context::Context { files: Vec::new(), mentions: None, failure: None, ..fitted.clone() };
         bare.check = None;
         let short = context::messages(&self.agent.prompts, &self.task.prompt, &bare)?.pop();
-        if self.question && self.agent.traits().looks {
+        if self.plan.intent.is_question() && self.agent.traits().looks {
             let invitation = self.agent.prompts.render("project_explore", ())?;
             if let Some(last) = turns.last_mut() {
                 last.content = format!("{}\n\n{invitation}", last.content.trim_end());
             }
         }
-        for turn in turns {
-            let short = short.as_ref().map_or("", |message| message.content.as_str());
-            match turn.role {
-                Role::System if !frame.first => {}
-                Role::System => self.session.conversation.push(Kind::System, self.number, turn.content, ""),
-                _ => self.session.conversation.push(Kind::Opening, self.number, turn.content, short),
-            }
-        }
+        let short = short.map(|message| message.content).unwrap_or_default();
+        Talk::of(self.agent, &mut self.session.conversation, self.number).open(turns, &short);
+        self.plan.prefix = self.prefix(&fitted, &gathered);
         self.session.shown.extend(fitted.digests);
+        self.unlisted = gathered.unlisted;
         let mut report = gathered.notes;
         report.extend(fitted.report);
         self.line.emit(Event::Step { text: format!("context:\n  {}", report.join("\n  ")) }).await;
         Ok(())
+    }
+
+    /// The words that a reply is begun with where one file alone can be meant: its path and its fence. Then the form is
+    /// right, and nothing is said before it.
+    fn prefix(&self, fitted: &context::Context, gathered: &Gathered) -> String {
+        let quick = !self.plan.intent.is_question() && !fitted.long && self.agent.settings.prefixes;
+        if !quick || !Ways::of(self.agent).begins || self.agent.settings.paper_exact {
+            return String::new();
+        }
+        let named: Vec<&str> =
+            gathered.files.iter().filter(|worth| worth.named && !worth.is_test).map(|w| w.path.as_str()).collect();
+        let shown = |path: &str| fitted.files.iter().find(|file| file.path == path && file.part.is_none());
+        match named.as_slice() {
+            // A header is half of what its change takes.
+            [only] if !matches!(extension(only).as_str(), "h" | "hpp") => shown(only).map(context::Shown::begun),
+            _ => None,
+        }
+        .unwrap_or_default()
     }
 
     async fn gather(&self) -> anyhow::Result<Gathered> {
@@ -254,7 +335,7 @@ impl<'a> Work<'a> {
         let map_tokens_max = self.agent.traits().shares.map.tokens(engine.info().context_tokens_max);
         let gathered = tokio::task::spawn_blocking(move || -> anyhow::Result<Gathered> {
             let tree = Tree::open(&root)?;
-            let search = Search {
+            let search = Looking {
                 tree: &tree,
                 state: &state,
                 cache,
@@ -270,8 +351,8 @@ impl<'a> Work<'a> {
     /// What a cancelled or failed task left without a reply.
     fn forget_unanswered(&mut self) {
         let entries = &mut self.session.conversation.entries;
-        while entries.last().is_some_and(|entry| entry.kind != Kind::Reply) {
-            if entries.pop().is_some_and(|entry| entry.kind == Kind::Opening) {
+        while entries.last().is_some_and(|entry| entry.kind != Entry::Reply) {
+            if entries.pop().is_some_and(|entry| entry.kind == Entry::Opening) {
                 self.session.shown.clear();
             }
         }
@@ -281,25 +362,19 @@ impl<'a> Work<'a> {
     fn make_room_for_files(&mut self) -> Option<String> {
         let (shares, context) = (&self.agent.traits().shares, self.agent.engine.info().context_tokens_max);
         let extra = [shares.files, shares.failure, shares.mentions].iter().map(|share| share.tokens(context)).sum();
-        self.compact(extra)
-    }
-
-    fn compact(&mut self, extra_tokens: usize) -> Option<String> {
-        if self.session.conversation.entries.is_empty() {
-            return None;
-        }
-        let fits = |messages: &[Message]| self.plan.has_room(self.agent, messages, extra_tokens);
-        let (cut, how) = self.session.conversation.compacted(self.number, fits);
-        if how == Cut::Whole {
-            return None;
-        }
-        if cut == self.session.conversation {
+        let before = self.session.conversation.clone();
+        let (cut, said) = {
+            let fits = |messages: &[crate::prompt::Message]| self.plan.has_room(self.agent, messages, extra);
+            let (cut, how) = before.compacted(self.number, fits);
+            if how >= super::conversation::Cut::PastOutput {
+                self.session.shown.clear();
+            }
+            (cut, how.sentence())
+        };
+        if before.entries.is_empty() || cut == before {
             return None;
         }
         self.session.conversation = cut;
-        if how >= Cut::PastOutput {
-            self.session.shown.clear();
-        }
-        Some(how.sentence())
+        Some(said)
     }
 }

@@ -1,12 +1,14 @@
 //! How a task in a project ends: its status, its answer, what the user should know. Pure.
 
-use super::{Attempt, Work, attempt, check, words};
-use crate::task::{Candidate, Edit, Finish, Outcome, Status, Usage, Verdict};
+use super::{Judged, Patch, Work, check, reading, words};
+use crate::agent::attempt::{self, Reply};
+use crate::agent::search::Search;
+use crate::task::{Candidate, Edit, Outcome, Status, Verdict};
 use crate::verify;
 
 impl Work<'_> {
     /// The status that an attempt's verdict stands for.
-    pub(super) fn status(&self, attempt: &Attempt) -> Status {
+    pub(super) fn status(&self, attempt: &Judged) -> Status {
         match &attempt.verdict {
             // Tests are judged as they stand: a change of nothing else was not run at all.
             Verdict::Passed(_) if attempt.patch.files.iter().all(|f| verify::decides_about_tests(&f.path)) => {
@@ -26,7 +28,7 @@ impl Work<'_> {
         }
     }
 
-    pub(super) fn outcome(&self, attempt: &Attempt, status: Status) -> Outcome {
+    pub(super) fn outcome(&self, attempt: &Judged, status: Status) -> Outcome {
         let edits = attempt.patch.files.iter().map(|file| match &file.after {
             Some(content) => Edit::Write { path: file.path.clone(), content: content.clone() },
             None => Edit::Delete { path: file.path.clone() },
@@ -63,68 +65,89 @@ impl Work<'_> {
         Outcome { status: Status::Verified, verdict: self.before.clone(), ..self.blank(notes) }
     }
 
-    pub(super) fn outcome_of_words(&self, words: String) -> Outcome {
-        let why = "the answer is words, not a change".to_owned();
-        let status = if self.question { Status::Unverified } else { Status::Failed };
-        let verdict = Some(Verdict::NothingToCheck { why });
-        Outcome { status, answer: words, verdict, ..self.blank(self.notes.clone()) }
-    }
-
-    pub(super) fn outcome_without_change(&self) -> Outcome {
-        let last = self.said.last().and_then(|said| said.first());
-        let status = match last.map(|trajectory| trajectory.finish) {
+    /// The end of a task for which no change was proposed: what the model said is the answer, whatever it is worth.
+    pub(super) fn outcome_without_change(&self, search: &Search<Patch>) -> Outcome {
+        let words = search.attempts.iter().rev().find_map(|attempt| match &attempt.reply {
+            Reply::Words(words) if !words.is_empty() => Some(words.clone()),
+            _ => None,
+        });
+        let said = || search.attempts.iter().rev().map(|a| reading::answer_of(&a.said).trim()).find(|t| !t.is_empty());
+        let answers = self.plan.intent.is_question();
+        let answer = words.clone().or_else(|| said().map(str::to_owned)).unwrap_or_default();
+        let status = match search.attempts.last() {
             _ if self.line.cancel.is_cancelled() => Status::Cancelled,
-            Some(Finish::AnswerLimit | Finish::ContextFull) => Status::LimitReached,
+            Some(last) if last.is_cut() && words.is_none() => Status::LimitReached,
+            _ if answers && !answer.is_empty() => Status::Unverified,
             _ => Status::Failed,
         };
-        let answer = last.map(|said| attempt::answer_of(said).trim().to_owned()).unwrap_or_default();
-        Outcome { status, answer, ..self.blank(self.notes.clone()) }
+        let mut notes = self.notes.clone();
+        let unusable = search.attempts.iter().rev().find_map(|attempt| match &attempt.reply {
+            Reply::Unusable(why) => Some(why.lines().next().unwrap_or("").trim_start_matches("* ").to_owned()),
+            _ => None,
+        });
+        if let (Some(why), false) = (unusable, answers) {
+            notes.push(format!("the last reply could not be used: {why}"));
+        }
+        let why = "the answer is words, not a change".to_owned();
+        let verdict = (!answer.is_empty()).then_some(Verdict::NothingToCheck { why });
+        Outcome { status, answer, verdict, ..self.blank(notes) }
     }
 
-    pub(super) fn outcome_without_room(&self) -> Outcome {
+    pub(super) fn outcome_without_room(&self, search: &Search<Patch>, prompt_tokens: u32) -> Outcome {
         let context = self.agent.engine.info().context_tokens_max;
-        let note = format!("the task and its files leave no room for an answer in a context of {context} tokens");
-        match self.best() {
+        let note = format!(
+            "the task and its files have {prompt_tokens} tokens and leave no room for an answer in a context of {context}"
+        );
+        match best(search) {
             Some(best) => {
                 let status = self.status(&best);
                 let mut outcome = self.outcome(&best, status);
                 outcome.notes.push(note);
                 outcome
             }
-            None => Outcome { status: Status::LimitReached, ..self.blank(vec![note]) },
+            None => {
+                let mut outcome = self.outcome_without_change(search);
+                outcome.notes.push(note);
+                Outcome { status: Status::LimitReached, ..outcome }
+            }
         }
     }
 
-    pub(super) fn outcome_refused(&self) -> Outcome {
-        match self.best() {
-            Some(best) => self.outcome(&best, Status::Refused),
+    pub(super) fn outcome_refused(&self, best: Option<&Judged>) -> Outcome {
+        match best {
+            Some(best) => self.outcome(best, Status::Refused),
             None => Outcome { status: Status::Refused, ..self.blank(self.notes.clone()) },
         }
     }
 
     fn blank(&self, notes: Vec<String>) -> Outcome {
-        let mut usage = Usage::default();
-        for round in &self.said {
-            for (at, said) in round.iter().enumerate() {
-                if at == 0 {
-                    usage.prompt_tokens += said.usage.prompt_tokens;
-                    usage.reused_tokens += said.usage.reused_tokens;
-                }
-                usage.thinking_tokens += said.usage.thinking_tokens;
-                usage.forced_tokens += said.usage.forced_tokens;
-                usage.answer_tokens += said.usage.answer_tokens;
-            }
-        }
         Outcome {
             status: Status::Failed,
             candidate: None,
             answer: String::new(),
             verdict: None,
-            usage,
-            rounds: self.said.len() as u32,
+            usage: self.usage,
+            rounds: self.rounds,
             notes,
         }
     }
+
+    /// Takes in what a search has cost; looks are replies too.
+    pub(super) fn account(&mut self, search: &Search<Patch>) {
+        let own = attempt::usage(&search.attempts);
+        self.usage.prompt_tokens += own.prompt_tokens;
+        self.usage.reused_tokens += own.reused_tokens;
+        self.usage.thinking_tokens += own.thinking_tokens + search.looked.thinking_tokens;
+        self.usage.forced_tokens += own.forced_tokens + search.looked.forced_tokens;
+        self.usage.answer_tokens += own.answer_tokens + search.looked.answer_tokens;
+        self.rounds += search.rounds();
+    }
+}
+
+/// The best change that was judged.
+pub(super) fn best(search: &Search<Patch>) -> Option<Judged> {
+    let best = search.best()?;
+    Some(Judged { patch: best.candidate()?.clone(), verdict: best.verdict.clone()? })
 }
 
 /// Whether the task names what still fails: then to mend it was the task.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::words::{Names, named};
 use crate::task::Check;
+use crate::workspace::tree::Tree;
 
 /// A folder with one of these is a project's root.
 const MANIFESTS: [&str; 12] = [
@@ -35,6 +37,13 @@ pub fn root_of(folder: &Path, home: Option<&Path>) -> Option<PathBuf> {
 /// its own, wherever z1 was started.
 pub fn is_standalone(checks: &[Check]) -> bool {
     checks.iter().any(|check| !matches!(check, Check::Command { .. }))
+}
+
+/// Whether a task names a file that the project has: then it is about the project.
+pub fn names_a_file(prompt: &str, root: &Path) -> bool {
+    let Ok(tree) = Tree::open(root) else { return false };
+    let listing = tree.listing();
+    !named(prompt, &Names::new(&listing.paths)).files.is_empty()
 }
 
 #[cfg(test)]

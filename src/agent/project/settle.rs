@@ -2,14 +2,21 @@
 //!
 //! Not for: what a decision makes of a plan (`propose.rs`).
 
-use super::{Attempt, Patch, Work, attempt, context, propose};
+use super::changes::Changes;
+use super::outcome::best;
+use super::{Judged, Patch, Work, context, propose};
 use crate::agent::Consent;
+use crate::agent::search::{Kind, Search};
 use crate::task::{Outcome, Status};
 
 impl Work<'_> {
     /// Proposes the best attempt; the remark where the user wants another.
-    pub(super) async fn settle(&mut self) -> anyhow::Result<Result<Outcome, String>> {
-        let Some(best) = self.best() else { return Ok(Ok(self.outcome_without_change())) };
+    pub(super) async fn settle(
+        &mut self,
+        search: &Search<Patch>,
+        kind: &Changes<'_>,
+    ) -> anyhow::Result<Result<Outcome, String>> {
+        let Some(best) = best(search) else { return Ok(Ok(self.outcome_without_change(search))) };
         let status = self.status(&best);
         let settings = self.agent.settings.project.clone();
         if self.line.cancel.is_cancelled() {
@@ -21,7 +28,7 @@ impl Work<'_> {
         }
         let mut word = propose::Word::Write { plan: best.patch.clone(), altered: false };
         if settings.consent == Consent::Ask {
-            let patch_id = (u64::from(self.number) << 16) | self.attempts.len() as u64;
+            let patch_id = (u64::from(self.number) << 16) | u64::from(self.rounds);
             self.line.emit(propose::event(patch_id, &best.patch)).await;
             word = propose::word(&best.patch, self.line.decision(patch_id).await);
         }
@@ -31,14 +38,25 @@ impl Work<'_> {
                 let status = if self.line.cancel.is_cancelled() { Status::Cancelled } else { Status::Refused };
                 Ok(Ok(self.outcome(&best, status)))
             }
-            propose::Word::Write { plan, altered } => Ok(Ok(self.write(plan, altered, best).await)),
+            propose::Word::Write { plan, altered } => {
+                let judged = if altered { self.judge(kind, plan).await } else { best };
+                Ok(Ok(self.write(&judged)))
+            }
         }
     }
 
-    async fn write(&mut self, patch: Patch, altered: bool, best: Attempt) -> Outcome {
+    /// Judges a change that the user altered.
+    async fn judge(&self, kind: &Changes<'_>, patch: Patch) -> Judged {
+        let verdict = match kind.unjudged() {
+            Some(verdict) => verdict,
+            None => kind.trial(&patch, self.line.cancel.clone()).await,
+        };
+        Judged { patch, verdict }
+    }
+
+    fn write(&mut self, attempt: &Judged) -> Outcome {
         let settings = self.agent.settings.project.clone();
-        let attempt = if altered { Attempt { verdict: self.judge(&patch).await, patch } } else { best };
-        let status = self.status(&attempt);
+        let status = self.status(attempt);
         match propose::write(self.tree, &settings.state, &attempt.patch, &self.task.prompt) {
             Ok(done) => {
                 self.notes.push(done);
@@ -49,18 +67,12 @@ impl Work<'_> {
                 if settings.commit {
                     self.notes.push(propose::commit(self.tree.root(), &attempt.patch, &self.task.prompt));
                 }
-                self.outcome(&attempt, status)
+                self.outcome(attempt, status)
             }
             Err(problem) => {
                 self.notes.push(format!("{problem:#}"));
-                self.outcome(&attempt, Status::Refused)
+                self.outcome(attempt, Status::Refused)
             }
         }
-    }
-
-    pub(super) fn best(&self) -> Option<Attempt> {
-        let by_rank = |attempt: &&Attempt| attempt::rank(&attempt.verdict);
-        // Of equals the first: it was made with the least said against it.
-        self.attempts[self.turned_down..].iter().rev().max_by_key(by_rank).cloned()
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Parts {
     pub(super) within: Project,
     /// Checks of the command line, for every task.
     pub(super) checks: Vec<Check>,
+    /// What the user says that tasks want.
+    pub(super) wish: Option<crate::agent::intent::Wish>,
     /// The walls, or why there are none.
     pub(super) walls: Result<Sandbox, String>,
     pub(super) launch: Launch,
@@ -74,7 +76,7 @@ impl WorkerBackend {
         let task = Task {
             id: transcript::new_id(),
             prompt: submit.text.clone(),
-            scope: self.parts.within.args.scope(self.parts.within.root.as_deref(), &all),
+            scope: self.parts.within.args.scope(self.parts.within.root.as_deref(), &submit.text, &all, self.parts.wish),
             checks: all,
             language,
             effort: submit.effort,

@@ -16,10 +16,50 @@ const TESTS_BYTES_MAX: u64 = 8 << 20;
 /// The prompt as typed or piped.
 pub(super) fn prompt(typed: Option<&str>) -> anyhow::Result<String> {
     let text = match typed {
-        Some(text) if text != "-" => text.to_owned(),
+        Some(text) if text != "-" => {
+            // An empty task is wrong whatever is piped in.
+            checked(text.to_owned())?;
+            with_context(text, beside()?.as_deref())
+        }
         _ => from_stdin()?,
     };
     Ok(checked(text)?)
+}
+
+/// What is piped in beside a typed prompt: a log, a file, a list. `None` where stdin is a terminal, closed or empty.
+fn beside() -> Result<Option<String>, UserError> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() || !is_piped() {
+        return Ok(None);
+    }
+    from_stdin().map(|text| Some(text).filter(|text| !text.trim().is_empty()))
+}
+
+/// Whether something can come through stdin: a pipe, a socket or a file. A device like `/dev/null` holds nothing.
+#[cfg(unix)]
+fn is_piped() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+
+    // A copy, so that stdin stays open.
+    let copy = std::io::stdin().as_fd().try_clone_to_owned().map(std::fs::File::from);
+    copy.and_then(|file| file.metadata()).is_ok_and(|about| {
+        let kind = about.file_type();
+        kind.is_fifo() || kind.is_socket() || (kind.is_file() && about.len() > 0)
+    })
+}
+
+#[cfg(not(unix))]
+fn is_piped() -> bool {
+    true
+}
+
+/// The typed words first: they say what is to be done with the rest.
+fn with_context(typed: &str, piped: Option<&str>) -> String {
+    let Some(piped) = piped else { return typed.to_owned() };
+    let longest = piped.lines().map(|line| line.trim_start().bytes().take_while(|b| *b == b'`').count()).max();
+    let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
+    format!("{}\n\n{fence}\n{}\n{fence}\n", typed.trim_end(), piped.trim_end_matches('\n'))
 }
 
 fn from_stdin() -> Result<String, UserError> {
@@ -119,6 +159,13 @@ mod tests_of_input {
             assert!(error.to_string().contains(word), "{error}");
             assert_eq!(crate::error::exit_of(&error), crate::error::Exit::Usage);
         }
+    }
+
+    #[test]
+    fn what_is_piped_in_beside_a_prompt_is_its_context() {
+        assert_eq!(with_context("Why?", None), "Why?");
+        assert_eq!(with_context("Why?\n", Some("E  1 != 2\n")), "Why?\n\n```\nE  1 != 2\n```\n");
+        assert!(with_context("x", Some("a\n```\nb\n")).contains("````\na\n```\nb\n````"));
     }
 
     #[test]

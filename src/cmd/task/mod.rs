@@ -7,6 +7,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::ValueEnum;
 
+use self::project::{Project, ProjectArgs};
+use crate::agent::intent::Wish;
+use crate::agent::project as in_project;
 use crate::agent::sessions::Sessions;
 use crate::agent::worker::{Setup, Worker};
 use crate::agent::{Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
@@ -20,12 +23,14 @@ use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::task::{Check, Effort, Task, Tier};
 use crate::traits::Traits;
 use crate::tui::{self, Notify, ThemeChoice, TuiOptions};
-use project::{Project, ProjectArgs};
 
 mod backend;
 mod errands;
 mod input;
 mod project;
+
+/// As a check: what was remembered of how the project is tested is forgotten.
+const FORGET: &str = "-";
 
 /// The main job's arguments.
 #[derive(Debug, clap::Args)]
@@ -80,8 +85,8 @@ pub struct Args {
     /// Threads; otherwise the physical cores
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     threads: Option<String>,
-    /// A command that must succeed in the sandbox
-    #[arg(long, value_name = "CMD")]
+    /// A command that must succeed in the sandbox; it is remembered for the project, `-` forgets it
+    #[arg(long, value_name = "CMD", allow_hyphen_values = true)]
     check: Option<String>,
     /// Tests that the answer must pass (.py, .js, .rs …, or .json/.jsonl with `input` and `output`)
     #[arg(long, value_name = "FILE")]
@@ -116,6 +121,9 @@ pub struct Args {
     /// Show every step and the thinking on stderr
     #[arg(short, long)]
     verbose: bool,
+    /// What the task wants, where its words are taken wrongly: question, program or change
+    #[arg(long, value_name = "WISH")]
+    intent: Option<String>,
     #[command(flatten)]
     project: ProjectArgs,
     /// Append-only lines instead of a drawn interface
@@ -148,6 +156,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let prompt = input::prompt(args.prompt.as_deref())?;
     let root = args.project.root()?;
+    if let (Some(FORGET), Some(root)) = (args.check.as_deref(), &root) {
+        in_project::remember(&dirs.state, root, None)
+            .map_err(|problem| UserError::new(Exit::Error, format!("the check cannot be forgotten: {problem}")))?;
+    }
     let task = task(args, &config, prompt, root.as_deref())?;
     let mut show = show(args, &task.id);
     for warning in &config.warnings {
@@ -235,7 +247,7 @@ fn start_backend(
     checks: Vec<Check>,
 ) -> anyhow::Result<Box<dyn tui::Backend>> {
     let walls = walls();
-    let judge = judge(&walls);
+    let (judge, wish) = (judge(&walls), wish(&config));
     let (of, within) = (dirs.clone(), project.clone());
     let launch = move |name: Option<&str>| {
         setup(&of, &config, paper_exact, &within, Arc::clone(&judge), name.or(config.text("model")))
@@ -243,12 +255,17 @@ fn start_backend(
     let worker = Worker::start(launch(None)?);
     let launch = Box::new(move |name: &str| launch(Some(name)));
     let folder = project.root.clone().unwrap_or(folder);
-    let parts = backend::Parts { dirs, project: folder, within: project, checks, walls, launch };
+    let parts = backend::Parts { dirs, project: folder, within: project, checks, wish, walls, launch };
     Ok(Box::new(backend::WorkerBackend::new(worker, parts)))
 }
 
 /// The settings in force for this command line.
 fn load_config(args: &Args, dirs: &Dirs) -> Result<Config, UserError> {
+    if let Some(command) = args.check.as_deref().filter(|command| !in_project::is_command(command)) {
+        return Err(UserError::usage(format!("--check {command:?} holds no command")).hint(
+            "give the command that tests the project, or leave --check out; --check - forgets the remembered one",
+        ));
+    }
     let mut flags: Vec<(&'static str, String)> = Vec::new();
     let typed = [
         ("window", &args.window),
@@ -262,6 +279,7 @@ fn load_config(args: &Args, dirs: &Dirs) -> Result<Config, UserError> {
         ("check", &args.check),
         ("seed", &args.seed),
         ("temperature", &args.temperature),
+        ("intent", &args.intent),
     ];
     flags.extend(typed.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
     flags.extend(args.lora.as_ref().map(|path| ("lora", path.display().to_string())));
@@ -307,8 +325,13 @@ fn task(args: &Args, config: &Config, prompt: String, root: Option<&Path>) -> an
     let mut checks = stated.checks;
     checks.extend(extra_checks(args, config)?);
     let language = stated.language.or_else(|| checks::wanted(&checks, None).language);
-    let scope = args.project.scope(root, &checks);
+    let scope = args.project.scope(root, &prompt, &checks, wish(config));
     Ok(Task { id: transcript::new_id(), prompt, scope, checks, language, effort: effort(config) })
+}
+
+/// What the user says that tasks want; `auto` leaves it to their words.
+fn wish(config: &Config) -> Option<Wish> {
+    config.text("intent").and_then(Wish::from_name)
 }
 
 /// The checks that the command line adds to those of the task's words.
@@ -317,7 +340,8 @@ fn extra_checks(args: &Args, config: &Config) -> anyhow::Result<Vec<Check>> {
     if let Some(path) = &args.tests {
         checks.push(input::tests(path, args.hidden)?);
     }
-    checks.extend(config.text("check").map(|command| Check::Command { command: command.to_owned() }));
+    let command = config.text("check").filter(|command| in_project::is_command(command) && *command != FORGET);
+    checks.extend(command.map(|command| Check::Command { command: command.to_owned() }));
     Ok(checks)
 }
 
@@ -337,9 +361,13 @@ fn setup(
     let settings = Settings {
         samples: config.number("samples").map(|n| n as u32),
         rounds: config.number("rounds").map(|n| n as u32),
+        task_tokens: config.number("task_tokens").map(|n| n as u32),
+        task_seconds: config.number("task_seconds").map(|n| n as u32),
         seed: config.number("seed").unwrap_or(0),
         temperature: config.fraction("temperature").map(|t| t as f32),
         traits: Traits::default(),
+        wish: wish(config),
+        prefixes: config.switch("prefixes"),
         paper_exact,
         probe: config.switch("probe"),
         min_tier: min_tier(config),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::agent::intent::{self, Wish};
 use crate::agent::sessions::{Session, Sessions};
 use crate::agent::{Consent, ProjectSettings, project};
 use crate::dirs::Dirs;
@@ -62,14 +63,22 @@ impl ProjectArgs {
         Ok(std::env::current_dir().ok().and_then(|folder| project::root_of(&folder, home.as_deref())))
     }
 
-    /// Whether a task with these checks works in the project: always where one was named, else unless the task
-    /// states its own checks.
-    pub(super) fn scope(&self, root: Option<&Path>, checks: &[Check]) -> Scope {
-        match root {
-            Some(root) if self.project.is_some() || !project::is_standalone(checks) => {
-                Scope::Project { root: root.to_owned() }
-            }
-            _ => Scope::Standalone,
+    /// Where a task works: in the project, where there is one, unless it wants a program of its own.
+    pub(super) fn scope(&self, root: Option<&Path>, prompt: &str, checks: &[Check], said: Option<Wish>) -> Scope {
+        let Some(root) = root else { return Scope::Standalone };
+        let states_checks = project::is_standalone(checks);
+        let facts = intent::Facts {
+            prompt,
+            project: true,
+            project_named: self.project.is_some(),
+            states_checks,
+            names_a_file: states_checks && project::names_a_file(prompt, root),
+            language: false,
+            said,
+        };
+        match intent::decide(facts).wish {
+            Wish::Program => Scope::Standalone,
+            Wish::Question | Wish::Change => Scope::Project { root: root.to_owned() },
         }
     }
 

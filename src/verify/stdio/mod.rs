@@ -81,6 +81,24 @@ pub(crate) async fn judge(
     if report.failed == 0 { Verdict::Passed(report) } else { Verdict::Failed(report) }
 }
 
+/// Whether the program compiles, for languages that are compiled.
+///
+/// # Errors
+/// The compiler's verdict, or why nothing could be built.
+pub(crate) async fn built(
+    language: Language,
+    source: &str,
+    sandbox: &Sandbox,
+    options: &VerifyOptions,
+    cancel: &Cancel,
+) -> Result<(), Verdict> {
+    let recipe = recipe::program(language, source);
+    if recipe.compile.is_none() {
+        return Err(super::nothing("it is not compiled before it runs"));
+    }
+    build((language, source), recipe, sandbox, options, cancel).await.map(|_| ())
+}
+
 /// Runs what was built once, with this on stdin.
 pub(crate) async fn run(
     built: &Built,

@@ -83,7 +83,8 @@ fn of_a_task(text: &str) -> Vec<Msg> {
     };
     let (level, probabilities) = (Level::Complex, [0.1, 0.2, 0.7]);
     let complexity = Complexity { level, probabilities, reasons: vec![own()], features: Vec::new() };
-    let budget = Budget { thinking_tokens_max: 10, answer_tokens_max: 10, rounds_max: 1, samples: 1 };
+    let budget =
+        Budget { thinking_tokens_max: 10, answer_tokens_max: 10, rounds_max: 1, samples: 1, ..Budget::default() };
     let file = FileChange {
         path: own(),
         added_lines: 1,

@@ -44,7 +44,8 @@ impl Desk {
             reasons: Vec::new(),
             features: Vec::new(),
         };
-        let budget = Budget { thinking_tokens_max: 100, answer_tokens_max: 50, rounds_max: 1, samples: 1 };
+        let budget =
+            Budget { thinking_tokens_max: 100, answer_tokens_max: 50, rounds_max: 1, samples: 1, ..Budget::default() };
         desk.event(Event::Classified { complexity, budget });
         desk.event(Event::Round { round: 0, candidates: 1 });
         desk.piece(Part::Thinking, "hm");

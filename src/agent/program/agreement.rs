@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::checks::compile;
-use super::round::Attempt;
-use super::{Agent, Plan};
+use crate::agent::attempt::Attempt;
+use crate::agent::checks::compile;
+use crate::agent::{Agent, Plan};
 use crate::cancel::Cancel;
 use crate::task::{Candidate, Verdict};
 use crate::verify::{Observation, generate_inputs};
@@ -29,12 +29,11 @@ pub(super) struct Agreement {
 pub(super) async fn agreement(
     agent: &Agent,
     plan: &Plan,
-    rounds: &[Vec<Attempt>],
+    attempts: &[Attempt<Candidate>],
     cancel: &Cancel,
 ) -> Option<Agreement> {
-    let unchecked = |attempt: &&Attempt| matches!(attempt.verdict, Some(Verdict::NothingToCheck { .. }));
-    let candidates: Vec<&Candidate> =
-        rounds.iter().flatten().filter(unchecked).filter_map(|attempt| attempt.proposal.as_ref().ok()).collect();
+    let unchecked = |attempt: &&Attempt<Candidate>| matches!(attempt.verdict, Some(Verdict::NothingToCheck { .. }));
+    let candidates: Vec<&Candidate> = attempts.iter().filter(unchecked).filter_map(Attempt::candidate).collect();
     if candidates.len() < 2 {
         return None;
     }

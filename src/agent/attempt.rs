@@ -1,0 +1,126 @@
+//! What the replies of a task came to, and the one order among them. Pure.
+//!
+//! Not for: reading replies or judging candidates; those differ by the kind of task ([`super::search::Kind`]).
+
+use crate::prompt::Message;
+use crate::task::{Finish, Trajectory, Usage, Verdict};
+
+/// What a reply turned out to be. `W` is what is judged.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Reply<W> {
+    Candidate(W),
+    /// It wants to see what a command prints.
+    Look(String),
+    /// An answer that nothing here can run: words, or code of a language without a runner.
+    Words(String),
+    /// It was meant as an answer and cannot be used; says why, in words for the model.
+    Unusable(String),
+}
+
+/// One reply with what became of it.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt<W> {
+    pub(super) round: u32,
+    pub(super) said: Trajectory,
+    pub(super) reply: Reply<W>,
+    /// `None` where nothing was judged.
+    pub(super) verdict: Option<Verdict>,
+    /// An earlier attempt had proposed the same; the verdict is that one's.
+    pub(super) repeats: bool,
+    /// The turns after the task's opening that it answers.
+    pub(super) tail: Vec<Message>,
+}
+
+impl<W> Attempt<W> {
+    pub(super) const fn candidate(&self) -> Option<&W> {
+        if let Reply::Candidate(what) = &self.reply { Some(what) } else { None }
+    }
+
+    /// Whether it was cut by a limit.
+    pub(super) const fn is_cut(&self) -> bool {
+        matches!(self.said.finish, Finish::AnswerLimit | Finish::ContextFull)
+    }
+}
+
+/// How good a verdict is: passed, then nothing known against it, then by what passed and failed.
+pub(super) fn rank(verdict: &Verdict) -> (u8, i64) {
+    match verdict {
+        Verdict::Passed(_) => (3, 0),
+        Verdict::NothingToCheck { .. } | Verdict::SandboxFailed { .. } => (2, 0),
+        Verdict::Failed(report) => (1, i64::from(report.passed) - i64::from(report.failed)),
+    }
+}
+
+/// The best attempt that was judged: by [`rank`], and of equals the first, which was made with the least said
+/// against it.
+pub(super) fn best<W>(attempts: &[Attempt<W>]) -> Option<usize> {
+    let ranked = attempts.iter().enumerate().filter_map(|(at, attempt)| {
+        attempt.candidate()?;
+        Some((rank(attempt.verdict.as_ref()?), at))
+    });
+    ranked.max_by_key(|(rank, at)| (*rank, std::cmp::Reverse(*at))).map(|(_, at)| at)
+}
+
+/// Everything that was decoded; the prompt of a round counts once for all its candidates.
+pub(super) fn usage<W>(attempts: &[Attempt<W>]) -> Usage {
+    let mut sum = Usage::default();
+    let mut round = None;
+    for attempt in attempts {
+        let own = attempt.said.usage;
+        if round.replace(attempt.round) != Some(attempt.round) {
+            sum.prompt_tokens += own.prompt_tokens;
+            sum.reused_tokens += own.reused_tokens;
+        }
+        sum.thinking_tokens += own.thinking_tokens;
+        sum.forced_tokens += own.forced_tokens;
+        sum.answer_tokens += own.answer_tokens;
+    }
+    sum
+}
+
+/// Whether every failure is one that a traceback explains.
+pub(super) fn crashed(verdict: &Verdict) -> bool {
+    verdict.report().is_some_and(|report| {
+        !report.failures.is_empty() && report.failures.iter().all(|failure| failure.kind.is_crash())
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::task::{Failure, FailureKind, Report, Tier};
+
+    pub(in super::super) fn failed(kind: FailureKind, passed: u32) -> Verdict {
+        let failure = Failure { kind, name: "t".into(), got: "g".into(), expected: None, frame: None };
+        Verdict::Failed(Report {
+            command: "c".into(),
+            passed,
+            failed: 1,
+            failures: vec![failure],
+            tier: Tier::L,
+            wall_ms: 1,
+            flags: vec![],
+        })
+    }
+
+    pub(in super::super) fn attempt(round: u32, what: &'static str, verdict: Option<Verdict>) -> Attempt<&'static str> {
+        let mut said = Trajectory::ended(what);
+        said.usage = Usage { prompt_tokens: 10, thinking_tokens: 5, ..Usage::default() };
+        Attempt { round, said, reply: Reply::Candidate(what), verdict, repeats: false, tail: Vec::new() }
+    }
+
+    #[test]
+    fn one_order_and_the_first_of_equals() {
+        let wrong = |round, what, passed| attempt(round, what, Some(failed(FailureKind::WrongAnswer, passed)));
+        assert_eq!(best(&[wrong(0, "a", 1), wrong(1, "b", 3), wrong(1, "c", 3)]), Some(1));
+        let unknown = attempt(2, "d", Some(Verdict::NothingToCheck { why: String::new() }));
+        assert_eq!(best(&[wrong(0, "a", 9), unknown]), Some(1), "what is known to be wrong is worse");
+        assert_eq!(best(&[attempt(0, "a", None)]), None);
+    }
+
+    #[test]
+    fn a_round_has_one_prefill() {
+        let sum = usage(&[attempt(0, "a", None), attempt(1, "b", None), attempt(1, "c", None)]);
+        assert_eq!((sum.prompt_tokens, sum.thinking_tokens), (20, 15));
+    }
+}

@@ -1,0 +1,156 @@
+//! What the attempts so far mean for the next round: enough, draw again, mend the best, or say why a reply was of no
+//! use. Pure.
+//!
+//! Small models mend badly and draw well: a wrong answer is first drawn again, some at a time on the same prompt, without
+//! the wrong one in sight; what breaks is mended by its trace; the best attempt is mended once, never a worse one. A
+//! round that brings nothing new ends the task.
+
+use super::attempt::{Attempt, Reply, best, crashed};
+use crate::task::{Finish, Verdict};
+
+/// What a round is played on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Move {
+    /// The task alone.
+    Draw { samples: u32 },
+    /// The attempt of this number, and what is wrong with it.
+    Mend { of: usize },
+    /// The reply of this number, and why it could not be used.
+    Remind { of: usize },
+}
+
+/// What a task may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Rounds after the first.
+    pub(super) rounds_max: u32,
+    /// Candidates of the first round.
+    pub(super) samples: u32,
+    /// Candidates of a round that draws again.
+    pub(super) draws: u32,
+    /// Whether it helps to talk about an attempt.
+    pub(super) mends: bool,
+    /// Whether it helps to say why a reply is of no use.
+    pub(super) reminds: bool,
+    /// Words are an answer.
+    pub(super) words_do: bool,
+}
+
+/// Decides the next round; `None` where it is enough.
+pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -> Option<Move> {
+    let Some(last) = (moves.len() as u32).checked_sub(1) else {
+        return Some(Move::Draw { samples: limits.samples });
+    };
+    let round: Vec<&Attempt<W>> = attempts.iter().filter(|attempt| attempt.round == last).collect();
+    let over = round.is_empty()
+        || attempts.iter().any(|attempt| attempt.verdict.as_ref().is_some_and(decided))
+        || round.iter().all(|attempt| attempt.said.finish == Finish::Cancelled)
+        || (limits.words_do && round.iter().any(|attempt| matches!(attempt.reply, Reply::Words(_))));
+    if over || last >= limits.rounds_max {
+        return None;
+    }
+    let drawn = moves.iter().skip(1).filter(|made| matches!(made, Move::Draw { .. })).count();
+    let draw = Move::Draw { samples: limits.draws };
+    let Some(best) = best(attempts) else {
+        let reminded = moves.iter().any(|made| matches!(made, Move::Remind { .. }));
+        let of = attempts.iter().rposition(|attempt| attempt.round == last && attempt.candidate().is_none());
+        return match of {
+            Some(of) if limits.reminds && !reminded => Some(Move::Remind { of }),
+            // Who never comes to an end does not do so because it is asked once more.
+            _ => (drawn == 0 && !round.iter().all(|attempt| attempt.is_cut())).then_some(draw),
+        };
+    };
+    let verdict = attempts[best].verdict.as_ref()?;
+    let mended = moves.iter().filter(|made| **made == Move::Mend { of: best }).count();
+    let mend = (limits.mends && mended == 0).then_some(Move::Mend { of: best });
+    if mend.is_some() && (crashed(verdict) || drawn > 0) {
+        return mend;
+    }
+    if drawn == 0 {
+        return Some(draw);
+    }
+    let new = round.iter().any(|attempt| attempt.verdict.is_some() && !attempt.repeats);
+    new.then_some(draw)
+}
+
+/// Whether nothing is left to do: it holds, or nobody can say whether it does.
+const fn decided(verdict: &Verdict) -> bool {
+    !matches!(verdict, Verdict::Failed(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attempt::tests::{attempt, failed};
+    use super::*;
+    use crate::task::FailureKind;
+
+    const LIMITS: Limits = Limits { rounds_max: 9, samples: 1, draws: 2, mends: true, reminds: true, words_do: false };
+    const FIRST: Move = Move::Draw { samples: 1 };
+    const AGAIN: Move = Move::Draw { samples: 2 };
+
+    fn wrong(round: u32, what: &'static str, passed: u32) -> Attempt<&'static str> {
+        attempt(round, what, Some(failed(FailureKind::WrongAnswer, passed)))
+    }
+
+    fn unusable(round: u32) -> Attempt<&'static str> {
+        Attempt { reply: Reply::Unusable("it holds no code".into()), ..attempt(round, "", None) }
+    }
+
+    #[test]
+    fn a_wrong_answer_is_drawn_again_and_then_the_best_is_mended_once() {
+        let mut attempts = vec![wrong(0, "a", 2)];
+        assert_eq!(next(&attempts, &[], LIMITS), Some(FIRST));
+        assert_eq!(next(&attempts, &[FIRST], LIMITS), Some(AGAIN));
+        attempts.extend([wrong(1, "b", 0), wrong(1, "c", 1)]);
+        assert_eq!(next(&attempts, &[FIRST, AGAIN], LIMITS), Some(Move::Mend { of: 0 }), "the best, not the last");
+        attempts.push(wrong(2, "d", 3));
+        let made = [FIRST, AGAIN, Move::Mend { of: 0 }];
+        assert_eq!(next(&attempts, &made, LIMITS), Some(Move::Mend { of: 3 }), "a better one is mended in its turn");
+        assert_eq!(next(&attempts, &made, Limits { rounds_max: 2, ..LIMITS }), None);
+    }
+
+    #[test]
+    fn a_crash_is_mended_first() {
+        let crash = vec![attempt(0, "a", Some(failed(FailureKind::Crash, 0)))];
+        assert_eq!(next(&crash, &[FIRST], LIMITS), Some(Move::Mend { of: 0 }));
+        let still = vec![crash[0].clone(), attempt(1, "b", Some(failed(FailureKind::Crash, 0)))];
+        assert_eq!(next(&still, &[FIRST, Move::Mend { of: 0 }], LIMITS), Some(AGAIN));
+        assert_eq!(next(&crash, &[FIRST], Limits { mends: false, ..LIMITS }), Some(AGAIN));
+    }
+
+    #[test]
+    fn a_round_that_brings_nothing_new_is_the_last() {
+        let mut same = wrong(1, "a", 2);
+        same.repeats = true;
+        let attempts = vec![wrong(0, "a", 2), same.clone()];
+        assert_eq!(next(&attempts, &[FIRST, AGAIN], Limits { mends: false, ..LIMITS }), None);
+        let attempts = vec![wrong(0, "a", 2), same.clone(), Attempt { round: 2, ..same }];
+        assert_eq!(next(&attempts, &[FIRST, AGAIN, Move::Mend { of: 0 }], LIMITS), None);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_once_drawn_again_once_and_then_it_ends() {
+        let mut attempts = vec![unusable(0)];
+        assert_eq!(next(&attempts, &[FIRST], LIMITS), Some(Move::Remind { of: 0 }));
+        attempts.push(unusable(1));
+        let made = [FIRST, Move::Remind { of: 0 }];
+        assert_eq!(next(&attempts, &made, LIMITS), Some(AGAIN));
+        let mut endless = attempts.clone();
+        endless[1].said.finish = Finish::AnswerLimit;
+        assert_eq!(next(&endless, &made, LIMITS), None);
+        attempts.push(unusable(2));
+        assert_eq!(next(&attempts, &[FIRST, Move::Remind { of: 0 }, AGAIN], LIMITS), None);
+    }
+
+    #[test]
+    fn a_pass_nothing_to_check_words_and_a_cancel_are_enough() {
+        let nothing = Verdict::NothingToCheck { why: String::new() };
+        assert_eq!(next(&[attempt(0, "a", Some(nothing))], &[FIRST], LIMITS), None);
+        let words = Attempt { reply: Reply::Words("Because.".into()), ..attempt(0, "", None) };
+        assert_eq!(next(std::slice::from_ref(&words), &[FIRST], Limits { words_do: true, ..LIMITS }), None);
+        assert_eq!(next(&[words], &[FIRST], LIMITS), Some(Move::Remind { of: 0 }));
+        let mut gone = unusable(0);
+        gone.said.finish = Finish::Cancelled;
+        assert_eq!(next(&[gone], &[FIRST], LIMITS), None);
+    }
+}

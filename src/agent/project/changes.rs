@@ -1,0 +1,144 @@
+//! A change of the project as a kind of task: read from the reply in any form, judged by the project's own check.
+//!
+//! Not for: what is gathered before the first round (`mod.rs`), writing (`settle.rs`).
+
+use serde::Serialize;
+
+use super::look::Looks;
+use super::reading::{self, Base};
+use super::{Patch, SESSION, check};
+use crate::agent::attempt::{Attempt, Reply};
+use crate::agent::search::{Kind, Over};
+use crate::agent::ways::Ways;
+use crate::agent::{Agent, BoxFuture, Line, Plan, Transcript};
+use crate::cancel::Cancel;
+use crate::engine::SessionId;
+use crate::prompt::{Message, Role};
+use crate::reply::Fence;
+use crate::reply::paths::{Known, head_path};
+use crate::task::{Language, Trajectory, Verdict};
+use crate::verify;
+use crate::workspace::tree::Tree;
+
+/// What replies of one task are read and judged against.
+pub(super) struct Changes<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) plan: &'a Plan,
+    pub(super) tree: &'a Tree,
+    pub(super) known: Known,
+    /// The command that decides; without one `unjudged` is every change's verdict.
+    pub(super) check: Option<&'a str>,
+    pub(super) unjudged: Verdict,
+    pub(super) looks: Looks,
+    /// The change that the user's remark is about: what comes next builds on it.
+    pub(super) on: Option<Patch>,
+}
+
+impl Kind for Changes<'_> {
+    type What = Patch;
+
+    const SESSION: SessionId = SESSION;
+
+    fn read(&self, said: &Trajectory, on: Option<&Patch>) -> Reply<Patch> {
+        let base = on.or(self.on.as_ref()).map(Base::of).unwrap_or_default();
+        match reading::read(said, self.tree, &self.known, &base, self.check.is_some()) {
+            // What a question's answer shows as code is an illustration.
+            Reply::Candidate(_) | Reply::Unusable(_)
+                if self.plan.intent.is_question() && !said.text.trim().is_empty() =>
+            {
+                Reply::Words(reading::answer_of(said).trim().to_owned())
+            }
+            // A path in a fence of the wrong kind is no command.
+            Reply::Look(command) if self.known.contains(command.trim()) => {
+                Reply::Unusable("it holds no change: no file, no block".to_owned())
+            }
+            reply => reply,
+        }
+    }
+
+    /// A change is judged when it is whole: one file of two that passes is half of what was meant.
+    fn early(&self, _closed: &[Fence]) -> Option<Patch> {
+        None
+    }
+
+    fn may_be_over(&self, closed: &[Fence]) -> Over {
+        match closed.last() {
+            None => Over::No,
+            // A command is run, and what the model makes up as its output is not read.
+            Some(last) if last.language() == Some(Language::Shell) && self.plan.intent.is_question() => {
+                if Ways::of(self.agent).converses { Over::Yes } else { Over::Perhaps }
+            }
+            Some(_) if self.plan.intent.is_question() => Over::No,
+            Some(_) => Over::Perhaps,
+        }
+    }
+
+    /// Tests are judged as they stand: a test that is written again is paid for and thrown away.
+    fn is_beside(&self, after: &str) -> bool {
+        let complete = after.rfind('\n').map_or("", |end| &after[..end]);
+        complete
+            .lines()
+            .filter_map(|line| head_path(line, &self.known))
+            .any(|head| verify::decides_about_tests(&head.path))
+    }
+
+    fn words_do(&self) -> bool {
+        self.plan.intent.is_question()
+    }
+
+    fn unjudged(&self) -> Option<Verdict> {
+        self.check.is_none().then(|| self.unjudged.clone())
+    }
+
+    fn trial(&self, what: &Patch, cancel: Cancel) -> BoxFuture<'static, Verdict> {
+        check::trial(self.agent, self.tree.root(), self.check.unwrap_or_default(), &what.files, cancel)
+    }
+
+    fn check(&self) -> String {
+        self.check.unwrap_or_default().to_owned()
+    }
+
+    fn record(&self, transcript: &mut Transcript, candidate: u32, what: &Patch, verdict: &Verdict) {
+        transcript.judged(candidate, &what.diff(), verdict);
+    }
+
+    fn mend(&self, of: &Attempt<Patch>) -> anyhow::Result<Vec<Message>> {
+        let feedback = of.verdict.as_ref().map(verify::feedback).unwrap_or_default();
+        self.answered(of, Again { feedback: &feedback, ..Again::default() })
+    }
+
+    fn remind(&self, of: &Attempt<Patch>, why: &str) -> anyhow::Result<Vec<Message>> {
+        self.answered(of, Again { refused: why, ..Again::default() })
+    }
+
+    async fn look(&mut self, command: &str, line: &mut Line) -> anyhow::Result<Option<String>> {
+        if !Ways::of(self.agent).converses {
+            return Ok(None);
+        }
+        self.looks.take(self.agent, self.tree.root(), command, line).await
+    }
+}
+
+impl Changes<'_> {
+    /// The attempt with all that it had answered, and what is said to it.
+    fn answered(&self, of: &Attempt<Patch>, again: Again<'_>) -> anyhow::Result<Vec<Message>> {
+        let mut turns = of.tail.clone();
+        turns.push(Message::new(Role::Assistant, of.said.text.as_str()));
+        turns.push(Message::new(Role::User, self.again(again)?));
+        Ok(turns)
+    }
+
+    pub(super) fn again(&self, again: Again<'_>) -> anyhow::Result<String> {
+        let again = Again { check: self.check.unwrap_or_default(), ..again };
+        Ok(self.agent.prompts.render("project_again", again)?)
+    }
+}
+
+/// What `project_again.md` may name.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Again<'a> {
+    pub(super) refused: &'a str,
+    pub(super) feedback: &'a str,
+    pub(super) check: &'a str,
+    pub(super) remark: &'a str,
+}

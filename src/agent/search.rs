@@ -1,0 +1,320 @@
+//! The loop of every task, to be read aloud: a round is played, its attempts decide the next, until it is enough.
+//!
+//! A program of its own and a change in a project are two [`Kind`]s of the same round: they differ in how a reply is
+//! read, how a candidate is judged, and in what is said about one that failed. `policy.rs` decides what follows,
+//! `round.rs` plays, `purse.rs` keeps what it all may cost.
+
+use super::attempt::{Attempt, Reply, best};
+use super::policy::{self, Limits, Move};
+use super::purse::Purse;
+use super::round::{self, Ask, Drawing};
+use super::talk::Talk;
+use super::ways::Ways;
+use super::{Agent, BoxFuture, Line, Plan, Transcript};
+use crate::cancel::Cancel;
+use crate::complexity::budget::fit;
+use crate::engine::SessionId;
+use crate::event::Event;
+use crate::prompt::Message;
+use crate::reply::Fence;
+use crate::task::{Budget, Effort, Trajectory, Usage, Verdict};
+
+/// What differs between the kinds of tasks.
+pub(super) trait Kind {
+    /// What is judged.
+    type What: Clone + PartialEq + std::fmt::Debug + Send + 'static;
+
+    /// The token log of its conversations.
+    const SESSION: SessionId;
+
+    /// What a reply is that has ended; `on` is the candidate that it mends.
+    fn read(&self, said: &Trajectory, on: Option<&Self::What>) -> Reply<Self::What>;
+
+    /// The candidate in the fences that have closed while the reply still streams, where it may be judged before the
+    /// reply has ended.
+    fn early(&self, closed: &[Fence]) -> Option<Self::What>;
+
+    /// Whether closed fences may be all of an answer: what then comes is prose, unless it is another block.
+    fn may_be_over(&self, closed: &[Fence]) -> Over;
+
+    /// Whether what follows an answer's last block shows that nothing more of use comes.
+    fn is_beside(&self, after: &str) -> bool {
+        let _ = after;
+        false
+    }
+
+    /// Whether words, or code that nothing here runs, are an answer to the task.
+    fn words_do(&self) -> bool;
+
+    /// The verdict on every candidate where nothing is run.
+    fn unjudged(&self) -> Option<Verdict>;
+
+    fn trial(&self, what: &Self::What, cancel: Cancel) -> BoxFuture<'static, Verdict>;
+
+    /// What decides, in words.
+    fn check(&self) -> String;
+
+    fn record(&self, transcript: &mut Transcript, candidate: u32, what: &Self::What, verdict: &Verdict);
+
+    /// The turns that show a failed attempt and ask to mend it.
+    ///
+    /// # Errors
+    /// A prompt file that names an unknown variable.
+    fn mend(&self, of: &Attempt<Self::What>) -> anyhow::Result<Vec<Message>>;
+
+    /// The turns that say why a reply was of no use.
+    ///
+    /// # Errors
+    /// A prompt file that names an unknown variable.
+    fn remind(&self, of: &Attempt<Self::What>, why: &str) -> anyhow::Result<Vec<Message>>;
+
+    /// Runs a command that a reply asked for; the turn that shows what it printed, `None` where no more are run.
+    ///
+    /// # Errors
+    /// A prompt file that names an unknown variable.
+    async fn look(&mut self, command: &str, line: &mut Line) -> anyhow::Result<Option<String>>;
+}
+
+/// What every round is played with.
+#[derive(Clone, Copy)]
+pub(super) struct With<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) plan: &'a Plan,
+}
+
+/// What closed fences say about the end of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    No,
+    /// It is over unless another block comes soon.
+    Perhaps,
+    /// Nothing more is wanted.
+    Yes,
+}
+
+/// A task's rounds so far.
+#[derive(Debug)]
+pub(super) struct Search<W> {
+    pub(super) attempts: Vec<Attempt<W>>,
+    moves: Vec<Move>,
+    pub(super) purse: Purse,
+    /// Every reply, looks included.
+    pub(super) replies: u32,
+    /// What the replies cost that only asked to see something.
+    pub(super) looked: Usage,
+}
+
+/// How a search came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Enough,
+    /// The prompt has so many tokens and leaves no room for an answer.
+    NoRoom(u32),
+    /// Another round would cost more than the task may.
+    Spent,
+}
+
+impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
+    pub(super) fn new(budget: &Budget) -> Self {
+        Self {
+            attempts: Vec::new(),
+            moves: Vec::new(),
+            purse: Purse::new(budget),
+            replies: 0,
+            looked: Usage::default(),
+        }
+    }
+
+    /// Begins anew for what the user asks for next; what was tried is forgotten.
+    pub(super) fn again(&mut self) {
+        self.moves.clear();
+        self.attempts.clear();
+        self.looked = Usage::default();
+        self.purse = self.purse.filled();
+    }
+
+    /// Rounds played.
+    pub(super) fn rounds(&self) -> u32 {
+        self.moves.len() as u32
+    }
+
+    #[cfg(test)]
+    pub(super) fn played(&mut self, rounds: u32) {
+        self.moves = vec![Move::Draw { samples: 1 }; rounds as usize];
+    }
+
+    pub(super) fn best(&self) -> Option<&Attempt<W>> {
+        best(&self.attempts).map(|at| &self.attempts[at])
+    }
+
+    /// Plays rounds until it is enough.
+    ///
+    /// # Errors
+    /// Where the engine broke.
+    pub(super) async fn run<K: Kind<What = W>>(
+        &mut self,
+        with: With<'_>,
+        kind: &mut K,
+        talk: &mut Talk<'_>,
+        line: &mut Line,
+    ) -> anyhow::Result<End> {
+        let limits = limits(with, kind);
+        while let Some(next) = policy::next(&self.attempts, &self.moves, limits) {
+            let Some(next) = self.paid_for(next) else { return Ok(End::Spent) };
+            if line.cancel.is_cancelled() {
+                break;
+            }
+            if let Some(prompt_tokens) = self.round(next, with, kind, talk, line).await? {
+                return Ok(End::NoRoom(prompt_tokens));
+            }
+        }
+        Ok(End::Enough)
+    }
+
+    /// The move with as many replies as are still paid for; `None` where none is. The first reply always is.
+    fn paid_for(&self, next: Move) -> Option<Move> {
+        if self.moves.is_empty() {
+            return Some(next);
+        }
+        match next {
+            Move::Draw { samples } => {
+                let paid = (1..=samples).rev().find(|replies| self.purse.has_for(*replies))?;
+                Some(Move::Draw { samples: paid })
+            }
+            other => self.purse.has_for(1).then_some(other),
+        }
+    }
+
+    /// One round, with the commands that it wants to see the output of. `Some` where its prompt of so many tokens leaves
+    /// no room for an answer.
+    async fn round<K: Kind<What = W>>(
+        &mut self,
+        next: Move,
+        with: With<'_>,
+        kind: &mut K,
+        talk: &mut Talk<'_>,
+        line: &mut Line,
+    ) -> anyhow::Result<Option<u32>> {
+        let (tail, on) = match next {
+            Move::Draw { .. } => (Vec::new(), None),
+            Move::Mend { of } => (kind.mend(&self.attempts[of])?, self.attempts[of].candidate().cloned()),
+            Move::Remind { of } => {
+                let why = match &self.attempts[of].reply {
+                    Reply::Unusable(why) => why.clone(),
+                    Reply::Words(_) => "it holds words and no code".to_owned(),
+                    _ => "no more commands are run; write the answer".to_owned(),
+                };
+                (kind.remind(&self.attempts[of], &why)?, None)
+            }
+        };
+        let round = self.rounds();
+        let mut samples = if let Move::Draw { samples } = next { samples.max(1) } else { 1 };
+        loop {
+            let (ask, prompt_tokens) = self.ask((next, samples), &tail, with, talk, line).await?;
+            let Some(ask) = ask else { return Ok(Some(prompt_tokens)) };
+            let at = round::At { with, kind, earlier: &self.attempts, on: on.as_ref(), tail: &tail };
+            let played = round::play(&at, &Ask { session: K::SESSION, round, ..ask }, line).await?;
+            let tokens = played.attempts.iter().map(|attempt| attempt.said.usage.generated_tokens()).sum();
+            self.purse.spend(tokens, played.attempts.len() as u32, played.spoken);
+            self.replies += played.attempts.len() as u32;
+            // Who proposes nothing and wants to see something is shown it; that is no round.
+            if let Some((said, command)) = wish_to_look(&played.attempts)
+                && !line.cancel.is_cancelled()
+                && let Some(shown) = kind.look(command, line).await?
+            {
+                talk.push_look(said, command, &shown);
+                let cost = super::attempt::usage(&played.attempts);
+                self.looked.thinking_tokens += cost.thinking_tokens;
+                self.looked.forced_tokens += cost.forced_tokens;
+                self.looked.answer_tokens += cost.answer_tokens;
+                samples = 1;
+                continue;
+            }
+            self.attempts.extend(played.attempts);
+            self.moves.push(next);
+            return Ok(None);
+        }
+    }
+
+    /// The request for a round, fitted to the context and the purse; `None` and the prompt's tokens where there is no
+    /// room.
+    async fn ask(
+        &self,
+        (next, samples): (Move, u32),
+        tail: &[Message],
+        With { agent, plan }: With<'_>,
+        talk: &mut Talk<'_>,
+        line: &mut Line,
+    ) -> anyhow::Result<(Option<Ask>, u32)> {
+        if let Some(text) = talk.make_room(agent, plan, tail) {
+            line.emit(Event::Step { text }).await;
+        }
+        let mut prompt = agent.render(&talk.messages(tail))?;
+        let drawing = match next {
+            Move::Draw { .. } if self.moves.is_empty() => Drawing::First,
+            Move::Draw { .. } => Drawing::Varied,
+            Move::Mend { .. } | Move::Remind { .. } => Drawing::Careful,
+        };
+        // Where the form that was begun led to nothing, the model begins as it likes.
+        let own = drawing == Drawing::Varied && plan.intent.wish == super::intent::Wish::Change;
+        let prefix = if own { String::new() } else { plan.prefix.clone() };
+        if !prefix.is_empty() {
+            let text = prefix.clone();
+            prompt.segments.push(crate::prompt::Segment { text, special: false, learn: false });
+        }
+        let prompt_tokens = agent.engine.tokenize(&prompt).len() as u32;
+        let hint_tokens = agent.engine.count_tokens(&plan.hint) as u32;
+        let left = (self.purse.left() / samples.max(1)).max(crate::complexity::budget::ANSWER_TOKENS_MIN);
+        let mut budget = Budget { samples, ..plan.budget };
+        if drawing != Drawing::First && self.ran_out_of_thought() {
+            budget.thinking_tokens_max = budget.thinking_tokens_max.saturating_mul(2);
+        }
+        if !matches!(plan.effort, Effort::Window(_)) {
+            budget.thinking_tokens_max = budget.thinking_tokens_max.min(left);
+            budget.answer_tokens_max = budget.answer_tokens_max.min(left);
+        }
+        let fitted = fit(budget, prompt_tokens, hint_tokens, agent.engine.info().context_tokens_max);
+        let ask =
+            fitted.map(|budget| Ask { round: 0, session: SessionId(0), prompt, budget, samples, drawing, prefix });
+        Ok((ask, prompt_tokens))
+    }
+
+    /// Whether the best attempt was made under a thought that its window cut.
+    fn ran_out_of_thought(&self) -> bool {
+        self.best().is_some_and(|best| best.said.shifted == Some(crate::task::ShiftReason::Budget))
+    }
+}
+
+/// What this kind of task may do with this model.
+fn limits<K: Kind>(With { agent, plan }: With<'_>, kind: &K) -> Limits {
+    let (ways, settings, budget) = (Ways::of(agent), &agent.settings, plan.budget);
+    let judged = kind.unjudged().is_none();
+    // Where a check decides, more are drawn when the first has failed. Where none does and nothing can be compared,
+    // more than one says nothing.
+    let samples = match settings.samples {
+        Some(samples) => samples,
+        None if judged && plan.decides => 1,
+        None if !judged => 1,
+        None => budget.samples,
+    };
+    let draws = if ways.draws > 0 { ways.draws } else { budget.draws.max(settings.samples.unwrap_or(0)) };
+    Limits {
+        rounds_max: if settings.paper_exact { 0 } else { budget.rounds_max },
+        samples: if settings.paper_exact { 1 } else { samples },
+        draws: draws.max(1),
+        mends: if K::SESSION == super::project::SESSION { ways.converses } else { ways.mends_programs },
+        reminds: K::SESSION != super::project::SESSION || ways.converses,
+        words_do: kind.words_do(),
+    }
+}
+
+/// The first reply that asks for a command, where none of a round proposes anything.
+fn wish_to_look<W>(attempts: &[Attempt<W>]) -> Option<(&Trajectory, &str)> {
+    if attempts.iter().any(|attempt| attempt.candidate().is_some()) {
+        return None;
+    }
+    attempts.iter().find_map(|attempt| match &attempt.reply {
+        Reply::Look(command) => Some((&attempt.said, command.as_str())),
+        _ => None,
+    })
+}
