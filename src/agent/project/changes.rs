@@ -41,7 +41,7 @@ impl Kind for Changes<'_> {
 
     fn read(&self, said: &Trajectory, on: Option<&Patch>) -> Reply<Patch> {
         let base = on.or(self.on.as_ref()).map(Base::of).unwrap_or_default();
-        match reading::read(said, self.tree, &self.known, &base, self.check.is_some()) {
+        match reading::read(said, self.tree, &self.known, &base) {
             // What a question's answer shows as code is an illustration.
             Reply::Candidate(_) | Reply::Unusable(_)
                 if self.plan.intent.is_question() && !said.text.trim().is_empty() =>

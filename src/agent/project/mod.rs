@@ -34,7 +34,6 @@ mod gather;
 mod grep;
 mod look;
 mod outcome;
-mod parts;
 mod propose;
 mod reading;
 mod scope;

@@ -35,6 +35,9 @@ impl Work<'_> {
         });
         let mut notes = self.notes.clone();
         notes.extend(attempt.patch.notes.iter().cloned());
+        notes.extend(
+            attempt.patch.weak.iter().map(|path| format!("{path} was read as it seems to be meant: look at the diff")),
+        );
         match &attempt.verdict {
             Verdict::NothingToCheck { why } => notes.push(format!("not verified: {why}")),
             Verdict::SandboxFailed { step, why } => {

@@ -80,11 +80,15 @@ fn with_hunks(file: &Planned, hunks: &[usize]) -> Planned {
     Planned { after, ..file.clone() }
 }
 
-/// The consent that a change needs, given how its check ended.
-pub(super) fn may_be_written(consent: Consent, failed: bool) -> Result<(), &'static str> {
+/// The consent that a change needs, given how its check ended, and whether something of it was `guessed` that no check
+/// has confirmed.
+pub(super) fn may_be_written(consent: Consent, failed: bool, guessed: bool) -> Result<(), &'static str> {
     match consent {
         Consent::Ask => Ok(()),
         Consent::Yes if failed => Err("nothing was written: the change fails its check"),
+        Consent::Yes if guessed => {
+            Err("nothing was written: which file or place was meant is a guess, and no check has confirmed it")
+        }
         Consent::Yes => Ok(()),
         Consent::Show => Err("nothing was written: --yes writes a change that holds, `z1` in a terminal asks"),
     }
@@ -164,7 +168,9 @@ mod tests {
 
     #[test]
     fn a_failing_change_needs_a_person() {
-        assert!(may_be_written(Consent::Ask, true).is_ok() && may_be_written(Consent::Yes, false).is_ok());
-        assert!(may_be_written(Consent::Yes, true).is_err() && may_be_written(Consent::Show, false).is_err());
+        let may = |consent, failed, guessed| may_be_written(consent, failed, guessed).is_ok();
+        assert!(may(Consent::Ask, true, true) && may(Consent::Yes, false, false));
+        assert!(!may(Consent::Yes, true, false) && !may(Consent::Show, false, false));
+        assert!(!may(Consent::Yes, false, true), "a guess needs a check or a person");
     }
 }

@@ -22,7 +22,8 @@ impl Work<'_> {
         if self.line.cancel.is_cancelled() {
             return Ok(Ok(self.outcome(&best, Status::Cancelled)));
         }
-        if let Err(why) = propose::may_be_written(settings.consent, status == Status::Failed) {
+        let guessed = !best.patch.weak.is_empty() && status != Status::Verified;
+        if let Err(why) = propose::may_be_written(settings.consent, status == Status::Failed, guessed) {
             self.notes.push(why.to_owned());
             return Ok(Ok(self.outcome(&best, status)));
         }
