@@ -229,8 +229,15 @@ fn load(
         Some(adapter) => {
             let path = &adapter.path;
             // The binding asserts that the file is there; a missing one is the user's mistake, not ours.
-            Gguf::open(path)?;
+            let about = Gguf::open(path)?;
             let hint = "the adapter must have been made for this model";
+            // Adapters of z1-sft say which weights they were trained on; over others they answer nonsense.
+            let base = about.metadata.string("z1.base.fingerprint");
+            if base.is_some_and(|base| base != info.fingerprint) {
+                let name = about.metadata.string("z1.base.name").unwrap_or("another model");
+                let reason = format!("it was trained on other weights: {name}");
+                return Err(EngineError::Load { path: path.clone(), reason, hint: hint.to_owned() });
+            }
             Some(model.lora_adapter_init(path).map_err(|_| refuse(path, "llama.cpp cannot load it", hint))?)
         }
     };

@@ -2,7 +2,8 @@
 //!
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. [`Gguf::open`] reads a header and
 //! checks it against the file's length, so that a hostile, truncated or mistaken file is one clear error;
-//! it never allocates more than the header's own size allows. Tensors are read one at a time.
+//! it never allocates more than the header's own size allows. Tensors are read one at a time, or mapped; quantised
+//! blocks become numbers by [`TensorType::dequantise`].
 //! [`Writer`] streams tensors into a new file, which appears under its name only when it is whole.
 //!
 //! [`qwen2`], [`rope`] and [`vocabulary`] are what importing, exporting and training share: names of tensors, how
@@ -12,8 +13,10 @@
 //!
 //! Not for: computing with tensors.
 
+mod dequantise;
 mod error;
 mod label;
+mod mapped;
 mod metadata;
 pub mod qwen2;
 mod reader;
@@ -25,6 +28,7 @@ mod writer;
 
 pub use error::GgufError;
 pub use label::Label;
+pub use mapped::Mapped;
 pub use metadata::{Metadata, Value};
 pub use reader::{Gguf, TensorInfo};
 pub use types::TensorType;

@@ -128,6 +128,24 @@ impl Gguf {
         Ok(bytes)
     }
 
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Reads a tensor as numbers, quantised or not; `None` for types that are not known.
+    ///
+    /// # Errors
+    /// Where the file changed or cannot be read.
+    pub fn read_numbers(&self, tensor: &TensorInfo) -> Result<Option<Vec<f32>>, GgufError> {
+        if !tensor.kind.is_readable() {
+            return Ok(None);
+        }
+        let bytes = self.read_tensor(tensor)?;
+        let mut numbers = vec![0.0; tensor.elements() as usize];
+        tensor.kind.dequantise(&bytes, &mut numbers);
+        Ok(Some(numbers))
+    }
+
     /// Reads a tensor of F32, F16 or BF16 as numbers; `None` for other types.
     ///
     /// # Errors

@@ -19,11 +19,56 @@ pub struct Tiny {
     pub kv_heads: u32,
     pub feed_forward: u32,
     pub context_tokens_max: u32,
+    /// Types of the matrices, taken in turn; all F32 where empty. `width` and `feed_forward` must be whole blocks.
+    pub kinds: &'static [TensorType],
+}
+
+/// Where the scales (halves) of a block lie, for types whose blocks can be made of random bytes.
+const SCALES: &[(u32, &[usize])] = &[
+    (2, &[0]),
+    (3, &[0, 2]),
+    (6, &[0]),
+    (7, &[0, 2]),
+    (8, &[0]),
+    (10, &[80, 82]),
+    (11, &[108]),
+    (12, &[0, 2]),
+    (13, &[0, 2]),
+    (14, &[208]),
+];
+
+/// Random blocks of a quantised type whose numbers are about as large as weights are.
+///
+/// # Panics
+/// Where the type is not one of Q4_0 to Q8_0 and Q2_K to Q6_K.
+pub fn random_blocks(kind: TensorType, blocks: usize, seed: u64) -> Vec<u8> {
+    let scales = SCALES.iter().find(|(number, _)| *number == kind.0).expect("invariant: the type is a known one").1;
+    let size = kind.block().expect("invariant: the type is a known one").1 as usize;
+    let mut random = SplitMix(seed);
+    let mut bytes: Vec<u8> = (0..blocks * size).map(|_| (random.centred() * 256.0) as i32 as u8).collect();
+    for block in bytes.chunks_exact_mut(size) {
+        for &at in scales {
+            // K-quants multiply by six more bits.
+            let largest = if kind.block().is_some_and(|(numbers, _)| numbers == 256) { 2e-4 } else { 4e-3 };
+            let scale = half::f16::from_f32((random.centred() + 0.6) * largest);
+            block[at..at + 2].copy_from_slice(&scale.to_le_bytes());
+        }
+    }
+    bytes
 }
 
 impl Default for Tiny {
     fn default() -> Self {
-        Self { seed: 1, layers: 2, width: 64, heads: 4, kv_heads: 2, feed_forward: 128, context_tokens_max: 2048 }
+        Self {
+            seed: 1,
+            layers: 2,
+            width: 64,
+            heads: 4,
+            kv_heads: 2,
+            feed_forward: 128,
+            context_tokens_max: 2048,
+            kinds: &[],
+        }
     }
 }
 
@@ -99,6 +144,11 @@ impl Tiny {
         self.announce_tensors(&mut writer);
         let mut random = SplitMix(self.seed);
         writer.write(path, |tensor, output| {
+            if tensor.kind != TensorType::F32 {
+                let (numbers, _) = tensor.kind.block().expect("invariant: it was announced");
+                random.centred();
+                return output.write_all(&random_blocks(tensor.kind, (tensor.elements() / numbers) as usize, random.0));
+            }
             let is_norm = tensor.name.ends_with("norm.weight");
             let scale = if tensor.name.ends_with("bias") { 0.1 } else { 3.0 / (tensor.dimensions[0] as f32).sqrt() };
             for _ in 0..tensor.elements() {
@@ -140,7 +190,17 @@ impl Tiny {
     fn announce_tensors(self, writer: &mut Writer) {
         let [width, feed_forward] = [u64::from(self.width), u64::from(self.feed_forward)];
         let kv = width / u64::from(self.heads) * u64::from(self.kv_heads);
-        let mut add = |name: String, dimensions: &[u64]| writer.tensor(name, TensorType::F32, dimensions);
+        let mut matrices = 0;
+        let mut add = |name: String, dimensions: &[u64]| {
+            let kind = match dimensions {
+                [_, _] if !self.kinds.is_empty() => {
+                    matrices += 1;
+                    self.kinds[(matrices - 1) % self.kinds.len()]
+                }
+                _ => TensorType::F32,
+            };
+            writer.tensor(name, kind, dimensions);
+        };
         // Tied embeddings: the output matrix is the embedding's.
         add("token_embd.weight".to_owned(), &[width, vocabulary().len() as u64]);
         add("output_norm.weight".to_owned(), &[width]);

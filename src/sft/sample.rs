@@ -1,26 +1,34 @@
-//! Rows of data → training sequences. Reads rows from `gym` and plain `{"messages": […]}` rows, renders
-//! them with the one chat renderer, tokenises segment by segment as inference does, and marks what is learnt.
+//! Rows of data → training sequences. Reads rows from `gym`, plain `{"messages": […]}` rows and, by way of `data`,
+//! every published shape; renders them with the one chat renderer, tokenises segment by segment as inference does,
+//! and marks what is learnt.
 //!
-//! Not for: other published row shapes (`data` turns those into messages), packing (`train`).
+//! Not for: filtering and choosing (`data`), packing (`train`).
 
-use std::io::BufRead;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use rayon::prelude::*;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Sequence;
+use super::data::json::Mended;
+use super::data::read;
+use super::data::shape::Tags;
 use super::tokenizer::{IM_END, Tokenizer};
 use crate::gym::row::Part;
 use crate::prompt::{Message, Role, Segment, render_chatml};
 
-/// Lines tokenised together; bounds memory while keeping every core busy.
-const LINES_AT_ONCE: usize = 4096;
+/// Rows tokenised together; bounds memory while keeping every core busy.
+const ROWS_AT_ONCE: usize = 4096;
 
 /// What is needed of a row, whichever of the two shapes it has; other fields are passed over.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Sample {
     pub messages: Vec<Message>,
+    /// Places in `messages` of assistant's turns that are shown and not learnt.
+    #[serde(default)]
+    pub unlearnt: Vec<usize>,
     /// The turn to learn, in parts. Without it every assistant's turn in `messages` is learnt.
     #[serde(default)]
     pub reply: Vec<Part>,
@@ -32,8 +40,16 @@ impl Sample {
     pub fn sequence(&self, tokenizer: &Tokenizer) -> Sequence {
         let mut sequence = Sequence::default();
         let answered = !self.reply.is_empty();
-        for segment in render_chatml(&self.messages, answered).segments {
-            push(&mut sequence, &tokenizer.encode_segment(&segment), segment.learn && !answered);
+        for (place, message) in self.messages.iter().enumerate() {
+            let learn = !answered && !self.unlearnt.contains(&place);
+            for segment in render_chatml(std::slice::from_ref(message), false).segments {
+                push(&mut sequence, &tokenizer.encode_segment(&segment), segment.learn && learn);
+            }
+        }
+        if answered {
+            for segment in render_chatml(&[], true).segments {
+                push(&mut sequence, &tokenizer.encode_segment(&segment), false);
+            }
         }
         for part in &self.reply {
             let mut ids = tokenizer.encode(&part.text);
@@ -74,7 +90,7 @@ fn push(sequence: &mut Sequence, ids: &[u32], learn: bool) {
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     pub sequences: Vec<Sequence>,
-    /// Line number (from 1) and what is wrong with it; the first few.
+    /// Row number (from 1) and what is wrong with it; the first few.
     pub bad: Vec<(u64, String)>,
     pub bad_rows: u64,
     /// Rows longer than the limit, left out.
@@ -84,44 +100,70 @@ pub struct Loaded {
 /// Of the bad rows, this many are named.
 const BAD_NAMED_MAX: usize = 20;
 
-/// Reads JSONL rows into sequences of at most `length_max` tokens, in the order of the lines. Bad rows and
-/// rows that are too long are counted and left out.
+/// Reads rows (JSON lines, JSON arrays, CSV, Parquet) into sequences of at most `length_max` tokens, in the order of the
+/// file. Bad rows and rows that are too long are counted and left out.
 ///
 /// # Errors
 /// Reading fails.
-pub fn load(reader: impl BufRead, tokenizer: &Tokenizer, length_max: usize) -> anyhow::Result<Loaded> {
+pub fn load(path: &Path, tokenizer: &Tokenizer, length_max: usize) -> anyhow::Result<Loaded> {
     let mut loaded = Loaded::default();
+    let mut batch: Vec<Result<(Value, Mended), String>> = Vec::with_capacity(ROWS_AT_ONCE);
     let mut number = 0;
-    let mut lines = reader.split(b'\n');
-    loop {
-        let batch: Vec<Vec<u8>> =
-            lines.by_ref().take(LINES_AT_ONCE).collect::<Result<_, _>>().context("cannot read the rows")?;
-        if batch.is_empty() {
-            return Ok(loaded);
-        }
-        let parsed: Vec<Option<anyhow::Result<Sequence>>> =
-            batch.par_iter().map(|line| (!line.trim_ascii().is_empty()).then(|| parse(line, tokenizer))).collect();
-        for result in parsed {
+    let mut flush = |batch: &mut Vec<Result<(Value, Mended), String>>| {
+        let read = |row: &Result<(Value, Mended), String>| match row {
+            Ok(row) => sequence_of(row, tokenizer).map_err(|problem| format!("{problem:#}")),
+            Err(why) => Err(why.clone()),
+        };
+        let read: Vec<Result<Sequence, String>> = batch.par_iter().map(read).collect();
+        batch.clear();
+        for result in read {
             number += 1;
             match result {
-                None => {}
-                Some(Ok(sequence)) if sequence.len() > length_max => loaded.too_long += 1,
-                Some(Ok(sequence)) => loaded.sequences.push(sequence),
-                Some(Err(problem)) => {
+                Ok(sequence) if sequence.len() > length_max => loaded.too_long += 1,
+                Ok(sequence) => loaded.sequences.push(sequence),
+                Err(problem) => {
                     loaded.bad_rows += 1;
                     if loaded.bad.len() < BAD_NAMED_MAX {
-                        loaded.bad.push((number, format!("{problem:#}")));
+                        loaded.bad.push((number, problem));
                     }
                 }
             }
         }
-    }
+    };
+    read::values(path, &mut |row| {
+        batch.push(row);
+        if batch.len() == ROWS_AT_ONCE {
+            flush(&mut batch);
+        }
+        Ok(())
+    })?;
+    flush(&mut batch);
+    Ok(loaded)
 }
 
-fn parse(line: &[u8], tokenizer: &Tokenizer) -> anyhow::Result<Sequence> {
-    let sample: Sample = serde_json::from_slice(line).context("no row")?;
+/// A row as it is where it is a sample of ours, otherwise by way of its published shape.
+fn sequence_of((row, mended): &(Value, Mended), tokenizer: &Tokenizer) -> anyhow::Result<Sequence> {
+    let sample = if is_sample(row) && !mended.half_character {
+        Sample::deserialize(row).context("no row")?
+    } else {
+        let shaped = read::shaped(&(row.clone(), *mended), "", Tags::Strip).map_err(anyhow::Error::msg)?;
+        Sample::deserialize(shaped.record.to_sample()).context("no row")?
+    };
     sample.check()?;
     Ok(sample.sequence(tokenizer))
+}
+
+/// Whether every turn has a role and words and nothing else that could matter.
+fn is_sample(row: &Value) -> bool {
+    let plain = |turn: &Value| {
+        turn.as_object().is_some_and(|turn| {
+            turn.len() == 2 && ["role", "content"].iter().all(|key| turn.get(*key).is_some_and(Value::is_string))
+        })
+    };
+    let turns = |key: &str| row.get(key).and_then(Value::as_array);
+    turns("reply").is_some()
+        || turns("messages").is_some_and(|turns| turns.iter().all(plain))
+            && ["system", "system_prompt", "system_message"].iter().all(|key| row.get(*key).is_none_or(Value::is_null))
 }
 
 #[cfg(test)]
@@ -130,6 +172,12 @@ mod tests {
 
     fn tokenizer() -> Tokenizer {
         Tokenizer::train(["abc def ghi abc def\n"].into_iter().cycle().take(32), 262).unwrap()
+    }
+
+    fn load(rows: &[u8], tokenizer: &Tokenizer, length_max: usize) -> anyhow::Result<Loaded> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), rows).unwrap();
+        super::load(file.path(), tokenizer, length_max)
     }
 
     fn learnt(sequence: &Sequence, tokenizer: &Tokenizer) -> String {
@@ -164,13 +212,31 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_can_be_shown_without_being_learnt() {
+        let tokenizer = tokenizer();
+        let turn = |role: &str, content: &str, weight: u8| {
+            format!(r#"{{"role":"{role}","content":"{content}","weight":{weight}}}"#)
+        };
+        let turns =
+            [turn("user", "x", 1), turn("assistant", "abc", 0), turn("user", "x", 1), turn("assistant", "def", 1)];
+        let row = format!("\u{feff}{{\"messages\":[{}]}}", turns.join(","));
+        let loaded = load(row.as_bytes(), &tokenizer, 100).unwrap();
+        assert_eq!(learnt(&loaded.sequences[0], &tokenizer), "def<|im_end|>", "{:?}", loaded.bad);
+        let apart = r#"{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"def","reasoning_content":"abc"}]}"#;
+        let loaded = load(apart.as_bytes(), &tokenizer, 100).unwrap();
+        assert_eq!(learnt(&loaded.sequences[0], &tokenizer), "abc\n\ndef<|im_end|>");
+        let other = load(br#"{"question":"x","response":"    abc"}"#, &tokenizer, 100).unwrap();
+        assert_eq!(learnt(&other.sequences[0], &tokenizer), "    abc<|im_end|>");
+    }
+
+    #[test]
     fn bad_rows_are_counted_and_named() {
-        let rows =
+        let rows: &[u8] =
             b"{\"messages\":[]}\nnot json\n\xff\n\n{\"messages\":[{\"role\":\"assistant\",\"content\":\"abc\"}]}\n";
-        let loaded = load(&rows[..], &tokenizer(), 100).unwrap();
+        let loaded = load(rows, &tokenizer(), 100).unwrap();
         assert_eq!((loaded.sequences.len(), loaded.bad_rows), (1, 3));
         assert_eq!(loaded.bad[1].0, 2);
-        let short = load(&rows[..], &tokenizer(), 3).unwrap();
+        let short = load(rows, &tokenizer(), 3).unwrap();
         assert_eq!((short.sequences.len(), short.too_long), (0, 1));
     }
 }

@@ -103,38 +103,104 @@ pub fn write_values(file: &mut impl Write, values: &[f32]) -> io::Result<()> {
     Ok(())
 }
 
+/// The metadata of a file, without its tensors.
+///
+/// # Errors
+/// As [`read`].
+pub fn metadata(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    visit(path, |metadata| found.extend(metadata.clone()), |_, _| Ok(()))?;
+    Ok(found)
+}
+
 /// Reads a whole file; F16 and BF16 tensors are widened to f32.
 ///
 /// # Errors
 /// Where the file is missing, cut off, or not safetensors.
 pub fn read(path: &Path) -> anyhow::Result<Loaded> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (mut metadata, mut tensors) = (BTreeMap::new(), BTreeMap::new());
+    visit(
+        path,
+        |found| metadata.extend(found.clone()),
+        |name, tensor| {
+            let mut values = vec![0.0; tensor.len()];
+            tensor.widen(&mut values)?;
+            tensors.insert(name.to_owned(), (tensor.shape.to_vec(), values));
+            Ok(())
+        },
+    )?;
+    Ok(Loaded { metadata, tensors })
+}
+
+/// A tensor as it lies in a file.
+#[derive(Debug)]
+pub struct Stored<'a> {
+    pub shape: &'a [usize],
+    dtype: Dtype,
+    data: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes the values as f32.
+    ///
+    /// # Errors
+    /// A type that is not a float of 16 or 32 bits, or another number of values.
+    pub fn widen(&self, to: &mut [f32]) -> anyhow::Result<()> {
+        anyhow::ensure!(self.len() == to.len(), "{} values, not {}", self.len(), to.len());
+        let known = widen(self.dtype, self.data, to);
+        anyhow::ensure!(known, "it is {:?}, not F32, F16 or BF16", self.dtype);
+        Ok(())
+    }
+}
+
+/// Goes through a file's tensors one by one. The file is mapped: no second copy of it is in memory.
+///
+/// # Errors
+/// Where the file is missing, cut off, or not safetensors, and whatever `each` says of a tensor.
+pub fn visit(
+    path: &Path,
+    about: impl FnOnce(&std::collections::HashMap<String, String>),
+    mut each: impl FnMut(&str, &Stored<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    #[expect(unsafe_code, reason = "mapping a file is unsafe, since others could truncate it")]
+    // SAFETY: the map is read-only and lives in this call; a program that truncates the file meanwhile ends this
+    // process with SIGBUS and cannot make it read other memory.
+    let bytes = unsafe { memmap2::Mmap::map(&file) }.with_context(|| format!("cannot read {}", path.display()))?;
     let broken = |why: String| {
         UserError::new(Exit::Error, format!("{} is not a complete safetensors file: {why}", path.display()))
             .hint("it was cut off or is of another format; take another copy")
     };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|why| broken(why.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|why| broken(why.to_string()))?;
-    let mut loaded = Loaded::default();
     if let Some(metadata) = header.metadata() {
-        loaded.metadata.extend(metadata.iter().map(|(key, value)| (key.clone(), value.clone())));
+        about(metadata);
     }
     for (name, view) in file.iter() {
-        let values = widen(view.dtype(), view.data())
-            .ok_or_else(|| broken(format!("tensor {name} is {:?}, not F32, F16 or BF16", view.dtype())))?;
-        loaded.tensors.insert(name.to_owned(), (view.shape().to_vec(), values));
+        let tensor = Stored { shape: view.shape(), dtype: view.dtype(), data: view.data() };
+        each(name, &tensor).map_err(|why| broken(format!("tensor {name}: {why:#}")))?;
     }
-    Ok(loaded)
+    Ok(())
 }
 
-fn widen(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
+fn widen(dtype: Dtype, data: &[u8], to: &mut [f32]) -> bool {
     let halves = || data.as_chunks::<2>().0.iter().copied();
-    Some(match dtype {
-        Dtype::F32 => data.as_chunks::<4>().0.iter().copied().map(f32::from_le_bytes).collect(),
-        Dtype::F16 => halves().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => halves().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
-        _ => return None,
-    })
+    match dtype {
+        Dtype::F32 => to.iter_mut().zip(data.as_chunks::<4>().0).for_each(|(to, b)| *to = f32::from_le_bytes(*b)),
+        Dtype::F16 => to.iter_mut().zip(halves()).for_each(|(to, b)| *to = half::f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => to.iter_mut().zip(halves()).for_each(|(to, b)| *to = half::bf16::from_le_bytes(b).to_f32()),
+        _ => return false,
+    }
+    true
 }
 
 #[cfg(test)]

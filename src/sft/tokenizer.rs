@@ -17,6 +17,8 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, Model as _, SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl};
 
 use crate::error::{Exit, UserError};
+use crate::gguf::vocabulary::TokenKind;
+use crate::gguf::{Gguf, Value};
 use crate::prompt::Segment;
 
 /// Ends a document; the padding token as well.
@@ -26,6 +28,22 @@ pub const IM_START: &str = "<|im_start|>";
 pub const IM_END: &str = "<|im_end|>";
 /// The control tokens in the order of their ids.
 pub const SPECIALS: [&str; 3] = [END_OF_TEXT, IM_START, IM_END];
+
+/// Tokens that llama.cpp takes for control tokens whatever their file says.
+const CONTROL_BY_NAME: [&str; 12] = [
+    "<|endoftext|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|fim_pad|>",
+    "<|fim_repo|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+];
 
 /// How Qwen2 cuts text before merging: contractions, words with the mark before them, single digits, runs
 /// of marks, line ends, space. The pattern is the published one; llama.cpp knows it as `qwen2`.
@@ -65,27 +83,69 @@ impl Tokenizer {
         finished(inner)
     }
 
-    /// The tokenizer of a GGUF file that z1-sft exported: its tokens in the order of their ids, the control tokens
-    /// last, and its merges (`left right`).
+    /// The tokenizer of a GGUF file of the Qwen2 family: whatever llama.cpp does with it, this does too. Control
+    /// tokens count in a frame only; user-defined ones (`<tool_call>`) in every text, as there; unused rows never.
     ///
     /// # Errors
-    /// Other control tokens, or merges that do not fit the tokens.
-    pub fn from_vocabulary(tokens: &[String], merges: &[String]) -> anyhow::Result<Self> {
-        let words = tokens.len().saturating_sub(SPECIALS.len());
-        if tokens[words..].iter().map(String::as_str).ne(SPECIALS) {
-            bail!("its last tokens are not {}", SPECIALS.join(", "));
+    /// Another kind of vocabulary, or merges that do not fit the tokens.
+    pub fn from_gguf(file: &Gguf) -> anyhow::Result<Self> {
+        let (kind, cut) = (file.metadata.string("tokenizer.ggml.model"), file.metadata.string("tokenizer.ggml.pre"));
+        if (kind, cut) != (Some("gpt2"), Some("qwen2")) {
+            bail!("its vocabulary is {}/{}, not gpt2/qwen2", kind.unwrap_or("none"), cut.unwrap_or("none"));
         }
-        let vocabulary: HashMap<&str, usize> = tokens[..words].iter().map(String::as_str).zip(0..).collect();
-        let merges: Vec<Vec<&str>> = merges.iter().map(|merge| merge.split(' ').collect()).collect();
-        let model = serde_json::json!({ "type": "BPE", "vocab": vocabulary, "merges": merges });
-        finished(bare(serde_json::from_str(&model.to_string()).context("its merges do not fit its tokens")?)?)
+        let strings = |key: &str| file.metadata.strings(key).unwrap_or_default();
+        let kinds = match file.metadata.get("tokenizer.ggml.token_type") {
+            Some(Value::I32s(kinds)) => kinds.clone(),
+            Some(Value::U32s(kinds)) => kinds.iter().map(|&kind| kind as i32).collect(),
+            _ => Vec::new(),
+        };
+        Self::from_tables(strings("tokenizer.ggml.tokens"), &kinds, strings("tokenizer.ggml.merges"))
     }
 
-    /// Loads a `tokenizer.json`.
+    /// As [`Self::from_gguf`], of a file's tables: tokens in the order of their ids, what each is for, and merges
+    /// (`left right`).
+    fn from_tables(tokens: &[String], kinds: &[i32], merges: &[String]) -> anyhow::Result<Self> {
+        if tokens.len() != kinds.len() {
+            bail!("it has {} tokens and {} kinds of token", tokens.len(), kinds.len());
+        }
+        // Every token stands in the model's own table, so that ids are the file's whatever gaps there are; only merges
+        // make tokens, and none makes a control token.
+        let vocabulary: HashMap<&str, usize> = tokens.iter().map(String::as_str).zip(0..).collect();
+        if vocabulary.len() != tokens.len() {
+            bail!("{} of its tokens are there twice", tokens.len() - vocabulary.len());
+        }
+        let merges: Vec<Vec<&str>> = merges.iter().map(|merge| merge.split(' ').collect()).collect();
+        let model = serde_json::json!({ "type": "BPE", "vocab": vocabulary, "merges": merges });
+        // By way of text: the model's reader borrows from it.
+        let model: BPE =
+            serde_json::from_str(&model.to_string()).map_err(|e| anyhow!("its merges do not fit its tokens: {e}"))?;
+        let mut inner = bare(model)?;
+        let kind_of = |token: &str, kind: i32| {
+            if kind == TokenKind::UserDefined as i32 && CONTROL_BY_NAME.contains(&token) {
+                TokenKind::Control as i32
+            } else {
+                kind
+            }
+        };
+        let of_kind = |wanted: TokenKind, special: bool| {
+            let named = tokens.iter().zip(kinds).filter(move |(token, kind)| kind_of(token, **kind) == wanted as i32);
+            named.map(move |(token, _)| AddedToken::from(token.as_str(), special).normalized(false)).collect::<Vec<_>>()
+        };
+        inner.add_special_tokens(of_kind(TokenKind::Control, true)).map_err(|e| anyhow!(e))?;
+        inner.add_tokens(of_kind(TokenKind::UserDefined, false)).map_err(|e| anyhow!(e))?;
+        Self::from_bytes(&serde_json::to_vec(&inner).context("cannot write the tokenizer")?)
+    }
+
+    /// Loads a `tokenizer.json`, or the vocabulary of a GGUF file.
     ///
     /// # Errors
     /// A file that cannot be read, is no tokenizer, or lacks the ChatML control tokens.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+            let file = Gguf::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+            return Self::from_gguf(&file)
+                .with_context(|| format!("the vocabulary of {} is none z1-sft can use", path.display()));
+        }
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::from_bytes(&bytes).with_context(|| format!("{} is no tokenizer z1-sft can use", path.display()))
     }
@@ -109,6 +169,8 @@ impl Tokenizer {
             }
         }
         inner.set_encode_special_tokens(true);
+        // llama.cpp takes text as it is; a model must be trained on the tokens that it will be asked with.
+        inner.with_normalizer(None::<tokenizers::NormalizerWrapper>).map_err(|e| anyhow!(e))?;
         Ok(Self { inner, specials })
     }
 
@@ -222,16 +284,17 @@ mod tests {
     fn the_vocabulary_of_an_exported_file_gives_the_same_tokens() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/z1-nano.gguf");
         let file = crate::gguf::Gguf::open(&path).unwrap();
-        let strings = |key: &str| file.metadata.strings(key).unwrap();
-        let (tokens, merges) = (strings("tokenizer.ggml.tokens"), strings("tokenizer.ggml.merges"));
-        let tokenizer = Tokenizer::from_vocabulary(tokens, merges).unwrap();
+        let tokens = file.metadata.strings("tokenizer.ggml.tokens").unwrap();
+        let tokenizer = Tokenizer::from_gguf(&file).unwrap();
         assert_eq!(tokenizer.vocab_size(), tokens.len());
         let text = "def f(xs):\n    return [x + 12 for x in xs]\n";
         let ids = tokenizer.encode(text);
         assert!(ids.len() < text.len() / 2, "merges are used: {ids:?}");
         assert_eq!(tokenizer.decode(&ids), text);
-        assert!(Tokenizer::from_vocabulary(&tokens[1..], merges).is_err(), "merges without their tokens");
-        assert!(Tokenizer::from_vocabulary(&tokens[..4], merges).is_err(), "other control tokens");
+        let (merges, kinds) = (file.metadata.strings("tokenizer.ggml.merges").unwrap(), vec![1; tokens.len()]);
+        assert!(Tokenizer::from_tables(&tokens[1..], &kinds[1..], merges).is_err(), "merges without their tokens");
+        assert!(Tokenizer::from_tables(tokens, &kinds, merges).is_err(), "no control tokens");
+        assert!(Tokenizer::from_tables(tokens, &kinds[1..], merges).is_err(), "a kind is missing");
     }
 
     fn small() -> Tokenizer {

@@ -29,6 +29,8 @@ mod sandbox;
 mod sft;
 #[cfg(feature = "llama")]
 mod sft_llama;
+mod sft_own;
+mod sft_quantised;
 mod slots;
 mod tidy;
 mod tokenize;

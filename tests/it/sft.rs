@@ -269,7 +269,8 @@ fn an_adapter_trains_and_leaves_its_base_alone() {
     let base = load::load(&folder.path().join("base/final.safetensors")).unwrap();
     let tuned = load::load(&folder.path().join("lora/final.safetensors")).unwrap();
     assert!(base.params == tuned.params, "the base is frozen");
-    let want = LoraConfig { rank: 2, alpha: 4.0, targets: vec![Target::Q, Target::V, Target::Down] };
+    let want =
+        LoraConfig { rank: 2, alpha: 4.0, targets: vec![Target::Q, Target::V, Target::Down], ..LoraConfig::default() };
     let lora = tuned.lora.as_ref().unwrap();
     assert_eq!(lora.config, want);
     assert!(lora.layout.tensors.iter().all(|t| t.of(&lora.params).iter().any(|&v| v != 0.0)), "all parts learnt");

@@ -62,7 +62,7 @@ fn place() -> Place {
 fn sequences(tokenizer: &Tokenizer) -> Vec<Sequence> {
     let sample = |&(ask, answer): &(&str, &str)| Sample {
         messages: vec![Message::new(Role::User, ask), Message::new(Role::Assistant, answer)],
-        reply: Vec::new(),
+        ..Sample::default()
     };
     PAIRS.iter().map(|pair| sample(pair).sequence(tokenizer)).collect()
 }
@@ -193,7 +193,7 @@ async fn what_was_learnt_by_heart_is_said_and_ended_in_llama_cpp() {
 async fn an_adapter_beside_its_base_is_the_merged_model() {
     let place = place();
     let base = Model::init(place.config.clone(), 6);
-    let lora = LoraConfig { rank: 8, alpha: 16.0, targets: Target::ALL.to_vec() };
+    let lora = LoraConfig { rank: 8, alpha: 16.0, targets: Target::ALL.to_vec(), ..LoraConfig::default() };
     let mut model = base.clone().with_lora(lora, 1);
     let before = overfit(&mut model.clone(), sequences(&place.tokenizer), 0.0);
     let after = overfit(&mut model, sequences(&place.tokenizer), 1e-2);
@@ -201,7 +201,7 @@ async fn an_adapter_beside_its_base_is_the_merged_model() {
     let file = |name: &str| place.folder.path().join(name);
     gguf_file::write_model(&file("base.gguf"), &base, ("base", &place.vocabulary), Storage::F32).unwrap();
     gguf_file::write_model(&file("merged.gguf"), &model, ("merged", &place.vocabulary), Storage::F32).unwrap();
-    gguf_file::write_adapter(&file("adapter.gguf"), model.lora.as_ref().unwrap(), "adapter").unwrap();
+    gguf_file::write_adapter(&file("adapter.gguf"), model.lora.as_ref().unwrap(), "adapter", None).unwrap();
     let prompt = ask(PAIRS[0].0);
     let ours = trained_choices(&model, &place.tokenizer, &prompt, &CHOICES);
     let merged = engine(&file("merged.gguf"), None).choose(&prompt, &CHOICES).await.unwrap();

@@ -11,24 +11,27 @@ use rayon::prelude::*;
 
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::prompt::{Message, Prompts, Role};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::sft::data::execute;
 use crate::sft::data::filter::{Rules, Sieve};
+use crate::sft::data::overlap::Evaluation;
 use crate::sft::data::preview::{self, Paint};
-use crate::sft::data::read::{self, Bad};
+use crate::sft::data::read::{self, Found};
 use crate::sft::data::select::{self, Order};
 use crate::sft::data::shape::Tags;
 use crate::sft::data::{Record, stats};
 use crate::sft::sample::Sample;
 use crate::sft::tokenizer::{IM_END, Tokenizer};
+use crate::traits::PromptSet;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// JSON lines (plain or gzipped), JSON arrays or Parquet, in any of the published shapes
+    /// JSON lines, JSON arrays or CSV (plain or gzipped) or Parquet, in any of the published shapes
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// The model's tokenizer.json; without it tokens are estimated from bytes
+    /// The model's tokenizer.json or its .gguf file; without it tokens are estimated from bytes
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     /// Where to write samples; without it nothing is written, only counted
@@ -49,10 +52,13 @@ pub struct Args {
     /// Keep <think> and similar marks (Z1 trains on one undivided stream)
     #[arg(long)]
     keep_tags: bool,
-    /// Leave out records whose question shares a run of words with these evaluation sets
+    /// System text of rows that have none: none, or the words with which z1 will ask
+    #[arg(long, value_enum, default_value = "none")]
+    words: Words,
+    /// Leave out records whose question, answer or tests say what these evaluation sets say
     #[arg(long, value_name = "FILE", num_args = 1..)]
     decontaminate: Vec<PathBuf>,
-    /// How many words in a row count as shared
+    /// How many words in a row count as shared; shorter questions are known as a whole
     #[arg(long, default_value_t = 13)]
     overlap_words: usize,
     /// Keep a record only if the code in its response passes the record's own tests, run in the sandbox
@@ -81,6 +87,17 @@ pub struct Args {
     strict: bool,
 }
 
+/// Who speaks first in a row without a system's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Words {
+    /// Nobody
+    None,
+    /// z1, as it asks a model for a program
+    Z1,
+    /// Qwen's chat template, as it asks where nobody says anything
+    Qwen,
+}
+
 /// The paper's three ways to spend a budget.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Choice {
@@ -100,13 +117,17 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         tokens_min: args.tokens_min,
         repetition: !args.keep_repetition,
         duplicates: !args.keep_duplicates,
-        overlap_words: args.overlap_words,
     };
-    let mut sieve = Sieve::default();
+    let mut evaluation = Evaluation::new(args.overlap_words);
     for file in &args.decontaminate {
-        forbid(file, &rules, &mut sieve)?;
+        forbid(file, &mut evaluation)?;
     }
-    let (records, bad) = sift(args, tokenizer.as_ref(), &rules, &mut sieve)?;
+    let mut sieve = Sieve::without(evaluation);
+    let system = system_text(args.words)?;
+    let (mut records, bad) = sift(args, tokenizer.as_ref(), &rules, &mut sieve)?;
+    for record in &mut records {
+        with_system(record, system.as_deref());
+    }
     let records = if args.execute { executed(args, records, &mut sieve)? } else { records };
     let records = spend(args, records);
     report(args, &records, &sieve, &bad, tokenizer.is_some());
@@ -122,16 +143,55 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(if records.is_empty() { Exit::Error } else { Exit::Success })
 }
 
-/// Every text field of an evaluation set, whatever its shape.
-fn forbid(path: &Path, rules: &Rules, sieve: &mut Sieve) -> anyhow::Result<()> {
-    const QUESTION_KEYS: &[&str] =
-        &["prompt", "question", "problem", "text", "instruct_prompt", "complete_prompt", "code"];
+/// What a row without a system's turn is asked with.
+fn system_text(words: Words) -> anyhow::Result<Option<String>> {
+    const QWEN: &str = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+    Ok(match words {
+        Words::None => None,
+        Words::Z1 => Some(Prompts::load(PromptSet::Default, None)?.render("system", ())?),
+        Words::Qwen => Some(QWEN.to_owned()),
+    })
+}
+
+fn with_system(record: &mut Record, system: Option<&str>) {
+    let Some(system) = system else { return };
+    if !record.messages.iter().any(|message| message.role == Role::System) {
+        record.messages.insert(0, Message::new(Role::System, system));
+        record.unlearnt.iter_mut().for_each(|place| *place += 1);
+    }
+}
+
+/// Everything that an evaluation set asks and tests, whatever its shape.
+pub(super) fn forbid(path: &Path, evaluation: &mut Evaluation) -> anyhow::Result<()> {
+    const QUESTION_KEYS: &[&str] = &[
+        "prompt",
+        "question",
+        "problem",
+        "text",
+        "instruction",
+        "instruct_prompt",
+        "complete_prompt",
+        "question_content",
+        "code",
+    ];
+    const TEST_KEYS: &[&str] = &["test", "tests", "test_list", "challenge_test_list", "asserts"];
     let mut texts = 0;
     read::values(path, &mut |row| {
-        let Ok(row) = row else { return Ok(()) };
+        let Ok((row, _)) = row else { return Ok(()) };
         for text in QUESTION_KEYS.iter().filter_map(|key| row.get(*key)?.as_str()) {
-            sieve.forbid(text, rules);
+            evaluation.forbid(text);
             texts += 1;
+        }
+        let turns = row.get("messages").and_then(|turns| turns.as_array()).into_iter().flatten();
+        let asked = turns.filter(|turn| turn.get("role").and_then(|role| role.as_str()) == Some("user"));
+        for text in asked.filter_map(|turn| turn.get("content")?.as_str()) {
+            evaluation.forbid(text);
+            texts += 1;
+        }
+        let entry = row.get("entry_point").and_then(|entry| entry.as_str());
+        for tests in TEST_KEYS.iter().filter_map(|key| row.get(*key)) {
+            let lines = tests.as_array().into_iter().flatten().filter_map(|line| line.as_str());
+            tests.as_str().into_iter().chain(lines).for_each(|text| evaluation.forbid_tests(text, entry));
         }
         Ok(())
     })?;
@@ -143,7 +203,7 @@ fn forbid(path: &Path, rules: &Rules, sieve: &mut Sieve) -> anyhow::Result<()> {
     Ok(())
 }
 
-type Sifted = (Vec<Record>, Vec<(PathBuf, Bad)>);
+type Sifted = (Vec<Record>, Vec<(PathBuf, Found)>);
 
 fn sift(args: &Args, tokenizer: Option<&Tokenizer>, rules: &Rules, sieve: &mut Sieve) -> anyhow::Result<Sifted> {
     const RECORDS_AT_ONCE: usize = 2048;
@@ -197,7 +257,7 @@ fn executed(args: &Args, records: Vec<Record>, sieve: &mut Sieve) -> anyhow::Res
 }
 
 /// The sandbox; refuses where there are no walls.
-fn walls() -> anyhow::Result<Sandbox> {
+pub(super) fn walls() -> anyhow::Result<Sandbox> {
     let helper_exe = std::env::current_exe().context("cannot find this program's own file")?;
     let options = SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe };
     Ok(Sandbox::start(options).map_err(UserError::from)?)
@@ -225,22 +285,27 @@ fn spend(args: &Args, records: Vec<Record>) -> Vec<Record> {
         .collect()
 }
 
-fn report(args: &Args, records: &[Record], sieve: &Sieve, bad: &[(PathBuf, Bad)], exact: bool) {
+fn report(args: &Args, records: &[Record], sieve: &Sieve, found: &[(PathBuf, Found)], exact: bool) {
     let tokens: Vec<u32> = records.iter().map(|record| record.tokens.unwrap_or(0)).collect();
     let stats = stats::stats(&tokens);
     if args.json {
-        let bad: BTreeMap<String, u64> = bad.iter().map(|(file, bad)| (file.display().to_string(), bad.rows)).collect();
+        let bad: BTreeMap<String, u64> =
+            found.iter().map(|(file, found)| (file.display().to_string(), found.bad_rows)).collect();
+        let mut unused: BTreeMap<&str, u64> = BTreeMap::new();
+        for (column, rows) in found.iter().flat_map(|(_, found)| &found.unused) {
+            *unused.entry(column).or_insert(0) += rows;
+        }
         let value = serde_json::json!({
-            "taken": stats, "passed_filters": sieve.kept, "dropped": sieve.dropped, "bad_rows": bad, "tokens_exact": exact,
+            "taken": stats, "passed_filters": sieve.kept, "dropped": sieve.dropped, "bad_rows": bad,
+            "unused_columns": unused, "tokens_exact": exact,
         });
         println!("{value}");
-        return;
     }
-    for (file, bad) in bad.iter().filter(|(_, bad)| bad.rows > 0) {
-        eprintln!("{}: {} bad rows left out", file.display(), bad.rows);
-        for (row, why) in &bad.named {
-            eprintln!("  row {row}: {why}");
-        }
+    for (file, found) in found {
+        tell(file, found);
+    }
+    if args.json {
+        return;
     }
     for (reason, count) in &sieve.dropped {
         println!("left out: {count:>8}  {reason}");
@@ -251,6 +316,24 @@ fn report(args: &Args, records: &[Record], sieve: &Sieve, bad: &[(PathBuf, Bad)]
     }
     if !exact {
         println!("tokens are estimated from bytes; give --tokenizer to count them");
+    }
+}
+
+/// What was wrong with a file's rows, and what in them is not used.
+fn tell(file: &Path, found: &Found) {
+    if found.bad_rows > 0 {
+        eprintln!("{}: {} bad rows left out", file.display(), found.bad_rows);
+        for (row, why) in &found.named {
+            eprintln!("  row {row}: {why}");
+        }
+    }
+    if found.no_numbers > 0 {
+        eprintln!("{}: {} rows hold NaN or Infinity, read as nothing", file.display(), found.no_numbers);
+    }
+    if !found.unused.is_empty() {
+        let columns: Vec<String> =
+            found.unused.iter().map(|(column, rows)| format!("{column} ({rows} rows)")).collect();
+        eprintln!("{}: not used: {}", file.display(), columns.join(", "));
     }
 }
 

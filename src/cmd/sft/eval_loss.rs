@@ -16,11 +16,11 @@ use crate::sft::train::{order, run};
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A checkpoint, a Hugging Face folder, or a GGUF file of floats
+    /// A checkpoint, a Hugging Face folder, or a GGUF file
     model: PathBuf,
     /// Samples or tokenised sequences
     data: Vec<PathBuf>,
-    /// The model's tokenizer.json; not needed for tokenised data
+    /// The model's tokenizer.json; not needed for tokenised data, nor for a GGUF file
     #[arg(long)]
     tokenizer: Option<PathBuf>,
     /// Length of a row, in tokens; longer sequences are left out
@@ -39,9 +39,11 @@ pub struct Args {
 /// # Errors
 /// Where the model or the data cannot be read, or do not belong together.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let model = load::load(&args.model)?;
+    let model = load::load_frozen(&args.model)?;
     let cache = tempfile::tempdir()?;
-    let data = read_data(&args.data, args.tokenizer.as_deref(), cache.path())?;
+    let own = args.model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+    let tokenizer = args.tokenizer.as_deref().or_else(|| own.then_some(args.model.as_path()));
+    let data = read_data(&args.data, tokenizer, cache.path())?;
     let tokens_max = args.row_tokens.min(model.config.context);
     let (data, notes) = data.fit(tokens_max, model.config.vocab_size)?;
     for note in notes {
@@ -54,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         threads => threads,
     };
     // In f32: a figure to compare models by should not depend on the CPU.
-    let mut team = Team::new(&model, Plan::new(&model, Precision::F32), threads, 1);
+    let mut team = Team::new(&model, Plan::new(&model, Precision::F32).with_recompute(true), threads, 1);
     if let (Some(path), Some(row)) = (&args.logits, rows.first()) {
         write_logits(path, &team.logits(&model, row), model.config.vocab_size)?;
     }

@@ -7,6 +7,7 @@ use crate::sft::core::model::Model;
 use crate::sft::export::gguf_file::{self, Storage};
 use crate::sft::export::vocabulary::Vocabulary;
 use crate::sft::export::{hf, load};
+use crate::sft::tensor_file;
 use crate::sft::train::checkpoint;
 
 /// The subcommand's arguments.
@@ -17,7 +18,7 @@ pub struct Args {
     /// A .gguf file, or a folder for Hugging Face's layout
     #[arg(long)]
     out: PathBuf,
-    /// The tokenizer.json that the model was trained with; not needed for an adapter
+    /// The tokenizer.json that the model was trained with, or its .gguf file; not needed for an adapter
     #[arg(long)]
     tokenizer: Option<PathBuf>,
     /// How a GGUF file stores matrices
@@ -45,14 +46,15 @@ enum Type {
 /// # Errors
 /// Where the model cannot be read, the tokenizer is not its own, or something cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let model = load::load(&model_file(&args.model)?)?;
+    let from = model_file(&args.model)?;
     let stem = args.out.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = args.name.clone().or(stem).unwrap_or_default();
     if args.adapter {
         let missing = || UserError::usage(format!("{} has no adapter", args.model.display()));
-        gguf_file::write_adapter(&args.out, model.lora.as_ref().ok_or_else(missing)?, &name)?;
+        let (lora, base) = checkpoint::load_adapter(tensor_file::read(&from)?)?.ok_or_else(missing)?;
+        gguf_file::write_adapter(&args.out, &lora, &name, base.as_ref())?;
     } else {
-        write_whole(args, &model, &name)?;
+        write_whole(args, &load::load(&from)?, &name)?;
     }
     eprintln!("wrote {}", args.out.display());
     Ok(Exit::Success)

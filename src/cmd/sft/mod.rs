@@ -10,6 +10,7 @@ pub mod export;
 pub mod gym;
 pub mod plot;
 mod probe;
+pub mod sample;
 pub mod tokenizer;
 pub mod train;
 
@@ -33,6 +34,8 @@ pub enum Command {
     Gym(gym::Args),
     /// Draw the course of a run
     Plot(plot::Args),
+    /// Make data with your own model: ask it problems, keep what passes its tests
+    Sample(sample::Args),
     /// Train a vocabulary on rows of data
     Tokenizer(tokenizer::Args),
     /// Train a model from scratch, or fine-tune one (full or LoRA)
@@ -50,6 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(args),
         Command::Gym(args) => gym::run(args),
         Command::Plot(args) => plot::run(args),
+        Command::Sample(args) => sample::run(args),
         Command::Tokenizer(args) => tokenizer::run(args),
         Command::Train(args) => train::run(args),
     }

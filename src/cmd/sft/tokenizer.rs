@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::error::{Exit, UserError};
-use crate::gguf::Gguf;
 use crate::sft::sample::Sample;
 use crate::sft::tokenizer::Tokenizer;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// JSONL rows with `messages` (and `reply`), or a .gguf file that z1-sft exported: its vocabulary is taken
+    /// JSONL rows with `messages` (and `reply`), or a .gguf file: its vocabulary is taken
     data: PathBuf,
     /// Tokens in the vocabulary, control tokens included
     #[arg(long, default_value_t = 1024)]
@@ -63,12 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// The vocabulary of a GGUF file, so that its model can be trained further.
 fn taken(args: &Args) -> anyhow::Result<Exit> {
-    let shown = args.data.display();
-    let file = Gguf::open(&args.data).with_context(|| format!("cannot read {shown}"))?;
-    let strings = |key: &str| file.metadata.strings(key).unwrap_or_default();
-    let (tokens, merges) = (strings("tokenizer.ggml.tokens"), strings("tokenizer.ggml.merges"));
-    let tokenizer = Tokenizer::from_vocabulary(tokens, merges)
-        .with_context(|| format!("the vocabulary of {shown} is not one of z1-sft's"))?;
+    let tokenizer = Tokenizer::load(&args.data)?;
     tokenizer.save(&args.out)?;
     eprintln!("{}: {} tokens", args.out.display(), tokenizer.vocab_size());
     Ok(Exit::Success)

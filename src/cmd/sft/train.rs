@@ -10,6 +10,7 @@ use crate::sft::core::model::Model;
 use crate::sft::export::load;
 use crate::sft::tokenizer::Tokenizer;
 use crate::sft::train::dataset::Dataset;
+use crate::sft::train::memory::{self, Estimate};
 use crate::sft::train::recipe::Recipe;
 use crate::sft::train::run::{self, End, Job, Progress, Resume};
 use crate::sft::{tensor_file, train};
@@ -17,13 +18,34 @@ use crate::sft::{tensor_file, train};
 /// Steps between two lines where stderr is a file.
 const QUIET_STEPS: u64 = 20;
 
+/// The recipe of a run that has none: an adapter for a real model. Rate and the rest are an adapter's defaults.
+const ONE_LINE: &str = "
+    [data]
+    train = []
+    row_tokens = 1024
+    [lora]
+    [train]
+    epochs = 2.0
+    batch_rows = 8
+    warmup_steps = 20
+    checkpoint_minutes = 5.0
+    keep_checkpoints = 2
+";
+
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recipe: a TOML file with [model], [data], [train], [lora]
-    recipe: PathBuf,
+    /// The recipe: a TOML file with [model], [data], [train], [lora]; without it --model and --data train an adapter
+    #[arg(required_unless_present_all = ["model", "data"])]
+    recipe: Option<PathBuf>,
+    /// Train on these rows (same as data.train)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Report the loss on these rows, which are not trained on (same as data.held_out)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    held_out: Vec<PathBuf>,
     /// Folder for checkpoints, metrics and the final model
-    #[arg(long)]
+    #[arg(long, default_value = "adapter")]
     out: PathBuf,
     /// Go on with the newest checkpoint in the folder, exactly; start afresh where there is none
     #[arg(long)]
@@ -35,8 +57,20 @@ pub struct Args {
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
     /// Start from this model (same as --set train.init=PATH)
-    #[arg(long, value_name = "PATH")]
-    init: Option<PathBuf>,
+    #[arg(long, value_name = "PATH", alias = "init")]
+    model: Option<PathBuf>,
+    /// Rank of the adapter (same as lora.rank)
+    #[arg(long)]
+    rank: Option<usize>,
+    /// Train an adapter on the last N layers only (same as lora.layers)
+    #[arg(long, value_name = "N")]
+    layers: Option<usize>,
+    /// How often every row is seen
+    #[arg(long)]
+    epochs: Option<f64>,
+    /// Length of a row, in tokens (same as data.row_tokens)
+    #[arg(long)]
+    row_tokens: Option<usize>,
     /// Number of optimiser steps
     #[arg(long)]
     steps: Option<u64>,
@@ -53,14 +87,31 @@ pub struct Args {
 impl Args {
     fn overrides(&self) -> Vec<String> {
         let mut all = self.set.clone();
-        let mut push = |key: &str, value: Option<String>| all.extend(value.map(|value| format!("train.{key}={value}")));
-        push("init", self.init.as_ref().map(|path| path.display().to_string()));
-        push("steps", self.steps.map(|value| value.to_string()));
+        let mut push = |key: &str, value: Option<String>| all.extend(value.map(|value| format!("{key}={value}")));
+        let text = |path: &PathBuf| toml::Value::String(path.display().to_string()).to_string();
+        let list = |paths: &[PathBuf]| {
+            (!paths.is_empty()).then(|| format!("[{}]", paths.iter().map(text).collect::<Vec<_>>().join(", ")))
+        };
+        push("data.train", list(&self.data));
+        push("data.held_out", list(&self.held_out));
+        push("data.row_tokens", self.row_tokens.map(|value| value.to_string()));
+        push("lora.rank", self.rank.map(|value| value.to_string()));
+        push("lora.layers", self.layers.map(|value| value.to_string()));
+        push("train.init", self.model.as_ref().map(text));
+        push("train.epochs", self.epochs.map(|value| format!("{value:e}")));
+        push("train.steps", self.steps.map(|value| value.to_string()));
         // With an exponent the value is a TOML float however large it is.
-        push("lr", self.lr.map(|value| format!("{value:e}")));
-        push("seed", self.seed.map(|value| value.to_string()));
-        push("threads", self.threads.map(|value| value.to_string()));
+        push("train.lr", self.lr.map(|value| format!("{value:e}")));
+        push("train.seed", self.seed.map(|value| value.to_string()));
+        push("train.threads", self.threads.map(|value| value.to_string()));
         all
+    }
+
+    fn recipe(&self) -> anyhow::Result<Recipe> {
+        match &self.recipe {
+            Some(path) => Recipe::read(path, &self.overrides()),
+            None => Recipe::parse(ONE_LINE, &self.overrides()),
+        }
     }
 
     const fn resume(&self) -> Resume {
@@ -77,15 +128,24 @@ impl Args {
 /// # Errors
 /// Whatever [`run::train`] could not do.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let recipe = Recipe::read(&args.recipe, &args.overrides())?;
-    let model = start_model(&recipe)?;
+    let mut recipe = args.recipe()?;
+    // A GGUF file brings its vocabulary with it.
+    if let (None, Some(init)) = (&recipe.data.tokenizer, &recipe.train.init)
+        && init.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+    {
+        recipe.data.tokenizer = Some(init.clone());
+    }
+    let recipe = recipe;
+    eprintln!("{}", before_loading(&recipe)?);
+    // The sandbox's helper is forked before the weights are there.
     std::fs::create_dir_all(&args.out)
         .map_err(|why| UserError::new(Exit::Error, format!("cannot make the folder {}: {why}", args.out.display())))?;
+    let probe = Probe::of(&recipe, &args.out)?;
     let read = |paths: &[PathBuf]| read_data(paths, recipe.data.tokenizer.as_deref(), &args.out.join("cache"));
     let data = read(&recipe.data.train)?;
     let held_out = if recipe.data.held_out.is_empty() { None } else { Some(read(&recipe.data.held_out)?) };
+    let model = start_model(&recipe)?;
     check_tokenizer(&recipe, &model)?;
-    let probe = Probe::of(&recipe, &args.out)?;
     let mut score = |model: &Model, _step: u64| probe.as_ref().map(|probe| probe.score(model)).transpose();
     let cancel = Cancel::new();
     cancel_on_signals(&cancel)?;
@@ -113,17 +173,46 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(if summary.end == End::Cancelled { Exit::Interrupted } else { Exit::Success })
 }
 
-fn start_model(recipe: &Recipe) -> anyhow::Result<Model> {
-    let seed = recipe.train.seed;
-    let base = match (&recipe.model, &recipe.train.init) {
-        (Some(config), _) => Model::init(config.clone(), seed),
-        (None, Some(path)) => load::load(path)?,
+/// What the run will need of memory, from the file's header alone.
+///
+/// # Errors
+/// A model that cannot be read, or a run that does not fit.
+fn before_loading(recipe: &Recipe) -> anyhow::Result<String> {
+    let (config, stays) = match (&recipe.model, &recipe.train.init) {
+        (Some(config), _) => (config.clone(), None),
+        (None, Some(path)) => {
+            let described = load::describe(path)?;
+            (described.config, described.stays_bytes.filter(|_| recipe.lora.is_some()))
+        }
         (None, None) => unreachable!("invariant: a checked recipe has a model or an init"),
     };
-    Ok(match &recipe.lora {
-        Some(lora) => base.merged().with_lora(lora.clone(), seed),
-        None => base.merged(),
-    })
+    let load = run::load_of(recipe, &config, recipe.lora.clone(), stays, 0)?;
+    Ok(Estimate::check(&load, memory::free_bytes())?.summary())
+}
+
+fn start_model(recipe: &Recipe) -> anyhow::Result<Model> {
+    let seed = recipe.train.seed;
+    let (Some(path), Some(lora)) = (&recipe.train.init, &recipe.lora) else {
+        return Ok(match (&recipe.model, &recipe.train.init) {
+            (Some(config), _) => Model::init(config.clone(), seed),
+            (None, Some(path)) => merged(load::load(path)?),
+            (None, None) => unreachable!("invariant: a checked recipe has a model or an init"),
+        });
+    };
+    let base = load::load_frozen(path)?;
+    // An adapter on an adapter: the first becomes part of the base, which then has no file of its own.
+    let (base, file) = match base.lora {
+        Some(_) => (merged(base), None),
+        None => (base, Some(load::base_file(path)?)),
+    };
+    let mut model = base.with_lora(lora.clone(), seed);
+    model.base = file;
+    Ok(model)
+}
+
+/// With its adapter in the weights, where it has one; not copied where it has none.
+fn merged(model: Model) -> Model {
+    if model.lora.is_some() { model.merged() } else { model }
 }
 
 /// Reads every file, through the tokenizer where it holds words; says what was left out.
@@ -148,7 +237,8 @@ pub(super) fn read_data(paths: &[PathBuf], tokenizer: Option<&Path>, cache: &Pat
 
 /// A tokenizer with more tokens than the model has rows is another model's.
 fn check_tokenizer(recipe: &Recipe, model: &Model) -> anyhow::Result<()> {
-    let Some(path) = &recipe.data.tokenizer else { return Ok(()) };
+    let own = recipe.data.tokenizer == recipe.train.init;
+    let Some(path) = recipe.data.tokenizer.as_ref().filter(|_| !own) else { return Ok(()) };
     let (tokens, rows) = (Tokenizer::load(path)?.vocab_size(), model.config.vocab_size);
     if tokens > rows {
         let what = format!("{} has {tokens} tokens, the model only {rows}", path.display());
@@ -166,7 +256,7 @@ fn draw(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Lets an interrupt or a termination end the run after its current step, with a checkpoint.
-fn cancel_on_signals(cancel: &Cancel) -> anyhow::Result<()> {
+pub(super) fn cancel_on_signals(cancel: &Cancel) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cancel = cancel.clone();
     std::thread::Builder::new().name("signals".into()).spawn(move || {

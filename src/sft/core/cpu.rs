@@ -43,6 +43,8 @@ pub struct Plan {
     spots: Vec<Vec<Spot>>,
     rotary: Rotary,
     output_norm: usize,
+    /// Keep only each layer's input, and compute the layer again for its backward.
+    recompute: bool,
 }
 
 impl Plan {
@@ -66,12 +68,21 @@ impl Plan {
             spots,
             rotary: Rotary::new(config.context, config.head_dim(), config.rope_theta),
             output_norm: model.layout.output_norm(),
+            recompute: false,
         }
     }
 
+    /// Trades a second forward of every layer for the memory of what the first would keep.
+    #[must_use]
+    pub const fn with_recompute(mut self, recompute: bool) -> Self {
+        self.recompute = recompute;
+        self
+    }
+
     /// How many weights are packed before a pass.
-    pub fn packings(&self) -> usize {
-        if self.precision == Precision::Bf16 { self.places.len() } else { 0 }
+    pub fn packings(&self, model: &Model) -> usize {
+        // A frozen base is not copied, in no precision.
+        if self.precision == Precision::Bf16 && model.frozen.is_none() { self.places.len() } else { 0 }
     }
 
     /// Rounds and packs one weight.
@@ -93,7 +104,7 @@ fn spots_of(model: &Model, layer: usize, group: &[Target]) -> Vec<Spot> {
     for target in group {
         let outputs = first..first + target.shape(&model.config).0;
         first = outputs.end;
-        if lora.config.targets.contains(target) {
+        if lora.config.targets.contains(target) && layer >= lora.config.first_layer(model.config.layers) {
             let part = |suffix: &str| {
                 let tensor = lora.layout.find(&format!("{}.{suffix}", target.weight_name(layer)));
                 let tensor = tensor.expect("invariant: the adapter has both sides of its targets");
@@ -180,21 +191,26 @@ fn layer_of<'a>(model: &'a Model, plan: &'a Plan, packed: &'a [PackedWeight], la
         out: linear(1),
         gate_up: linear(2),
         down: linear(3),
-        qkv_bias: &model.params[offsets.bqkv..offsets.bqkv + config.qkv_dim()],
-        attn_norm: &model.params[offsets.attn_norm..offsets.attn_norm + config.hidden],
-        ffn_norm: &model.params[offsets.ffn_norm..offsets.ffn_norm + config.hidden],
+        qkv_bias: model.vector(offsets.bqkv, config.qkv_dim()),
+        attn_norm: model.vector(offsets.attn_norm, config.hidden),
+        ffn_norm: model.vector(offsets.ffn_norm, config.hidden),
         offsets,
     }
 }
 
 fn weight_of<'a>(model: &'a Model, plan: &Plan, packed: &'a [PackedWeight], index: usize) -> Weight<'a> {
-    packed.get(index).map_or_else(|| Weight::Plain(plan.places[index].of(model)), Weight::Packed)
+    let place = plan.places[index];
+    let plain = || {
+        let is_head = index + 1 == plan.places.len();
+        if is_head { model.head() } else { model.weight(place.offset, place.outputs, place.inputs) }
+    };
+    packed.get(index).map_or_else(plain, Weight::Packed)
 }
 
 fn head_of<'a>(model: &'a Model, plan: &Plan, packed: &'a [PackedWeight]) -> Head<'a> {
     let index = plan.places.len() - 1;
     Head {
-        norm: &model.params[plan.output_norm..plan.output_norm + model.config.hidden],
+        norm: model.vector(plan.output_norm, model.config.hidden),
         weight: weight_of(model, plan, packed, index),
         vocab: model.config.vocab_size,
         eps: model.config.norm_eps,
@@ -208,26 +224,32 @@ impl LayerExec for CpuExec<'_> {
         self.model.config.layers
     }
 
+    fn first_trained(&self) -> usize {
+        let layers = self.model.config.layers;
+        // An adapter on no layer would train nothing; the last one is walked all the same.
+        self.model.lora.as_ref().map_or(0, |lora| lora.config.first_layer(layers).min(layers - 1))
+    }
+
     fn embed(&mut self, row: &Row) {
         assert!(row.longest() <= self.plan.rotary.positions(), "invariant: no sequence is longer than the context");
         let d = self.model.config.hidden;
         let stream = fit(&mut self.space.streams[0], row.len() * d);
         for (x, &id) in stream.chunks_exact_mut(d).zip(&row.ids) {
-            // The embedding is the first tensor of the layout.
-            x.copy_from_slice(&self.model.params[id as usize * d..][..d]);
+            self.model.embed(id, x);
         }
     }
 
     fn forward(&mut self, row: &Row, layer: usize) {
         let config = &self.model.config;
         let n = row.len() * config.hidden;
+        let slot = if self.plan.recompute { 0 } else { layer };
         let (inputs, outputs) = self.space.streams.split_at_mut(layer + 1);
         let heads = Heads { config, bounds: &row.bounds };
         layer_of(self.model, self.plan, self.packed, layer).forward(
             (&mut self.space.tools, &mut self.space.buffers),
             (heads, &self.plan.rotary, config.norm_eps),
             &inputs[layer][..n],
-            &mut self.space.saved[layer],
+            &mut self.space.saved[slot],
             fit(&mut outputs[0], n),
         );
     }
@@ -250,6 +272,11 @@ impl LayerExec for CpuExec<'_> {
     }
 
     fn backward(&mut self, row: &Row, layer: usize) {
+        // The last layer's forward is the one that was run last.
+        if self.plan.recompute && layer + 1 < self.layers() {
+            self.forward(row, layer);
+        }
+        let slot = if self.plan.recompute { 0 } else { layer };
         let config = &self.model.config;
         let n = row.len() * config.hidden;
         let heads = Heads { config, bounds: &row.bounds };
@@ -257,7 +284,7 @@ impl LayerExec for CpuExec<'_> {
             (&mut self.space.tools, &mut self.space.buffers),
             (heads, &self.plan.rotary),
             &self.space.streams[layer][..n],
-            &mut self.space.saved[layer],
+            &mut self.space.saved[slot],
             &mut self.space.d_stream[..n],
             &mut self.gradients,
         );

@@ -53,6 +53,11 @@ impl Row {
 pub trait LayerExec {
     fn layers(&self) -> usize;
 
+    /// The lowest layer with something to train; those below are not walked backward.
+    fn first_trained(&self) -> usize {
+        0
+    }
+
     /// Embeds the row's tokens as the input of layer 0.
     fn embed(&mut self, row: &Row);
 
@@ -77,10 +82,12 @@ pub trait LayerExec {
 pub fn pass(exec: &mut impl LayerExec, row: &Row, scale: f32) -> f64 {
     forward(exec, row);
     let loss = exec.loss_and_gradient(row, scale);
-    for layer in (0..exec.layers()).rev() {
+    for layer in (exec.first_trained()..exec.layers()).rev() {
         exec.backward(row, layer);
     }
-    exec.embed_backward(row);
+    if exec.first_trained() == 0 {
+        exec.embed_backward(row);
+    }
     loss
 }
 

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::frozen::Blocks;
 use super::gemm_bf16::{self, PackedRight, Side};
 
 /// What operands of the large products are rounded to. Weights, activations and gradients stay f32.
@@ -121,6 +122,8 @@ impl PackedWeight {
 pub enum Weight<'a> {
     Plain(Mat<'a>),
     Packed(&'a PackedWeight),
+    /// Quantised; a stretch of rows at a time becomes f32.
+    Blocks(Blocks<'a>),
 }
 
 /// One thread's multiplier with its packing buffers.
@@ -129,6 +132,7 @@ pub struct Multiplier {
     precision: Precision,
     left: Vec<u32>,
     right: PackedRight,
+    dequantised: Vec<f32>,
 }
 
 impl Multiplier {
@@ -136,7 +140,7 @@ impl Multiplier {
     /// Where the CPU lacks the precision; ask [`Precision::available`] first.
     pub fn new(precision: Precision) -> Self {
         assert!(precision.available(), "invariant: precision was checked against the CPU");
-        Self { precision, left: Vec::new(), right: PackedRight::default() }
+        Self { precision, left: Vec::new(), right: PackedRight::default(), dequantised: Vec::new() }
     }
 
     /// `y (+)= x·Wᵀ`.
@@ -144,6 +148,11 @@ impl Multiplier {
         match weight {
             Weight::Plain(w) => product_f32(y, into, 1.0, (x, Take::AsIs), (w, Take::Transposed)),
             Weight::Packed(w) => self.packed(y, into, x, &w.forward),
+            Weight::Blocks(_) if x.rows == 0 => {}
+            Weight::Blocks(w) => w.each(&mut self.dequantised, |first, rows| {
+                let to = MatMut::strided(&mut y.data[first..], y.rows, rows.rows, y.stride);
+                product_f32(to, into, 1.0, (x, Take::AsIs), (rows, Take::Transposed));
+            }),
         }
     }
 
@@ -152,6 +161,13 @@ impl Multiplier {
         match weight {
             Weight::Plain(w) => product_f32(dx, into, 1.0, (dy, Take::AsIs), (w, Take::AsIs)),
             Weight::Packed(w) => self.packed(dx, into, dy, &w.backward),
+            Weight::Blocks(_) if dy.rows == 0 => {}
+            Weight::Blocks(w) => w.each(&mut self.dequantised, |first, rows| {
+                let into = if first == 0 { into } else { Store::Add };
+                let to = MatMut::strided(dx.data, dx.rows, dx.cols, dx.stride);
+                let part = Mat::strided(&dy.data[first..], dy.rows, rows.rows, dy.stride);
+                product_f32(to, into, 1.0, (part, Take::AsIs), (rows, Take::AsIs));
+            }),
         }
     }
 

@@ -104,7 +104,7 @@ fn gradients_are_the_slopes_of_the_loss_untied() {
 
 #[test]
 fn gradients_of_an_adapter_are_the_slopes_of_the_loss() {
-    let lora = LoraConfig { rank: 4, alpha: 8.0, targets: Target::ALL.to_vec() };
+    let lora = LoraConfig { rank: 4, alpha: 8.0, targets: Target::ALL.to_vec(), ..LoraConfig::default() };
     let mut model = lively(true).with_lora(lora, 3);
     for (i, value) in model.trainable_mut().1.iter_mut().enumerate() {
         *value += 0.05 * (i as f32 * 0.7).cos();
@@ -114,7 +114,8 @@ fn gradients_of_an_adapter_are_the_slopes_of_the_loss() {
 
 #[test]
 fn a_merged_adapter_computes_what_the_adapter_computes() {
-    let lora = LoraConfig { rank: 3, alpha: 6.0, targets: vec![Target::Q, Target::V, Target::Down] };
+    let lora =
+        LoraConfig { rank: 3, alpha: 6.0, targets: vec![Target::Q, Target::V, Target::Down], ..LoraConfig::default() };
     let mut model = lively(false).with_lora(lora, 5);
     let base = loss(&model, &rows());
     model.trainable_mut().1.iter_mut().for_each(|value| *value += 0.02);

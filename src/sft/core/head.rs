@@ -9,6 +9,8 @@ use super::linear::Gradients;
 
 /// Positions of one chunk: as deep as one block of the bf16 product.
 const CHUNK: usize = 256;
+/// Of a vocabulary as large as this the logits of a chunk would be the largest buffer of all: half as many then.
+const LARGE_VOCABULARY: usize = 1 << 16;
 
 /// The head's parameters.
 #[derive(Clone, Debug)]
@@ -32,6 +34,11 @@ pub struct Buffers {
     logits: Vec<f32>,
     d_normed: Vec<f32>,
     d_picked: Vec<f32>,
+}
+
+/// Positions whose logits exist at a time.
+pub const fn chunk_positions(vocab: usize) -> usize {
+    if vocab >= LARGE_VOCABULARY { CHUNK / 2 } else { CHUNK }
 }
 
 impl Head<'_> {
@@ -58,7 +65,8 @@ impl Head<'_> {
         (positions, targets): (&[u32], &[u32]),
     ) -> f64 {
         let mut loss = 0.0;
-        for (positions, targets) in positions.chunks(CHUNK).zip(targets.chunks(CHUNK)) {
+        let chunk = chunk_positions(self.vocab);
+        for (positions, targets) in positions.chunks(chunk).zip(targets.chunks(chunk)) {
             self.logits(multiplier, buffers, x, positions);
             loss += kernels::cross_entropy(&mut buffers.logits[..positions.len() * self.vocab], targets, 1.0);
         }
@@ -90,7 +98,8 @@ impl Head<'_> {
         let d = self.norm.len();
         dx.fill(0.0);
         let mut loss = 0.0;
-        for (positions, targets) in positions.chunks(CHUNK).zip(targets.chunks(CHUNK)) {
+        let chunk = chunk_positions(self.vocab);
+        for (positions, targets) in positions.chunks(chunk).zip(targets.chunks(chunk)) {
             let n = positions.len();
             self.logits(multiplier, buffers, x, positions);
             let logits = &mut buffers.logits[..n * self.vocab];

@@ -10,6 +10,7 @@ pub mod attention;
 pub mod config;
 pub mod cpu;
 pub mod exec;
+pub mod frozen;
 pub mod gemm;
 mod gemm_bf16;
 pub mod head;

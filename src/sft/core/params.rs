@@ -139,17 +139,36 @@ impl Target {
 
 /// A low-rank adapter's shape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {
     pub rank: usize,
     pub alpha: f32,
     pub targets: Vec<Target>,
+    /// Only so many layers, the last ones; all where absent. The layers below are not walked backward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<usize>,
+    /// Divide alpha by √rank instead of rank (rsLoRA).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rank_stabilised: bool,
+}
+
+impl Default for LoraConfig {
+    /// What is usual for a real model: rank 16, alpha 32, every projection.
+    fn default() -> Self {
+        Self { rank: 16, alpha: 32.0, targets: Target::ALL.to_vec(), layers: None, rank_stabilised: false }
+    }
 }
 
 impl LoraConfig {
     /// What `B·A` is multiplied by.
     pub fn scale(&self) -> f32 {
-        self.alpha / self.rank as f32
+        let rank = self.rank as f32;
+        self.alpha / if self.rank_stabilised { rank.sqrt() } else { rank }
+    }
+
+    /// The first layer that has an adapter, in a model of so many.
+    pub fn first_layer(&self, layers: usize) -> usize {
+        layers - self.layers.unwrap_or(layers).min(layers)
     }
 }
 
@@ -183,7 +202,7 @@ impl Layout {
     /// The tensors of an adapter.
     pub fn lora(config: &ModelConfig, lora: &LoraConfig) -> Self {
         let mut layout = Self::default();
-        for layer in 0..config.layers {
+        for layer in lora.first_layer(config.layers)..config.layers {
             for target in Target::ALL.into_iter().filter(|target| lora.targets.contains(target)) {
                 let (rows, cols) = target.shape(config);
                 let name = target.weight_name(layer);

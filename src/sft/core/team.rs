@@ -42,7 +42,8 @@ impl Team {
 
     /// Packs the base weights again; to be called when they changed.
     pub fn weights_changed(&mut self, model: &Model) {
-        let slots: Vec<Mutex<Option<PackedWeight>>> = (0..self.plan.packings()).map(|_| Mutex::new(None)).collect();
+        let slots: Vec<Mutex<Option<PackedWeight>>> =
+            (0..self.plan.packings(model)).map(|_| Mutex::new(None)).collect();
         let plan = &self.plan;
         share(&mut self.spaces, slots.len(), |_, index| {
             *slots[index].lock().expect("invariant: no thread panics holding a slot") = Some(plan.pack(model, index));

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Record;
+use super::overlap::{self, Evaluation};
 
 /// Rules that a record must pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +17,11 @@ pub struct Rules {
     /// Drop responses whose end goes round in circles (the paper dropped about 3 %).
     pub repetition: bool,
     pub duplicates: bool,
-    /// Words in a row shared with an evaluation set that make a record contaminated; 0 is off.
-    pub overlap_words: usize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { tokens_max: 8192, tokens_min: 1, repetition: true, duplicates: true, overlap_words: 13 }
+        Self { tokens_max: 8192, tokens_min: 1, repetition: true, duplicates: true }
     }
 }
 
@@ -32,16 +31,14 @@ pub struct Sieve {
     pub kept: u64,
     pub dropped: BTreeMap<&'static str, u64>,
     seen: HashSet<u64>,
-    /// Hashes of the evaluation sets' word n-grams.
-    evaluation: HashSet<u64>,
+    /// What must not be trained on.
+    evaluation: Evaluation,
 }
 
 impl Sieve {
-    /// Adds a text of an evaluation set: records that share a run of words with it will be dropped.
-    pub fn forbid(&mut self, text: &str, rules: &Rules) {
-        if rules.overlap_words > 0 {
-            self.evaluation.extend(ngrams(text, rules.overlap_words));
-        }
+    /// A sieve that keeps what evaluation sets say out.
+    pub fn without(evaluation: Evaluation) -> Self {
+        Self { evaluation, ..Self::default() }
     }
 
     /// Whether the record stays; counts it either way. The record's tokens must have been counted.
@@ -75,37 +72,19 @@ impl Sieve {
         if rules.repetition && repeats(&record.response) {
             return Some("repeats itself");
         }
-        if !self.evaluation.is_empty()
-            && ngrams(record.question(), rules.overlap_words).any(|gram| self.evaluation.contains(&gram))
-        {
-            return Some("too near to an evaluation set");
+        if let Some(reason) = self.evaluation.found_in(record) {
+            return Some(reason);
         }
         if rules.duplicates {
             let mut hasher = DefaultHasher::new();
-            words(record.question()).for_each(|word| word.hash(&mut hasher));
-            "\0".hash(&mut hasher);
-            words(&record.response).for_each(|word| word.hash(&mut hasher));
+            overlap::words(record.question()).hash(&mut hasher);
+            overlap::words(&record.response).hash(&mut hasher);
             if !self.seen.insert(hasher.finish()) {
                 return Some("duplicate");
             }
         }
         None
     }
-}
-
-/// Lower-case words; punctuation and white space do not count.
-fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
-}
-
-fn ngrams(text: &str, size: usize) -> impl Iterator<Item = u64> {
-    let words: Vec<String> = words(text).collect();
-    let count = (words.len() + 1).saturating_sub(size.max(1));
-    (0..count).map(move |at| {
-        let mut hasher = DefaultHasher::new();
-        words[at..at + size].hash(&mut hasher);
-        hasher.finish()
-    })
 }
 
 /// Fewest characters of a period, so that `====` or a table's border is no repetition.
@@ -147,6 +126,7 @@ mod tests {
         Record {
             id: "x".into(),
             messages: vec![Message::new(Role::User, question)],
+            unlearnt: Vec::new(),
             response: response.into(),
             tokens: Some(tokens),
             tests: None,
@@ -181,19 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn an_evaluation_set_is_kept_out() {
-        let rules = Rules { overlap_words: 5, ..Rules::default() };
-        let mut sieve = Sieve::default();
-        sieve.forbid("Return the sum of all even numbers in a list", &rules);
+    fn an_evaluation_set_is_kept_out_and_counted() {
+        let mut evaluation = Evaluation::new(5);
+        evaluation.forbid("Return the sum of all even numbers in a list");
+        let mut sieve = Sieve::without(evaluation);
+        let rules = Rules::default();
         assert!(!sieve.keeps(&record("Please RETURN the sum of all, even so", "a", 3), &rules));
         assert!(sieve.keeps(&record("Return the product of all even numbers", "b", 3), &rules));
-    }
-
-    #[test]
-    fn a_question_shorter_than_the_overlap_is_not_contaminated() {
-        let rules = Rules::default();
-        let mut sieve = Sieve::default();
-        sieve.forbid("one two three", &rules);
-        assert!(sieve.keeps(&record("one two three", "a", 3), &rules));
+        assert_eq!(sieve.dropped, BTreeMap::from([(overlap::IN_QUESTION, 1)]));
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::vocabulary::{CHATML, Vocabulary};
 use crate::gguf::{TensorType, Value, Writer};
 use crate::sft::core::config::ModelConfig;
-use crate::sft::core::model::{Lora, Model};
+use crate::sft::core::model::{BaseFile, Lora, Model};
 use crate::sft::core::params::TensorInfo;
 
 /// Values that share one scale in Q8_0.
@@ -44,8 +44,8 @@ impl Storage {
     /// The type of one tensor: vectors stay f32, and so does what does not divide into blocks.
     const fn of(self, tensor: &TensorInfo) -> Self {
         match self {
-            Self::Q8_0 if !tensor.cols.is_multiple_of(BLOCK) => Self::F16,
             _ if tensor.is_vector() => Self::F32,
+            Self::Q8_0 if !tensor.cols.is_multiple_of(BLOCK) => Self::F16,
             storage => storage,
         }
     }
@@ -83,13 +83,19 @@ pub fn write_model(
 ///
 /// # Errors
 /// Where the file cannot be written; an older one stays.
-pub fn write_adapter(path: &Path, lora: &Lora, name: &str) -> anyhow::Result<()> {
+pub fn write_adapter(path: &Path, lora: &Lora, name: &str, base: Option<&BaseFile>) -> anyhow::Result<()> {
     let mut writer = Writer::new();
     writer.set("general.type", "adapter");
     writer.set("general.architecture", "qwen2");
     writer.set("general.name", name);
     writer.set("adapter.type", "lora");
-    writer.set("adapter.lora.alpha", Value::F32(lora.config.alpha));
+    // Readers divide by the rank, whatever the recipe divided by.
+    writer.set("adapter.lora.alpha", Value::F32(lora.config.scale() * lora.config.rank as f32));
+    if let Some(base) = base {
+        let name = base.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        writer.set("z1.base.name", name.as_str());
+        writer.set("z1.base.fingerprint", base.fingerprint.as_str());
+    }
     for tensor in &lora.layout.tensors {
         writer.tensor(tensor.name.clone(), TensorType::F32, &[tensor.cols as u64, tensor.rows as u64]);
     }

@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use crate::error::{Exit, UserError};
 use crate::gguf::vocabulary::{Bpe, Tables};
+use crate::gguf::{Gguf, Value};
 
 pub use crate::gguf::vocabulary::TokenKind;
 
@@ -37,12 +38,40 @@ impl Vocabulary {
     /// Where the file is not a byte-level BPE tokenizer with ChatML's control tokens, or has more tokens than
     /// the model has rows.
     pub fn read(path: &Path, rows: usize) -> anyhow::Result<Self> {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+            return Self::of_gguf(&Gguf::open(path)?, rows)
+                .with_context(|| format!("the vocabulary of {} cannot be used", path.display()));
+        }
         let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&text, rows).map_err(|why| {
             UserError::new(Exit::Error, format!("{} cannot be exported: {why:#}", path.display()))
                 .hint("give the tokenizer.json that the model was trained with")
                 .into()
         })
+    }
+
+    /// The tables of a GGUF file.
+    fn of_gguf(file: &Gguf, rows: usize) -> anyhow::Result<Self> {
+        let strings = |key: &str| file.metadata.strings(key).unwrap_or_default().to_vec();
+        let (tokens, merges) = (strings("tokenizer.ggml.tokens"), strings("tokenizer.ggml.merges"));
+        anyhow::ensure!(tokens.len() == rows, "it has {} tokens, the model {rows}", tokens.len());
+        let kinds: Vec<i32> = match file.metadata.get("tokenizer.ggml.token_type") {
+            Some(Value::I32s(kinds)) if kinds.len() == rows => kinds.clone(),
+            _ => anyhow::bail!("it does not say what its tokens are for"),
+        };
+        let kind = |kind: i32| match kind {
+            3 => TokenKind::Control,
+            4 => TokenKind::UserDefined,
+            5 => TokenKind::Unused,
+            _ => TokenKind::Normal,
+        };
+        let id = |key: &str, token: &str| {
+            let named = file.metadata.unsigned(&format!("tokenizer.ggml.{key}")).map(|id| id as u32);
+            named.or_else(|| tokens.iter().position(|known| known == token).map(|id| id as u32))
+        };
+        let end = id("eos_token_id", "<|im_end|>").context("it does not say what ends a turn")?;
+        let padding = id("padding_token_id", "<|endoftext|>").unwrap_or(end);
+        Ok(Self { types: kinds.into_iter().map(kind).collect(), tokens, merges, end, padding })
     }
 
     fn parse(text: &[u8], rows: usize) -> anyhow::Result<Self> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::optimiser::Optimiser;
 use crate::error::{Exit, UserError};
 use crate::sft::core::config::ModelConfig;
-use crate::sft::core::model::Model;
+use crate::sft::core::model::{BaseFile, Lora, Model};
 use crate::sft::core::params::{Layout, LoraConfig};
 use crate::sft::tensor_file::{self, Loaded, Tensor};
 
@@ -24,6 +24,7 @@ const PREFIX: &str = "step-";
 const SUFFIX: &str = ".safetensors";
 const MODEL_KEY: &str = "z1.model";
 const LORA_KEY: &str = "z1.lora";
+const BASE_KEY: &str = "z1.base";
 const STATE_KEY: &str = "z1.state";
 const IDENTITY_KEY: &str = "z1.identity";
 const FIRST: &str = "optimiser.first";
@@ -78,6 +79,16 @@ pub fn list(folder: &Path) -> Vec<(u64, PathBuf)> {
     found
 }
 
+/// Copies a model file, complete or not at all.
+///
+/// # Errors
+/// Where it cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut file = fs::File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let bytes = file.metadata().map_or(0, |about| about.len());
+    tensor_file::replace_file(to, bytes, |to| std::io::copy(&mut file, to).map(|_| ()))
+}
+
 /// Removes all but the newest `keep` checkpoints. Never fails: an old file too many does no harm.
 pub fn prune(folder: &Path, keep: usize) {
     let found = list(folder);
@@ -101,19 +112,27 @@ fn model_metadata(model: &Model) -> anyhow::Result<BTreeMap<String, String>> {
     if let Some(lora) = &model.lora {
         metadata.insert(LORA_KEY.to_owned(), serde_json::to_string(&lora.config)?);
     }
+    if let Some(base) = model.base.as_ref().filter(|_| model.lora.is_some()) {
+        metadata.insert(BASE_KEY.to_owned(), serde_json::to_string(base)?);
+    }
     Ok(metadata)
 }
 
-/// Writes parameters only: a model to export or to start from. With an adapter, base and adapter.
+/// What is written of a model: of an adapter on a base that has a file of its own, the adapter.
+fn parts_of(model: &Model) -> Vec<Tensor<'_>> {
+    let Some(lora) = &model.lora else { return tensors_of(&model.layout, &model.params) };
+    let mut tensors = if model.base.is_some() { Vec::new() } else { tensors_of(&model.layout, &model.params) };
+    tensors.extend(tensors_of(&lora.layout, &lora.params));
+    tensors
+}
+
+/// Writes parameters only: a model to export or to start from. An adapter whose base has a file of its own is
+/// written alone, with the base's name and fingerprint.
 ///
 /// # Errors
 /// Where it cannot be written; an older file stays.
 pub fn save_model(path: &Path, model: &Model) -> anyhow::Result<()> {
-    let mut tensors = tensors_of(&model.layout, &model.params);
-    if let Some(lora) = &model.lora {
-        tensors.extend(tensors_of(&lora.layout, &lora.params));
-    }
-    tensor_file::write(path, &tensors, &model_metadata(model)?)
+    tensor_file::write(path, &parts_of(model), &model_metadata(model)?)
 }
 
 /// Writes a checkpoint, complete or not at all.
@@ -126,10 +145,7 @@ pub fn save(
     optimiser: &Optimiser,
     (state, identity): (&State, &Identity),
 ) -> anyhow::Result<PathBuf> {
-    let mut tensors = tensors_of(&model.layout, &model.params);
-    if let Some(lora) = &model.lora {
-        tensors.extend(tensors_of(&lora.layout, &lora.params));
-    }
+    let mut tensors = parts_of(model);
     for (name, data) in [(FIRST, &optimiser.first), (SECOND, &optimiser.second)] {
         tensors.push(Tensor { name: name.to_owned(), shape: vec![data.len()], data });
     }
@@ -190,7 +206,9 @@ impl Checkpoint {
     /// # Errors
     /// Where the file lacks a tensor or one has another size.
     pub fn restore(mut self, model: &mut Model, optimiser: &mut Optimiser) -> anyhow::Result<State> {
-        fill(&mut self.loaded, &model.layout.clone(), &mut model.params)?;
+        if model.lora.is_none() || model.base.is_none() {
+            fill(&mut self.loaded, &model.layout.clone(), &mut model.params)?;
+        }
         if let Some(lora) = &mut model.lora {
             fill(&mut self.loaded, &lora.layout, &mut lora.params)?;
         }
@@ -217,14 +235,58 @@ fn fill(loaded: &mut Loaded, layout: &Layout, to: &mut [f32]) -> anyhow::Result<
     Ok(())
 }
 
+/// The shape of the model in a file of ours, and of its adapter; `None` where it is another kind of file.
+///
+/// # Errors
+/// A shape that makes no sense.
+pub fn described(metadata: &BTreeMap<String, String>) -> anyhow::Result<Option<(ModelConfig, Option<LoraConfig>)>> {
+    let Some(config) = metadata.get(MODEL_KEY) else { return Ok(None) };
+    let config: ModelConfig = serde_json::from_str(config).context("the model's shape")?;
+    config.check().map_err(anyhow::Error::msg)?;
+    let lora =
+        metadata.get(LORA_KEY).map(|lora| serde_json::from_str(lora)).transpose().context("the adapter's shape")?;
+    Ok(Some((config, lora)))
+}
+
+/// The base of an adapter that was saved without it.
+///
+/// # Errors
+/// Metadata that is damaged.
+pub fn base_of(loaded: &Loaded) -> anyhow::Result<Option<BaseFile>> {
+    loaded.metadata.get(BASE_KEY).map(|base| serde_json::from_str(base)).transpose().context("the adapter's base")
+}
+
+/// The adapter in a file of ours, without its base; `None` where there is none.
+///
+/// # Errors
+/// Where the file says it has one but lacks something.
+pub fn load_adapter(mut loaded: Loaded) -> anyhow::Result<Option<(Lora, Option<BaseFile>)>> {
+    let Some((config, Some(lora))) = described(&loaded.metadata)? else { return Ok(None) };
+    let base = base_of(&loaded)?;
+    let layout = Layout::lora(&config, &lora);
+    let mut params = vec![0.0; layout.len];
+    fill(&mut loaded, &layout, &mut params)?;
+    Ok(Some((Lora { config: lora, layout, params }, base)))
+}
+
+/// Puts a saved adapter on the base that it was trained on.
+///
+/// # Errors
+/// Where the base has another shape, or the file lacks something.
+pub fn with_adapter(mut model: Model, base: BaseFile, loaded: Loaded) -> anyhow::Result<Model> {
+    let shape = described(&loaded.metadata)?.map(|(config, _)| config);
+    anyhow::ensure!(shape.as_ref() == Some(&model.config), "the adapter's base has another shape");
+    model.lora = load_adapter(loaded)?.map(|(lora, _)| lora);
+    model.base = Some(base);
+    Ok(model)
+}
+
 /// Takes a model out of a file that [`save_model`] or [`save`] wrote; `None` where it is another kind of file.
 ///
 /// # Errors
 /// Where the file says it is one but lacks something.
 pub fn load_model(mut loaded: Loaded) -> anyhow::Result<Option<Model>> {
-    let Some(config) = loaded.metadata.get(MODEL_KEY) else { return Ok(None) };
-    let config: ModelConfig = serde_json::from_str(config).context("the model's shape")?;
-    config.check().map_err(anyhow::Error::msg)?;
+    let Some((config, _)) = described(&loaded.metadata)? else { return Ok(None) };
     let mut model = Model::from_params(config.clone(), vec![0.0; Layout::full(&config).len]);
     fill(&mut loaded, &model.layout.clone(), &mut model.params)?;
     if let Some(lora) = loaded.metadata.get(LORA_KEY) {

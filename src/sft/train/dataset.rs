@@ -12,6 +12,7 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Exit, UserError};
+use crate::sft::data::json::BYTE_ORDER_MARK;
 use crate::sft::tensor_file::replace_file;
 use crate::sft::tokenizer::Tokenizer;
 use crate::sft::{PackedRow, Sequence, sample};
@@ -131,7 +132,9 @@ impl Dataset {
         }
         if kept.is_empty() {
             let what = format!("no sequence is left to train on ({})", notes.join("; "));
-            return Err(UserError::new(Exit::Error, what).hint("look at the data with `z1-sft data preview`").into());
+            return Err(UserError::new(Exit::Error, what)
+                .hint("look at the data with `z1 sft data FILE --tokenizer FILE --preview`")
+                .into());
         }
         Ok((kept, notes))
     }
@@ -192,12 +195,11 @@ impl Dataset {
             return Ok((set, notes));
         }
         let tokenizer = Tokenizer::load(tokenizer)?;
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let loaded = sample::load(BufReader::with_capacity(1 << 20, file), &tokenizer, usize::MAX)?;
+        let loaded = sample::load(path, &tokenizer, usize::MAX)?;
         let mut set = Self::default();
         loaded.sequences.iter().for_each(|sequence| set.push(sequence));
         let named: Vec<String> =
-            loaded.bad.iter().take(NAMED_MAX).map(|(line, why)| format!("line {line}: {why}")).collect();
+            loaded.bad.iter().take(NAMED_MAX).map(|(line, why)| format!("row {line}: {why}")).collect();
         let mut notes = Notes::new();
         if loaded.bad_rows > 0 {
             notes.push(format!("{}: left out {} bad rows ({})", path.display(), loaded.bad_rows, named.join("; ")));
@@ -227,7 +229,7 @@ impl Dataset {
                 break;
             }
         }
-        let row = serde_json::from_slice::<serde_json::Value>(&first);
+        let row = crate::sft::data::json::parse(&first).map(|(row, _)| row);
         Ok(first.starts_with(MAGIC) || row.is_ok_and(|row| row.get("ids").is_some()))
     }
 
@@ -250,7 +252,8 @@ impl Dataset {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let why = match serde_json::from_slice::<Sequence>(&line) {
+            let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
+            let why = match serde_json::from_slice::<Sequence>(line) {
                 Ok(sequence) if sequence.ids.len() != sequence.learn.len() => "ids and learn differ in length".into(),
                 Ok(sequence) if sequence.ids.iter().any(|id| id & LEARN != 0) => "an id is above 2³¹".into(),
                 Ok(sequence) => {
@@ -285,6 +288,10 @@ impl Dataset {
 fn content_name(paths: &[&Path]) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
     for path in paths {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+            hash.update(crate::engine::fingerprint(path).with_context(|| format!("cannot read {}", path.display()))?);
+            continue;
+        }
         let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
         std::io::copy(&mut file, &mut hash).with_context(|| format!("cannot read {}", path.display()))?;
     }

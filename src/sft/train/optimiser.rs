@@ -74,7 +74,7 @@ enum Job<'a> {
 
 impl Optimiser {
     pub fn new(settings: Settings, layout: &Layout) -> Self {
-        let second: usize = layout.tensors.iter().filter(|t| !is_muon(settings.kind, t)).map(TensorInfo::len).sum();
+        let second = second_moments(settings.kind, layout);
         Self { settings, first: vec![0.0; layout.len], second: vec![0.0; second] }
     }
 
@@ -148,6 +148,11 @@ impl Optimiser {
 #[expect(clippy::mut_mut, reason = "cutting the front off moves the caller's slice on")]
 fn take<'a>(slice: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
     slice.split_off_mut(..n).expect("invariant: the optimiser's memory is as long as the layout")
+}
+
+/// How many second moments an optimiser keeps for these tensors.
+pub fn second_moments(kind: Kind, layout: &Layout) -> usize {
+    layout.tensors.iter().filter(|tensor| !is_muon(kind, tensor)).map(TensorInfo::len).sum()
 }
 
 fn is_muon(kind: Kind, tensor: &TensorInfo) -> bool {

@@ -13,13 +13,17 @@ use super::recipe::Recipe;
 use super::schedule::Schedule;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::sft::core::config::ModelConfig;
 use crate::sft::core::cpu::Plan;
 use crate::sft::core::exec::Row;
 use crate::sft::core::model::Model;
+use crate::sft::core::params::LoraConfig;
 use crate::sft::core::team::Team;
 
-/// Identity keys that a resumed run may never change: its memory would not fit.
-const FIXED: [&str; 3] = ["model", "lora", "optimiser"];
+/// Identity keys that a resumed run may never change: its memory would not fit, or it is another model's.
+const FIXED: [&str; 4] = ["model", "lora", "optimiser", "base"];
+/// Begins the keys of settings whose change is said and followed: a run may be made longer, or its rate lowered.
+const SETTING: &str = "train.";
 /// Identity keys whose change makes the position in the data meaningless.
 const POSITION: [&str; 3] = ["data", "seed", "row_tokens"];
 /// Share of the newest step in the smoothed speed.
@@ -140,6 +144,10 @@ pub fn train(job: Job<'_>) -> anyhow::Result<Summary> {
         observe(&Progress::Step { record, steps: trainer.schedule.steps, seconds_left: left });
         if trainer.due_for_eval() && trainer.evaluate(&mut metrics, observe, probe.as_deref_mut())? {
             trainer.save(observe)?;
+            // What it stopped for: the best evaluation's model, not the last one's.
+            let (best, last) = (folder.join("best.safetensors"), folder.join("final.safetensors"));
+            checkpoint::copy(&best, &last)?;
+            observe(&Progress::Saved { path: last });
             return Ok(Summary { end: End::StoppedEarly, state: trainer.state, last_loss });
         }
         if trainer.due_for_save(saved_at) {
@@ -165,22 +173,18 @@ impl<'a> Trainer<'a> {
         let precision = recipe.precision()?;
         let optimiser = Optimiser::new(recipe.optimiser(precision), model.trainable().0);
         let threads = thread_count(recipe);
-        let load = Load {
-            threads,
-            lanes: recipe.train.lanes,
-            row_tokens: recipe.data.row_tokens,
-            precision,
-            second_moments: optimiser.second.len(),
-            data_tokens: data.tokens(),
-        };
-        let estimate = Estimate::of(&model, load);
-        estimate.check(memory::free_bytes())?;
-        notes.push(estimate.summary());
+        let recompute = recipe.train.recompute.unwrap_or(model.frozen.is_some());
+        let lora = model.lora.as_ref().map(|lora| lora.config.clone());
+        // Weights that are there already are not counted as still to be found.
+        let load = load_of(recipe, &model.config, lora, model.frozen.as_ref().map(|_| 0), data.tokens())?;
+        let resident = if model.frozen.is_some() { 0 } else { 4 * model.layout.len as u64 };
+        Estimate::check(&load, memory::free_bytes().map(|free| free + resident))?;
         let held_out = match held_out {
             Some(set) => held_out_rows(set, recipe, tokens_max, vocab, &mut notes)?,
             None => Vec::new(),
         };
-        let team = Team::new(&model, Plan::new(&model, precision), threads, recipe.train.lanes);
+        let team =
+            Team::new(&model, Plan::new(&model, precision).with_recompute(recompute), threads, recipe.train.lanes);
         let identity = identity(recipe, &model, &data, precision)?;
         let lengths = data.lengths();
         let mut trainer = Self {
@@ -229,19 +233,21 @@ impl<'a> Trainer<'a> {
 
     /// Takes up the newest checkpoint of the folder; whether there was one.
     fn resume(&mut self, resume: Resume, observe: &mut dyn FnMut(&Progress)) -> anyhow::Result<bool> {
+        let kept = checkpoint::list(self.folder);
+        if let (Resume::No, Some((step, _))) = (resume, kept.last()) {
+            let what = format!("{} already holds a run at step {step}", self.folder.display());
+            let hint = "add --resume to go on with it, or give another --out";
+            return Err(UserError::usage(what).hint(hint).into());
+        }
         let (found, notes) = Checkpoint::newest(self.folder)?;
         for note in notes {
             observe(&Progress::Warning(note));
         }
         let Some(found) = found else { return Ok(false) };
-        if resume == Resume::No {
-            let what = format!("{} already holds a run at step {}", self.folder.display(), found.state.step);
-            let hint = "add --resume to go on with it, or give another --out";
-            return Err(UserError::usage(what).hint(hint).into());
-        }
         let differences = found.differences(&self.identity);
         let fixed = differences.iter().any(|(key, _)| FIXED.contains(&key.as_str()));
-        if fixed || (resume == Resume::Exact && !differences.is_empty()) {
+        let matters = differences.iter().any(|(key, _)| !key.starts_with(SETTING));
+        if fixed || (resume == Resume::Exact && matters) {
             let list: Vec<&str> = differences.iter().map(|(_, text)| text.as_str()).collect();
             let what = format!("the checkpoint in {} is of another run: {}", self.folder.display(), list.join("; "));
             let hint = if fixed {
@@ -431,6 +437,31 @@ fn held_out_rows(
     Ok(rows.iter().take(recipe.train.eval_rows_max).map(|indices| Row::from(&set.row(indices))).collect())
 }
 
+/// A run as far as its memory goes.
+///
+/// # Errors
+/// A precision that this processor does not have.
+pub fn load_of(
+    recipe: &Recipe,
+    config: &ModelConfig,
+    lora: Option<LoraConfig>,
+    stays_bytes: Option<u64>,
+    data_tokens: u64,
+) -> anyhow::Result<Load> {
+    Ok(Load {
+        config: config.clone(),
+        recompute: recipe.train.recompute.unwrap_or(stays_bytes.is_some()),
+        lora,
+        stays_bytes,
+        threads: thread_count(recipe),
+        lanes: recipe.train.lanes,
+        row_tokens: recipe.data.row_tokens.min(config.context),
+        precision: recipe.precision()?,
+        optimiser: recipe.train.optimiser,
+        data_tokens,
+    })
+}
+
 fn thread_count(recipe: &Recipe) -> usize {
     match recipe.train.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(recipe.train.lanes),
@@ -446,8 +477,24 @@ fn identity(
 ) -> anyhow::Result<Identity> {
     let train = &recipe.train;
     let lora = recipe.lora.as_ref().map(serde_json::to_string).transpose()?;
+    let base = model.base.as_ref().filter(|_| model.lora.is_some());
+    let length = match (train.steps, train.epochs, train.tokens) {
+        (Some(steps), _, _) => format!("{steps} steps"),
+        (_, Some(epochs), _) => format!("{epochs} epochs"),
+        (_, _, tokens) => format!("{} tokens", tokens.unwrap_or(0)),
+    };
     Ok(Identity::from(
         [
+            ("base", base.map_or_else(|| "none".to_owned(), |base| base.fingerprint.clone())),
+            ("train.length", length),
+            ("train.lr", train.lr.to_string()),
+            ("train.lr_matrices", train.lr_matrices.unwrap_or(train.lr).to_string()),
+            ("train.warmup_steps", train.warmup_steps.to_string()),
+            ("train.decay", format!("{:?} from {} to {}", train.decay, train.decay_from, train.lr_floor)),
+            ("train.weight_decay", train.weight_decay.to_string()),
+            ("train.clip", train.clip.to_string()),
+            ("train.betas", format!("{} {} {} {}", train.beta1, train.beta2, train.eps, train.momentum)),
+            ("train.recompute", train.recompute.unwrap_or(model.frozen.is_some()).to_string()),
             ("model", serde_json::to_string(&model.config)?),
             ("lora", lora.unwrap_or_else(|| "none".to_owned())),
             ("optimiser", format!("{:?}", train.optimiser)),
