@@ -223,6 +223,6 @@ mod tests {
     fn a_type_that_is_not_known_writes_nothing() {
         let mut y = [7.0; 256];
         assert!(!TensorType(16).dequantise(&[0; 66], &mut y) && !TensorType(999).is_readable());
-        assert_eq!(y, [7.0; 256]);
+        assert!(y.iter().all(|value| value.to_bits() == 7f32.to_bits()));
     }
 }
