@@ -482,7 +482,15 @@ fn grows(text: &str) -> bool {
     const LINES: usize = 24;
     let lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(LINES).collect();
     let different: std::collections::BTreeSet<&str> = lines.iter().copied().collect();
-    lines.len() < LINES || different.len() * 4 > lines.len()
+    (lines.len() < LINES || different.len() * 4 > lines.len()) && !turns_round(text)
+}
+
+/// Whether the last words of a text are the same few again and again, in whatever lines they stand.
+fn turns_round(text: &str) -> bool {
+    const TAIL: usize = 480;
+    const PERIOD_MAX: usize = 160;
+    let tail: Vec<char> = text.chars().rev().take(TAIL).collect();
+    tail.len() == TAIL && (1..=PERIOD_MAX).any(|period| (period..TAIL).all(|at| tail[at] == tail[at - period]))
 }
 
 #[cfg(test)]
@@ -506,5 +514,6 @@ mod tests {
         let file: String = (0..40).map(|n| format!("value_{n} = {n}\n")).collect();
         assert!(grows(&file) && grows("short\n"));
         assert!(!grows(&"    pass\n".repeat(40)) && !grows(&"a\nb\n".repeat(40)));
+        assert!(!grows(&"never any code, ".repeat(40)) && grows(&file.replace('\n', " ")));
     }
 }

@@ -1,3 +1,5 @@
+//! The scanner's tests: pieces and wholes agree, and what is open and closed.
+
 use proptest::prelude::*;
 use pulldown_cmark::{CodeBlockKind, Event as Markdown, Parser, Tag, TagEnd};
 

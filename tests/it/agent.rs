@@ -363,8 +363,7 @@ async fn the_user_can_give_it_more_to_think() {
         Some(Reply::new(words(3000)).after_shift("def f():\n    return right\n```\n"))
     });
     let bench = bench(script, settings(), Effort::Window(60));
-    let more =
-        |event: &Event| matches!(event, Event::Prefill { done: 0, .. }).then_some(Command::ThinkMore { tokens: 90 });
+    let more = |event: &Event| matches!(event, Event::Round { .. }).then_some(Command::ThinkMore { tokens: 90 });
     let heard = bench.run_and_tell(more, || _ = hear.send(())).await;
     assert_eq!(heard.shifts(), [(ShiftReason::Budget, 150)]);
     assert_eq!(heard.outcome().usage.thinking_tokens, 150);
