@@ -14,6 +14,9 @@ use crate::sandbox::{
 };
 use crate::task::Tier;
 
+/// Changes that are told one by one.
+const CHANGES_SHOWN_MAX: usize = 20;
+
 /// Input that a command may be given, in bytes.
 const STDIN_BYTES_MAX: u64 = 256 << 20;
 
@@ -40,9 +43,9 @@ pub struct Args {
     /// Work in an empty folder instead
     #[arg(long, conflicts_with = "overlay")]
     empty: bool,
-    /// What the command may reach: nothing, or a loopback of its own (tiers F and B)
-    #[arg(long, default_value = "off", value_parser = parse_net)]
-    net: Net,
+    /// What the command may reach: nothing (off), or a loopback of its own [default: a loopback where the tier has one]
+    #[arg(long, value_parser = parse_net)]
+    net: Option<Net>,
     /// Set a variable in the command's otherwise empty environment (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     env: Vec<(String, String)>,
@@ -83,7 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let helper_exe = std::env::current_exe().context("cannot find z1's own binary")?;
     let options = SandboxOptions { tier: args.tier, allow_unsandboxed: false, helper_exe };
     let sandbox = Sandbox::start(options).map_err(UserError::from)?;
-    let policy = policy(args)?;
+    let policy = policy(args, sandbox.tier())?;
     let request = request(args)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
@@ -106,7 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     std::process::exit(exit_code(&outcome.end))
 }
 
-fn policy(args: &Args) -> anyhow::Result<Policy> {
+fn policy(args: &Args, tier: Tier) -> anyhow::Result<Policy> {
     let absolute =
         |path: &PathBuf| std::path::absolute(path).with_context(|| format!("{} is not a usable path", path.display()));
     let workspace = if args.empty {
@@ -118,7 +121,7 @@ fn policy(args: &Args) -> anyhow::Result<Policy> {
         };
         Workspace::Overlay { lower, extra: Vec::new() }
     };
-    let base = Limits::PROJECT;
+    let base = Limits::project();
     let limits = Limits {
         wall: args.wall.unwrap_or(base.wall),
         cpu: args.cpu.unwrap_or(base.cpu),
@@ -132,7 +135,7 @@ fn policy(args: &Args) -> anyhow::Result<Policy> {
     };
     let mut policy = Policy::strict(workspace, limits);
     policy.ro = args.ro.iter().map(absolute).collect::<anyhow::Result<_>>()?;
-    policy.net = args.net;
+    policy.net = args.net.unwrap_or(Net::own(tier));
     policy.env = args.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     Ok(policy)
 }
@@ -186,7 +189,8 @@ fn print_streams(outcome: &Outcome) -> std::io::Result<()> {
     if let Some(sentence) = sentence(&outcome.end) {
         writeln!(err, "z1: {sentence}")?;
     }
-    for change in &outcome.changed {
+    let hidden = outcome.changed.len().saturating_sub(CHANGES_SHOWN_MAX);
+    for change in outcome.changed.iter().take(CHANGES_SHOWN_MAX) {
         let verb = match change.kind {
             ChangeKind::Added => "added",
             ChangeKind::Modified => "modified",
@@ -196,6 +200,9 @@ fn print_streams(outcome: &Outcome) -> std::io::Result<()> {
         };
         // A name may hold line feeds and escapes; this is one line of a person's terminal.
         writeln!(err, "z1: {verb} {:?} ({} bytes, not kept)", change.path.to_string_lossy(), change.bytes)?;
+    }
+    if hidden > 0 {
+        writeln!(err, "z1: and {hidden} more changes (`--json` lists them all)")?;
     }
     err.flush()
 }

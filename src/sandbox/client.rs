@@ -1,7 +1,6 @@
 //! The handle that the rest of z1 holds: starts the helper, sends orders, awaits outcomes, bounds how many
 //! trials run at once.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,10 +14,11 @@ use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::link::Link;
-use super::policy::{Channel, End, Isolation, Outcome, Policy, Request, Workspace};
+use super::policy::{Channel, End, Isolation, Outcome, Policy, Request};
+use super::private;
 use super::probe::{self, ProbeReport};
 use super::wire::{self, Order};
-use super::{Capture, preflight};
+use super::Capture;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::task::Tier;
@@ -83,7 +83,6 @@ struct Inner {
     memory: Arc<Semaphore>,
     memory_count: u32,
     user_tasks: Mutex<Option<(Instant, u64)>>,
-    preflights: Mutex<HashMap<PathBuf, preflight::Finding>>,
 }
 
 /// A trial with a private channel, under way.
@@ -132,6 +131,8 @@ impl Sandbox {
             Tier::N => return Err(SandboxUnavailable { report }),
             _ => report,
         };
+        #[cfg(target_os = "linux")]
+        super::linux::sweep(&std::env::temp_dir());
         let cores_count = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
         let memory_count = (probe::memory_bytes() / 5 * 4 / MEMORY_PERMIT_BYTES).clamp(1, 1 << 20) as u32;
         Ok(Self {
@@ -143,7 +144,6 @@ impl Sandbox {
                 memory: Arc::new(Semaphore::new(memory_count as usize)),
                 memory_count,
                 user_tasks: Mutex::new(None),
-                preflights: Mutex::new(HashMap::new()),
             }),
         })
     }
@@ -227,7 +227,7 @@ impl Sandbox {
         channel: &[std::os::fd::BorrowedFd<'_>],
         permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     ) -> Result<Running, Box<Outcome>> {
-        let bytes = self.order(policy, request).await?;
+        let bytes = self.order(policy, request)?;
         let stream = match self.hand_over(&bytes, channel).await {
             // A helper that died this moment takes what it is sent and answers nothing; the next one is asked.
             Err(_) => self.hand_over(&bytes, channel).await,
@@ -249,7 +249,9 @@ impl Sandbox {
 
     /// A core and the trial's share of the memory; a trial that wants more than there is gets all of it.
     async fn permits(&self, policy: &Policy) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
-        let wanted = policy.limits.memory_bytes_max.div_ceil(MEMORY_PERMIT_BYTES);
+        // In tier F the disk is memory as well.
+        let disk = if self.tier() == Tier::F { policy.limits.disk_bytes_max } else { 0 };
+        let wanted = policy.limits.memory_bytes_max.saturating_add(disk).div_ceil(MEMORY_PERMIT_BYTES);
         let wanted = wanted.clamp(1, self.inner.memory_count.into()) as u32;
         let open = "invariant: the budget's semaphores are never closed";
         let core = Arc::clone(&self.inner.cores).acquire_owned().await.expect(open);
@@ -257,9 +259,8 @@ impl Sandbox {
         (core, memory)
     }
 
-    async fn order(&self, policy: &Policy, request: Request) -> Result<Vec<u8>, Box<Outcome>> {
+    fn order(&self, policy: &Policy, request: Request) -> Result<Vec<u8>, Box<Outcome>> {
         let order = Order {
-            copy_because: self.preflight(policy).await,
             policy: policy.clone(),
             request,
             tier: self.tier(),
@@ -267,29 +268,10 @@ impl Sandbox {
             bwrap: self.inner.report.bwrap.clone(),
             helper_exe: self.inner.link.exe().as_os_str().to_owned(),
             user_tasks: self.user_tasks(),
+            private: private::folders(),
         };
         wire::encode_order(order)
             .map_err(|message| Box::new(self.ended(End::SandboxError { step: "write the order".into(), message })))
-    }
-
-    /// Why the project must be copied rather than overlaid, where it must. Looked up once in a while.
-    async fn preflight(&self, policy: &Policy) -> Option<String> {
-        let Workspace::Overlay { lower, .. } = &policy.workspace else { return None };
-        if self.tier() != Tier::F {
-            return None;
-        }
-        let known = self.inner.preflights.lock().unwrap_or_else(PoisonError::into_inner).get(lower).cloned();
-        let finding = match known.filter(preflight::Finding::is_fresh) {
-            Some(finding) => finding,
-            None => {
-                let path = lower.clone();
-                let found = tokio::task::spawn_blocking(move || preflight::examine(&path)).await.ok()?;
-                let mut all = self.inner.preflights.lock().unwrap_or_else(PoisonError::into_inner);
-                all.insert(lower.clone(), found.clone());
-                found
-            }
-        };
-        finding.copy_because
     }
 
     #[cfg(target_os = "linux")]
@@ -381,6 +363,7 @@ pub(crate) fn without_run(tier: Tier, end: End) -> Outcome {
         cpu: Duration::ZERO,
         peak_memory_bytes: 0,
         changed: Vec::new(),
+        touched: Vec::new(),
         files: Vec::new(),
         leftovers_killed: 0,
         isolation: Isolation { tier, features: Vec::new() },

@@ -15,7 +15,7 @@ mod link;
 #[cfg(target_os = "linux")]
 mod linux;
 pub mod policy;
-mod preflight;
+mod private;
 mod probe;
 pub mod text;
 mod wire;

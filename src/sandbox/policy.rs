@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::text;
 use crate::task::Tier;
 
-/// The work directory as the program sees it, in tiers F and B. (In tier L it is a directory under the
-/// system's temporary folder; read it from [`Outcome::work_dir`] or `$PWD`.)
+/// The work directory of programs without a project, as they see it, in tiers F and B; with a project, a link to it.
+/// A project is at its own path there. (In tier L the work directory is a folder under the system's temporary one; read
+/// it from [`Outcome::work_dir`] or `$PWD`.)
 pub const WORK_DIR: &str = "/box";
 
 /// What a trial may see and use. Nothing is inherited: an empty list means nothing.
@@ -19,14 +20,20 @@ pub const WORK_DIR: &str = "/box";
 pub struct Policy {
     /// Readable besides the system's toolchains; canonicalised; must exist.
     pub ro: Vec<PathBuf>,
+    /// Readable as well where they exist, may be granted and can be reached; left out without a word where not.
+    pub ro_if_possible: Vec<PathBuf>,
+    /// Like `ro_if_possible`, and in tier F the program may write to them: to a throw-away layer. For the caches of
+    /// tools.
+    pub layered: Vec<PathBuf>,
     /// Hidden even where a parent is readable; deny beats allow.
     pub hide: Vec<PathBuf>,
     pub workspace: Workspace,
     /// Files and folders of the workspace (relative) that the program can read but not change.
     pub protected: Vec<PathBuf>,
     pub net: Net,
-    /// The whole environment besides PATH, HOME, TMPDIR, LC_ALL, TZ, NO_COLOR, CI and SOURCE_DATE_EPOCH, which
-    /// the sandbox sets. What is named here wins over those.
+    /// The whole environment besides PATH, HOME, USER, LOGNAME, TMPDIR, LC_ALL, TZ, NO_COLOR, CI and
+    /// SOURCE_DATE_EPOCH, which the sandbox sets. What is named here wins over those; an empty value takes one away.
+    /// Paths beneath an overlaid project are rewritten where the program sees it elsewhere (tier L).
     #[serde(with = "pairs")]
     pub env: BTreeMap<OsString, OsString>,
     pub limits: Limits,
@@ -40,6 +47,8 @@ impl Policy {
     pub const fn strict(workspace: Workspace, limits: Limits) -> Self {
         Self {
             ro: Vec::new(),
+            ro_if_possible: Vec::new(),
+            layered: Vec::new(),
             hide: Vec::new(),
             workspace,
             protected: Vec::new(),
@@ -70,6 +79,19 @@ pub enum Net {
     Loopback,
 }
 
+impl Net {
+    /// A loopback where the tier has one of its own: it reaches nobody.
+    pub const fn own(tier: Tier) -> Self {
+        match tier {
+            Tier::F | Tier::B => Self::Loopback,
+            _ => Self::Off,
+        }
+    }
+}
+
+/// The most that a program can raise its stack to, in bytes.
+pub const STACK_BYTES_MAX: u64 = 64 << 20;
+
 /// The bounds of a trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -78,8 +100,11 @@ pub struct Limits {
     pub cpu: Duration,
     /// Resident memory of the whole process tree.
     pub memory_bytes_max: u64,
-    /// Private data of one process (`RLIMIT_DATA`).
+    /// Private data of one process (`RLIMIT_DATA`); [`u64::MAX`]: the tree's memory alone counts.
     pub data_bytes_max: u64,
+    /// Stack of the main thread, and of every thread that does not say otherwise. A program may raise its own to
+    /// [`STACK_BYTES_MAX`].
+    pub stack_bytes: u64,
     pub processes_max: u32,
     pub file_bytes_max: u64,
     pub disk_bytes_max: u64,
@@ -99,7 +124,9 @@ impl Limits {
         wall: Duration::from_secs(10),
         cpu: Duration::from_secs(10),
         memory_bytes_max: 1 << 30,
-        data_bytes_max: 2 << 30,
+        // Reserved, not used: as many threads as there may be processes, each with a deep stack.
+        data_bytes_max: 8 << 30,
+        stack_bytes: STACK_BYTES_MAX,
         processes_max: 64,
         file_bytes_max: 64 << 20,
         disk_bytes_max: 256 << 20,
@@ -110,18 +137,32 @@ impl Limits {
         output_bytes_max: 8 << 20,
     };
 
-    /// For a project's own tests and builds.
+    /// For a project's own tests and builds, on a small machine; see [`Self::project`].
     pub const PROJECT: Self = Self {
-        wall: Duration::from_secs(120),
-        cpu: Duration::from_secs(240),
+        wall: Duration::from_secs(300),
+        cpu: Duration::from_secs(600),
         memory_bytes_max: 4 << 30,
-        data_bytes_max: 4 << 30,
-        processes_max: 256,
+        // Sanitizers and virtual machines reserve terabytes that they never touch.
+        data_bytes_max: u64::MAX,
+        stack_bytes: 8 << 20,
+        processes_max: 512,
         file_bytes_max: 1 << 30,
         disk_bytes_max: 2 << 30,
         inodes_max: 512 << 10,
         ..Self::UNIT
     };
+
+    /// [`Self::PROJECT`] as it fits this machine: processor time and threads grow with its cores, memory with its own.
+    pub fn project() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32;
+        let memory = super::probe::memory_bytes();
+        Self {
+            cpu: Self::PROJECT.wall * cores.max(2),
+            memory_bytes_max: (memory / 4).clamp(Self::PROJECT.memory_bytes_max, 64 << 30).min(memory / 5 * 4),
+            processes_max: Self::PROJECT.processes_max.max(cores.saturating_mul(128)),
+            ..Self::PROJECT
+        }
+    }
 }
 
 impl Request {
@@ -179,6 +220,9 @@ pub struct Outcome {
     pub peak_memory_bytes: u64,
     /// What the program changed in its work directory, sorted by path.
     pub changed: Vec<Change>,
+    /// Files of the project that the program opened for writing, or changed and put back, and that say what they said
+    /// before. (Tier F; elsewhere they are among `changed`.)
+    pub touched: Vec<PathBuf>,
     /// The content of the files asked for, where they exist, are regular and not too large.
     pub files: Vec<(PathBuf, Vec<u8>)>,
     /// Processes that outlived the program and were killed.

@@ -150,11 +150,11 @@ fn run_blocking(link: &Link, tier: Tier, bwrap: Option<&Path>) -> io::Result<Out
         policy,
         request: Request::new(["/bin/sh", "-c", "echo walls"]),
         tier,
-        copy_because: None,
         temp_dir: std::env::temp_dir(),
         bwrap: bwrap.map(Path::to_owned),
         helper_exe: link.exe().as_os_str().to_owned(),
         user_tasks: 1 << 20,
+        private: Vec::new(),
     };
     let bytes = wire::encode_order(order).map_err(io::Error::other)?;
     wire::send(&ours, &bytes)?;

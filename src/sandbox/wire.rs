@@ -22,8 +22,6 @@ pub(crate) struct Order {
     pub(crate) policy: Policy,
     pub(crate) request: Request,
     pub(crate) tier: Tier,
-    /// The overlay cannot take this project; copy it, for this reason.
-    pub(crate) copy_because: Option<String>,
     /// Where tiers without a file system of their own keep the work directory.
     pub(crate) temp_dir: PathBuf,
     /// The system's bubblewrap, for tier B.
@@ -32,6 +30,8 @@ pub(crate) struct Order {
     pub(crate) helper_exe: OsString,
     /// How many processes (threads included) the user already has; tier L counts from there.
     pub(crate) user_tasks: u64,
+    /// Folders of the user that no policy may open, nor anything above them.
+    pub(crate) private: Vec<PathBuf>,
 }
 
 /// Encodes an order; the byte strings travel behind the JSON.
@@ -166,11 +166,11 @@ mod tests {
             policy: Policy::strict(Workspace::Files(files), Limits::UNIT),
             request,
             tier: Tier::F,
-            copy_because: None,
             temp_dir: PathBuf::from("/tmp"),
             bwrap: None,
             helper_exe: OsString::from("z1"),
             user_tasks: 0,
+            private: vec![],
         }
     }
 
@@ -197,6 +197,7 @@ mod tests {
                 kind: ChangeKind::Added,
                 bytes: 1,
             }],
+            touched: vec![],
             files: vec![(PathBuf::from("r"), vec![9; 3])],
             leftovers_killed: 2,
             isolation: Isolation { tier: Tier::L, features: vec![] },

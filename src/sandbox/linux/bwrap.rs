@@ -55,8 +55,8 @@ struct Orders {
 pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Built<Enclosure> {
     let bwrap = site.order.bwrap.as_ref().ok_or_else(|| Broken::new("find bubblewrap", "it is not installed"))?;
     let ground = loose::lay_ground(&site.order.temp_dir, site.ids, &["box", "tmp", "tmp/home", "shm", "etc"])?;
-    namespaces::small_etc(&ground.0.join("etc")).step("write /etc")?;
-    let work = loose::fill(site, &ground.0.join("box"))?;
+    namespaces::small_etc(&ground.0.join("etc"), site.ids).step("write /etc")?;
+    let (work, features) = loose::fill(site, &ground.0.join("box"))?;
     let orders = Orders { launch: launch(site), channel: channel.is_some() };
     let (plugs, outputs) = plumb(&site.order.request.stdin, channel)?;
     let (socket, inside) = note::packet_pair().step("make sockets")?;
@@ -78,8 +78,8 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
         Ok(root) => {
             let watch_disk = Some(work.footprint(&ground.0));
             let live = Live { keeper, keeper_is_init: false, root, socket, outputs, watch_disk };
-            let work_dir = PathBuf::from(WORK_DIR);
-            Ok(Enclosure { tier: Tier::B, live, work, work_dir, features: Vec::new(), ground: Some(ground) })
+            let work_dir = site.seat.clone();
+            Ok(Enclosure { tier: Tier::B, live, work, work_dir, features, ground: Some(ground) })
         }
         Err(broken) => {
             // Bubblewrap may be dead, and its child be waiting for it for ever: that one is this process's child then.
@@ -162,19 +162,23 @@ fn argv(bwrap: &Path, site: &Site<'_>, ground: &Path) -> Built<Vec<CString>> {
             Err(_) => {}
         }
     }
-    argv.words(&["--dir", "/etc", "--dir", "/dev"]);
-    for name in ["hosts", "nsswitch.conf", "passwd", "group"] {
+    argv.words(&["--dir", "/etc", "--dev", "/dev"]);
+    for name in ["hosts", "hostname", "nsswitch.conf", "passwd", "group"] {
         argv.pair("--ro-bind", &ground.join("etc").join(name), &Path::new("/etc").join(name));
     }
-    view::ETC.iter().map(Path::new).for_each(|path| argv.pair("--ro-bind-try", path, path));
-    view::DEVICES.iter().map(Path::new).for_each(|path| argv.pair("--dev-bind", path, path));
-    for (name, fd) in [("stdin", "0"), ("stdout", "1"), ("stderr", "2"), ("fd", "")] {
-        argv.pair("--symlink", &PathBuf::from(format!("/proc/self/fd/{fd}")), &Path::new("/dev").join(name));
-    }
-    for (from, to) in [("box", WORK_DIR), ("tmp", "/tmp"), ("shm", "/dev/shm")] {
+    view::etc(Path::new("/etc")).iter().for_each(|path| argv.pair("--ro-bind-try", path, path));
+    for (from, to) in [("tmp", "/tmp"), ("shm", "/dev/shm")] {
         argv.pair("--bind", &ground.join(from), Path::new(to));
     }
-    site.ro.iter().for_each(|path| argv.pair("--ro-bind", path, path));
+    site.ro.iter().chain(&site.layered).for_each(|path| argv.pair("--ro-bind", path, path));
+    let covered = |at: &Path| view::SYSTEM.iter().map(PathBuf::from).chain(site.ro.clone()).any(|root| at.starts_with(root));
+    for (at, to) in site.links.iter().filter(|(at, _)| !covered(at)) {
+        argv.pair("--symlink", to, at);
+    }
+    argv.pair("--bind", &ground.join("box"), &site.seat);
+    if site.seat != Path::new(WORK_DIR) {
+        argv.pair("--symlink", &site.seat, Path::new(WORK_DIR));
+    }
     argv.words(&["--proc", "/proc"]);
     hide(&mut argv, site);
     protect(&mut argv, site, ground)?;
@@ -185,7 +189,7 @@ fn argv(bwrap: &Path, site: &Site<'_>, ground: &Path) -> Built<Vec<CString>> {
 
 /// Covers what is to be hidden. What is hidden in the project was not copied.
 fn hide(argv: &mut Argv, site: &Site<'_>) {
-    let shown = || view::SYSTEM.iter().chain(view::ETC).map(PathBuf::from).chain(site.ro.iter().cloned());
+    let shown = || view::SYSTEM.iter().map(PathBuf::from).chain(view::etc(Path::new("/etc"))).chain(site.ro.iter().cloned());
     for path in site.hide.iter().filter(|path| shown().any(|root| path.starts_with(root))) {
         if path.is_dir() {
             argv.words(&["--tmpfs"]);
@@ -201,7 +205,7 @@ fn protect(argv: &mut Argv, site: &Site<'_>, ground: &Path) -> Built {
     let root = tree::open_root(&ground.join("box")).step("protect")?;
     for path in &site.policy().protected {
         match tree::open_beneath(&root, path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()) {
-            Ok(_) => argv.pair("--ro-bind", &ground.join("box").join(path), &Path::new(WORK_DIR).join(path)),
+            Ok(_) => argv.pair("--ro-bind", &ground.join("box").join(path), &site.seat.join(path)),
             Err(rustix::io::Errno::NOENT) => {}
             Err(error) => return Err(Broken::new(format!("protect {}", path.display()), error)),
         }

@@ -1,10 +1,11 @@
 //! What the tiers have in common: an enclosure is a keeper process, a socket to it, and a work directory
 //! that can be inspected from outside.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ use super::target::Plugs;
 use super::tree::{self, Snapshot};
 use super::{overlay, view};
 use crate::sandbox::wire::Order;
-use crate::sandbox::{Change, Net, Policy, Stdin};
+use crate::sandbox::{Change, Net, Policy, Stdin, Workspace};
 use crate::task::Tier;
 
 /// A trial that is being built: the order, and what was decided about it.
@@ -27,18 +28,44 @@ pub(super) struct Site<'a> {
     pub(super) filters: &'a Filters,
     pub(super) ids: Ids,
     pub(super) ro: Vec<PathBuf>,
+    /// Readable as well, and writable in a throw-away layer where there is one.
+    pub(super) layered: Vec<PathBuf>,
+    /// Links that lead to what is readable.
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
     pub(super) hide: Vec<PathBuf>,
+    /// The work directory in a view of its own (tiers F and B).
+    pub(super) seat: PathBuf,
 }
 
 impl<'a> Site<'a> {
     pub(super) fn new(order: &'a Order, filters: &'a Filters) -> Built<Self> {
         let ids = super::ids::choose(std::process::id())?;
-        let ro = view::canonical(&order.policy.ro, "readable")?;
+        let policy = &order.policy;
+        let mut ro = view::canonical(&policy.ro, &order.private)?;
+        let mut more = view::canonical_where_possible(&policy.ro_if_possible, &order.private);
+        let mut layered = view::canonical_where_possible(&policy.layered, &order.private);
         if ids.dropped && order.tier != Tier::F {
             // Where the view is not built by root, the program's user must get there by itself.
             ro.iter().try_for_each(|path| view::open_to_everybody(path))?;
+            more.retain(|path| view::open_to_everybody(path).is_ok());
+            layered.retain(|path| view::open_to_everybody(path).is_ok());
         }
-        Ok(Self { order, filters, ids, ro, hide: view::hidden(&order.policy.hide) })
+        ro.extend(more);
+        ro.sort();
+        ro.dedup();
+        let named: Vec<PathBuf> = [&policy.ro, &policy.ro_if_possible, &policy.layered].into_iter().flatten().cloned().collect();
+        let seat = view::seat(policy);
+        let mut hide = view::hidden(&policy.hide);
+        if let Workspace::Overlay { lower, .. } = &policy.workspace
+            && let Ok(lower) = lower.canonicalize()
+        {
+            // A project that is somebody's home does not show what is private in it.
+            hide.extend(order.private.iter().filter(|path| path.starts_with(&lower) && **path != lower && path.exists()).cloned());
+            // What leads into the project is the project's own affair.
+            ro.retain(|path| !path.starts_with(&lower));
+            layered.retain(|path| !path.starts_with(&lower));
+        }
+        Ok(Self { order, filters, ids, ro, layered, links: view::links(&named), hide, seat })
     }
 
     pub(super) const fn policy(&self) -> &Policy {
@@ -47,9 +74,11 @@ impl<'a> Site<'a> {
 
     /// The program's environment: the sandbox's own variables, then the policy's, which win.
     pub(super) fn environment(&self, home: &Path, temp: &Path, work: &Path) -> Vec<(OsString, OsString)> {
-        let own: [(&str, OsString); 9] = [
+        let own: [(&str, OsString); 11] = [
             ("PATH", view::PATH.into()),
             ("HOME", home.into()),
+            ("USER", PROGRAM_USER.into()),
+            ("LOGNAME", PROGRAM_USER.into()),
             ("TMPDIR", temp.into()),
             ("PWD", work.into()),
             ("LC_ALL", "C.UTF-8".into()),
@@ -61,8 +90,31 @@ impl<'a> Site<'a> {
         let given = &self.policy().env;
         let own = own.into_iter().map(|(name, value)| (OsString::from(name), value));
         own.filter(|(name, _)| !given.contains_key(name))
-            .chain(given.iter().map(|(name, value)| (name.clone(), value.clone())))
+            .chain(given.iter().map(|(name, value)| (name.clone(), self.relocated(value, work))))
+            .filter(|(name, value)| !value.is_empty() || !given.contains_key(name))
             .collect()
+    }
+
+    /// A text in which the project's own path is the one that the program sees.
+    pub(super) fn relocated(&self, text: &OsStr, work: &Path) -> OsString {
+        let Workspace::Overlay { lower, .. } = &self.policy().workspace else { return text.to_owned() };
+        if lower.as_path() == work {
+            return text.to_owned();
+        }
+        let (from, to) = (lower.as_os_str().as_bytes(), work.as_os_str().as_bytes());
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let Some(at) = find(rest, from) {
+            let after = &rest[at + from.len()..];
+            bytes.extend_from_slice(&rest[..at]);
+            // `/a/project2` is not beneath `/a/project`.
+            let ends = matches!(after.first(), None | Some(b'/' | b':' | b'"' | b'\'' | b' ' | b';'));
+            let begins = at == 0 || !(rest[at - 1].is_ascii_alphanumeric() || rest[at - 1] == b'/');
+            bytes.extend_from_slice(if ends && begins { to } else { from });
+            rest = after;
+        }
+        bytes.extend_from_slice(rest);
+        OsString::from_vec(bytes)
     }
 
     /// Which sockets the program may have in a network namespace of its own.
@@ -72,6 +124,16 @@ impl<'a> Site<'a> {
             Net::Loopback => Sockets::Loopback,
         }
     }
+}
+
+/// The name that programs have, where a name is asked for.
+pub(super) const PROGRAM_USER: &str = "z1";
+
+fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    if word.is_empty() {
+        return None;
+    }
+    text.windows(word.len()).position(|window| window == word)
 }
 
 /// Makes the program's stdin, stdout and stderr. `channel` becomes its descriptors 3 and 4.
@@ -125,9 +187,10 @@ impl Work {
         Footprint { folder: ground.to_owned(), bytes_before, inodes_before }
     }
 
-    pub(super) fn changes(&self) -> Vec<Change> {
+    /// What changed, and what was only touched.
+    pub(super) fn changes(&self) -> (Vec<Change>, Vec<PathBuf>) {
         match self {
-            Self::Listed { dir, before } => tree::diff(before, &tree::scan(dir)),
+            Self::Listed { dir, before } => (tree::diff(before, &tree::scan(dir)), Vec::new()),
             Self::Overlaid { upper, lower, before } => overlay::changes(upper, lower, before),
         }
     }

@@ -82,11 +82,18 @@ pub(super) fn scope_signals() -> Built<bool> {
     if known() < ABI::V6 {
         return Ok(false);
     }
-    Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .scope(Scope::Signal)
-        .and_then(Ruleset::create)
-        .and_then(RulesetCreated::restrict_self)
-        .map_err(|e| broken(&e))?;
+    let domain = || -> Result<(), Box<dyn std::error::Error>> {
+        // A layer that does not handle this right denies it everywhere: no file could be renamed or linked from one
+        // folder to another any more.
+        Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::Refer)?
+            .scope(Scope::Signal)?
+            .create()?
+            .add_rule(PathBeneath::new(PathFd::new("/")?, AccessFs::Refer))?
+            .restrict_self()?;
+        Ok(())
+    };
+    domain().map_err(|e| broken(&e))?;
     Ok(true)
 }

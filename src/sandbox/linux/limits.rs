@@ -3,9 +3,8 @@
 use super::step::{Built, Named};
 use super::sys;
 use crate::sandbox::Limits;
+use crate::sandbox::policy::STACK_BYTES_MAX;
 
-/// Stack of one thread, in bytes: deep recursion is common in what models write.
-const STACK_BYTES_MAX: u64 = 64 << 20;
 const LOCKED_BYTES_MAX: u64 = 64 << 10;
 /// Queued signals and timers, which the kernel counts for all that the user has.
 const SIGNALS_PENDING_MAX: u64 = 1024;
@@ -20,7 +19,6 @@ pub(super) fn enforce(limits: &Limits, tasks: u64) -> Built {
         (libc::RLIMIT_FSIZE, limits.file_bytes_max, "limit file size"),
         (libc::RLIMIT_NOFILE, limits.open_files_max.into(), "limit open files"),
         (libc::RLIMIT_NPROC, tasks, "limit processes"),
-        (libc::RLIMIT_STACK, STACK_BYTES_MAX, "limit stack"),
         (libc::RLIMIT_MEMLOCK, LOCKED_BYTES_MAX, "limit locked memory"),
         (libc::RLIMIT_CORE, 0, "limit core dumps"),
         (libc::RLIMIT_SIGPENDING, SIGNALS_PENDING_MAX, "limit queued signals"),
@@ -28,5 +26,7 @@ pub(super) fn enforce(limits: &Limits, tasks: u64) -> Built {
         (libc::RLIMIT_RTPRIO, 0, "limit real-time priority"),
         (libc::RLIMIT_NICE, 0, "limit priority"),
     ];
-    values.into_iter().try_for_each(|(resource, value, step)| sys::limit(resource, value).step(step))
+    values.into_iter().try_for_each(|(resource, value, step)| sys::limit(resource, value, value).step(step))?;
+    // The soft limit is also every thread's stack; a program that wants more for itself may raise it.
+    sys::limit(libc::RLIMIT_STACK, limits.stack_bytes, STACK_BYTES_MAX).step("limit stack")
 }

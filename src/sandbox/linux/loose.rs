@@ -5,6 +5,7 @@
 //! changed where the user owns them (not as root: the program then runs as nobody's user).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::enclosure::{Enclosure, Ground, Live, Site, Work, plumb};
@@ -40,6 +41,15 @@ const PROC: &[&str] = &[
     "/proc/sys/vm/max_map_count",
 ];
 
+/// What runtimes read of their own process.
+const OWN: &[&str] = &[
+    "auxv", "cgroup", "cmdline", "comm", "environ", "exe", "fd", "fdinfo", "io", "limits", "maps", "oom_score_adj", "smaps",
+    "smaps_rollup", "stat", "statm", "status", "task",
+];
+
+/// Without these not even `localhost` has an address.
+const NAMES: &[&str] = &["/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"];
+
 /// Builds the enclosure and starts the program in it.
 pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Built<Enclosure> {
     let abi = landlock::abi();
@@ -51,7 +61,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
     }
     let ground = lay_ground(&site.order.temp_dir, site.ids, &["box", "tmp", "home"])?;
     let work_dir = ground.0.join("box");
-    let work = fill(site, &work_dir)?;
+    let (work, features) = fill(site, &work_dir)?;
     let (plugs, outputs) = plumb(&site.order.request.stdin, channel)?;
     let launch = launch(site, &ground.0, &work_dir);
     let (socket, inside) = note::packet_pair().step("make sockets")?;
@@ -64,7 +74,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
     };
     let watch_disk = Some(work.footprint(&ground.0));
     let live = Live { keeper, keeper_is_init: false, root: keeper, socket, outputs, watch_disk };
-    Ok(Enclosure { tier: Tier::L, live, work, work_dir, features: Vec::new(), ground: Some(ground) })
+    Ok(Enclosure { tier: Tier::L, live, work, work_dir, features, ground: Some(ground) })
 }
 
 /// The keeper's process.
@@ -94,8 +104,11 @@ fn enclose(socket: OwnedFd, launch: &Launch, plugs: &Plugs, site: &Site<'_>) -> 
 
 /// A fresh folder with what the program needs: its work directory, a home, a temporary directory and the like.
 pub(super) fn lay_ground(temp_dir: &Path, ids: Ids, folders: &[&str]) -> Built<Ground> {
-    let prefix = format!("z1-box-{}-", std::process::id());
-    let root = tempfile::Builder::new().prefix(&prefix).tempdir_in(temp_dir).step("make a work folder")?.keep();
+    let prefix = format!("{GROUND_PREFIX}{}-", std::process::id());
+    // A copy of the project is as private as the project.
+    let private = std::fs::Permissions::from_mode(0o700);
+    let root = tempfile::Builder::new().prefix(&prefix).permissions(private).tempdir_in(temp_dir);
+    let root = root.step("make a work folder")?.keep();
     let ground = Ground(root.canonicalize().step("make a work folder")?);
     for name in [""].iter().chain(folders) {
         let path = ground.0.join(name);
@@ -107,8 +120,29 @@ pub(super) fn lay_ground(temp_dir: &Path, ids: Ids, folders: &[&str]) -> Built<G
     Ok(ground)
 }
 
-/// Puts the workspace's files into the work directory and lists them.
-pub(super) fn fill(site: &Site<'_>, work_dir: &Path) -> Built<Work> {
+/// What the names of work folders begin with; the supervisor's number follows.
+const GROUND_PREFIX: &str = "z1-box-";
+
+/// Removes the work folders of this user whose supervisors are gone: killed before they could clean up.
+pub(crate) fn sweep(temp_dir: &Path) {
+    use std::os::unix::fs::MetadataExt;
+    let me = rustix::process::geteuid().as_raw();
+    for entry in std::fs::read_dir(temp_dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(GROUND_PREFIX)) else { continue };
+        let Some(pid) = rest.split('-').next().and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        let Ok(found) = entry.path().symlink_metadata() else { continue };
+        let ours = found.is_dir() && (found.uid() == me || me == 0);
+        // A number that lives again as another process keeps its folder until the next start.
+        if ours && !Path::new("/proc").join(pid.to_string()).exists() {
+            tree::remove(&entry.path());
+        }
+    }
+}
+
+/// Puts the workspace's files into the work directory and lists them; says what was left out.
+pub(super) fn fill(site: &Site<'_>, work_dir: &Path) -> Built<(Work, Vec<String>)> {
+    let mut features = Vec::new();
     let dir = tree::open_root(work_dir).step("open the work folder")?;
     match &site.policy().workspace {
         Workspace::Files(files) => tree::place(dir.as_fd(), files, site.ids)?,
@@ -116,23 +150,28 @@ pub(super) fn fill(site: &Site<'_>, work_dir: &Path) -> Built<Work> {
             let lower = view::project(lower)?;
             let hide: Vec<PathBuf> =
                 site.hide.iter().filter_map(|path| path.strip_prefix(&lower).ok()).map(Path::to_owned).collect();
-            tree::copy(&lower, dir.as_fd(), &hide, site.ids)?;
+            let left_out = tree::copy(&lower, dir.as_fd(), &hide, site.ids)?;
+            features.push("copy".to_owned());
+            features.extend(tree::said(&left_out));
             tree::place(dir.as_fd(), extra, site.ids)?;
         }
     }
     let before = tree::scan(dir.as_fd());
-    Ok(Work::Listed { dir, before })
+    Ok((Work::Listed { dir, before }, features))
 }
 
 fn launch(site: &Site<'_>, ground: &Path, work_dir: &Path) -> Launch {
-    let system = view::SYSTEM.iter().chain(view::ETC).map(PathBuf::from);
-    let mut read = view::without_hidden(&system.chain(site.ro.clone()).collect::<Vec<_>>(), &site.hide);
+    let system = view::SYSTEM.iter().map(PathBuf::from).chain(view::etc(Path::new("/etc")));
+    let system = system.chain(NAMES.iter().map(PathBuf::from));
+    let roots: Vec<PathBuf> = system.chain(site.ro.clone()).chain(site.layered.clone()).collect();
+    let mut read = view::without_hidden(&roots, &site.hide);
     read.extend(PROC.iter().map(PathBuf::from));
-    // The program's own entry, resolved in the process that becomes the program.
-    read.push(PathBuf::from("/proc/self"));
+    // The program's own entry, resolved in the process that becomes the program; not what it says of the host's
+    // network and mounts.
+    read.extend(OWN.iter().map(|name| Path::new("/proc/self").join(name)));
     let limits = site.policy().limits.clone();
     Launch {
-        argv: site.order.request.argv.clone(),
+        argv: site.order.request.argv.iter().map(|word| site.relocated(word, work_dir)).collect(),
         env: site.environment(&ground.join("home"), &ground.join("tmp"), work_dir),
         cwd: work_dir.join(&site.order.request.cwd),
         fences: Fences {

@@ -29,5 +29,6 @@ mod watch;
 
 pub(crate) mod helper;
 
+pub(crate) use loose::sweep;
 pub(crate) use meter::count_user_tasks;
 pub(crate) use note::{packet_pair, send_packet};

@@ -37,9 +37,11 @@ pub(super) fn tmpfs(at: &Path, options: &CStr) -> io::Result<()> {
     Ok(mount("tmpfs", at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options))?)
 }
 
-/// Changes the options of the root file system, which is a tmpfs by then.
-pub(super) fn resize_root(options: &CStr) -> io::Result<()> {
-    Ok(rustix::mount::mount_remount("/", MountFlags::NOSUID | MountFlags::NODEV, options)?)
+/// Terminals of this mount alone.
+pub(super) fn terminals(at: &Path) -> io::Result<()> {
+    fs::create_dir_all(at)?;
+    let options = c"newinstance,ptmxmode=0666,mode=0620";
+    Ok(mount("devpts", at, "devpts", MountFlags::NOSUID | MountFlags::NOEXEC, Some(options))?)
 }
 
 /// Makes the mount at `new` the root and puts the old one at `old` beneath it.

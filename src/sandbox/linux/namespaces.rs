@@ -2,8 +2,8 @@
 //! directory in memory for its work, then everything that tier L has.
 //!
 //! The keeper is process 1 of the pid namespace and builds the file system: a size-limited tmpfs as root,
-//! the host's programs bound read-only, the work directory at [`WORK_DIR`]. The host's tree is detached
-//! before the program starts.
+//! the host's programs bound read-only, a project at its own path and everything else at [`WORK_DIR`]. The host's
+//! tree is detached, and the layers are covered, before the program starts.
 
 use std::ffi::CString;
 use std::fs;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::enclosure::{Enclosure, Live, Site, Work, plumb};
+use super::enclosure::{Enclosure, Live, PROGRAM_USER, Site, Work, plumb};
 use super::ids::Ids;
 use super::keeper::{self, Reach};
 use super::landlock::{self, Fences};
@@ -42,6 +42,8 @@ const OLD_ROOT: &str = "/.old";
 const LAYERS: &str = "/.z1";
 const LOWER: &str = "/.z1/lower";
 const UPPER: &str = "/.z1/upper";
+/// A folder with nothing in it, to cover others with.
+const EMPTY: &str = "/.z1/empty";
 /// Inodes of the view itself, on top of the program's allowance.
 const SKELETON_INODES: u64 = 1024;
 /// How long the view may take to build, copying included.
@@ -57,6 +59,9 @@ struct Lower {
 /// Builds the enclosure and starts the program in it.
 pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Built<Enclosure> {
     let (lower, mut features) = lower(site)?;
+    // Lent while this is root; the keeper is root of a namespace of its own only.
+    let lend = |path: &PathBuf| if site.ids.dropped { userns::lend(path, site.ids).ok() } else { None };
+    let layers: Vec<Option<OwnedFd>> = site.layered.iter().map(lend).collect();
     let (plugs, outputs) = plumb(&site.order.request.stdin, channel)?;
     let launch = launch(site);
     let (socket, inside) = note::packet_pair().step("make sockets")?;
@@ -64,7 +69,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
         Fork::Child => {
             drop(socket);
             drop(outputs);
-            enclose(inside, &launch, plugs, site, lower)
+            enclose(inside, &launch, plugs, View { site, lower, layers })
         }
         Fork::Parent(pid) => pid,
     };
@@ -73,7 +78,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
     match built {
         Ok(work) => {
             let live = Live { keeper, keeper_is_init: true, root: keeper, socket, outputs, watch_disk: None };
-            let work_dir = PathBuf::from(WORK_DIR);
+            let work_dir = site.seat.clone();
             Ok(Enclosure { tier: Tier::F, live, work, work_dir, features, ground: None })
         }
         Err(broken) => {
@@ -89,13 +94,12 @@ fn lower(site: &Site<'_>) -> Built<(Option<Lower>, Vec<String>)> {
     let Workspace::Overlay { lower, .. } = &site.policy().workspace else { return Ok((None, features)) };
     let path = view::project(lower)?;
     let mut lent = None;
-    if site.ids.dropped && site.order.copy_because.is_none() {
+    if site.ids.dropped {
         match userns::lend(&path, site.ids) {
             Ok(tree) => lent = Some(tree),
             Err(error) => features.push(format!("no id-mapped mount ({error})")),
         }
     }
-    features.extend(site.order.copy_because.clone());
     Ok((Some(Lower { path, lent }), features))
 }
 
@@ -131,11 +135,12 @@ fn finish(socket: &OwnedFd, lower: Option<&Lower>, features: &mut Vec<String>) -
 }
 
 /// The keeper's process.
-fn enclose(socket: OwnedFd, launch: &Launch, plugs: Plugs, site: &Site<'_>, lower: Option<Lower>) -> ! {
+fn enclose(socket: OwnedFd, launch: &Launch, plugs: Plugs, view: View<'_, '_>) -> ! {
+    let site = view.site;
     let prepared = hear(&socket, b"build").and_then(|()| {
         // Where memory runs out the kernel takes the whole trial first. A courtesy; it may not be possible.
         let _ = fs::write("/proc/self/oom_score_adj", "1000");
-        let (dir, overlaid, features) = View { site, lower }.build()?;
+        let (dir, overlaid, features) = view.build()?;
         note::send(&socket, &Note::Built { features, overlaid }, &[dir.as_fd()]).step("report the view")?;
         hear(&socket, b"start")?;
         sys::set_dumpable(false).step("hide memory")
@@ -162,6 +167,8 @@ fn hear(socket: &OwnedFd, word: &[u8]) -> Built {
 struct View<'a, 'b> {
     site: &'a Site<'b>,
     lower: Option<Lower>,
+    /// The site's layered folders as mounts whose owners are mapped to the program's user; root only.
+    layers: Vec<Option<OwnedFd>>,
 }
 
 impl View<'_, '_> {
@@ -177,9 +184,12 @@ impl View<'_, '_> {
             // Inside a container with a masked /proc the kernel refuses a clear one.
             features.push("no-proc".to_owned());
         }
+        self.layers(&mut features);
         let (dir, overlaid) = self.work(&mut features)?;
         self.hide()?;
         self.protect()?;
+        // What is written is in there, and nobody but the overlay is to change it.
+        mounts::bind(Path::new(EMPTY), Path::new(LAYERS), Bind::ReadOnly).step("cover the layers")?;
         mounts::detach(Path::new(OLD_ROOT)).step("detach the host's tree")?;
         fs::remove_dir(OLD_ROOT).step("detach the host's tree")?;
         let _ = rustix::system::sethostname(b"z1");
@@ -216,8 +226,8 @@ impl View<'_, '_> {
                 Err(_) => {}
             }
         }
-        for path in view::ETC.iter().map(Path::new).filter(|path| on_host(path).exists()) {
-            bind(path, Bind::ReadOnly)?;
+        for path in on_host_etc() {
+            bind(&path, Bind::ReadOnly)?;
         }
         for path in view::DEVICES.iter().map(Path::new) {
             bind(path, Bind::Device)?;
@@ -225,31 +235,74 @@ impl View<'_, '_> {
         for (name, fd) in [("stdin", "0"), ("stdout", "1"), ("stderr", "2"), ("fd", "")] {
             symlink(format!("/proc/self/fd/{fd}"), Path::new("/dev").join(name)).step("link /dev/fd")?;
         }
-        for folder in ["/proc", LAYERS, LOWER, UPPER, "/.z1/work"] {
+        for folder in ["/proc", LAYERS, LOWER, UPPER, "/.z1/work", EMPTY] {
             fs::create_dir_all(folder).step(format!("make {folder}"))?;
         }
-        for folder in ["/tmp", "/tmp/home", "/dev/shm", WORK_DIR] {
+        for folder in ["/tmp", "/tmp/home", "/dev/shm"] {
             fs::create_dir_all(folder).step(format!("make {folder}"))?;
             give(Path::new(folder), self.site.ids).step(format!("make {folder}"))?;
         }
-        small_etc(Path::new("/etc")).step("write /etc")?;
+        small_etc(Path::new("/etc"), self.site.ids).step("write /etc")?;
+        // A kernel that gives no terminals here has programs without terminals.
+        if mounts::terminals(Path::new("/dev/pts")).is_ok() {
+            symlink("pts/ptmx", "/dev/ptmx").step("link /dev/ptmx")?;
+        }
         for path in &self.site.ro {
             bind(path, Bind::ReadOnly)?;
+        }
+        for (at, to) in &self.site.links {
+            // One that cannot be made leaves the program with the path that it leads to.
+            if at.symlink_metadata().is_err() && at.parent().is_some_and(|parent| fs::create_dir_all(parent).is_ok()) {
+                let _ = symlink(to, at);
+            }
+        }
+        let work = &self.site.seat;
+        fs::create_dir_all(work).step(format!("make {}", work.display()))?;
+        if work == Path::new(WORK_DIR) {
+            give(work, self.site.ids).step(format!("make {WORK_DIR}"))?;
+        } else {
+            symlink(work, WORK_DIR).step(format!("link {WORK_DIR}"))?;
         }
         Ok(())
     }
 
+    /// Folders that the program may write to without anything of it being kept. Where the layer fails, they are read
+    /// only.
+    fn layers(&self, features: &mut Vec<String>) {
+        for (number, path) in self.site.layered.iter().enumerate() {
+            let [upper, work] = ["upper", "work"].map(|name| format!("{LAYERS}/{name}{number}"));
+            let made = || -> std::io::Result<()> {
+                fs::create_dir_all(path)?;
+                fs::create_dir(&upper)?;
+                fs::create_dir(&work)?;
+                match &self.layers[number] {
+                    Some(lent) => mounts::attach(lent, Path::new(LOWER))?,
+                    None => mounts::attach(&mounts::detached(&on_host(path), false)?, Path::new(LOWER))?,
+                }
+                give(Path::new(&upper), self.site.ids)?;
+                let mounted = mounts::overlay(path, LOWER, &upper, &work);
+                mounts::detach(Path::new(LOWER))?;
+                mounted
+            };
+            if let Err(error) = made() {
+                features.push(format!("{} read only ({error})", path.display()));
+                let _ = mounts::bind(&on_host(path), path, Bind::ReadOnly);
+            }
+        }
+    }
+
     /// The work directory, filled. Where the overlay fails, a copy, and the reason.
     fn work(&self, features: &mut Vec<String>) -> Built<(OwnedFd, bool)> {
-        let at = Path::new(WORK_DIR);
+        let at = self.site.seat.as_path();
         let ids = self.site.ids;
         let (files, overlaid) = match &self.site.policy().workspace {
             Workspace::Files(files) => (files, false),
             Workspace::Overlay { extra, .. } => match self.overlay(at) {
                 Ok(()) => (extra, true),
                 Err(broken) => {
-                    self.copy(at)?;
+                    let left_out = self.copy(at)?;
                     features.push(format!("copy ({}: {})", broken.step, broken.message));
+                    features.extend(tree::said(&left_out));
                     (extra, false)
                 }
             },
@@ -263,9 +316,6 @@ impl View<'_, '_> {
 
     fn overlay(&self, at: &Path) -> Built {
         let Some(lower) = &self.lower else { return Ok(()) };
-        if let Some(reason) = &self.site.order.copy_because {
-            return Err(Broken::new("overlay", reason));
-        }
         match &lower.lent {
             Some(tree) => mounts::attach(tree, Path::new(LOWER)).step("attach the project")?,
             None if self.site.ids.dropped => return Err(Broken::new("overlay", "no id-mapped mount")),
@@ -281,11 +331,12 @@ impl View<'_, '_> {
         mounted
     }
 
-    fn copy(&self, at: &Path) -> Built {
+    fn copy(&self, at: &Path) -> Built<Vec<PathBuf>> {
         let lower = self.lower.as_ref().map(|lower| on_host(&lower.path));
-        let Some(lower) = lower else { return Ok(()) };
+        let Some(lower) = lower else { return Ok(Vec::new()) };
         let (bytes, inodes) = tree::usage(&tree::scan(tree::open_root(&lower).step("open the project")?));
-        mounts::resize_root(&self.size_options(bytes.saturating_mul(2), inodes)).step("make room for a copy")?;
+        mounts::tmpfs(at, &self.size_options(bytes, inodes)).step("make room for a copy")?;
+        give(at, self.site.ids).step("make room for a copy")?;
         let hide: Vec<PathBuf> = self.hidden_in_project().collect();
         tree::copy(&lower, tree::open_root(at).step("open the work directory")?, &hide, self.site.ids)
     }
@@ -301,10 +352,12 @@ impl View<'_, '_> {
 
     /// Covers what is to be hidden with something empty.
     fn hide(&self) -> Built {
-        let in_project = self.hidden_in_project().map(|path| Path::new(WORK_DIR).join(path));
-        let empty = Path::new("/.z1/empty");
-        fs::create_dir(empty).step("hide")?;
-        for path in self.site.hide.iter().cloned().chain(in_project) {
+        let in_project = self.hidden_in_project().map(|path| self.site.seat.join(path));
+        let empty = Path::new(EMPTY);
+        let mut hidden: Vec<PathBuf> = self.site.hide.iter().cloned().chain(in_project).collect();
+        hidden.sort();
+        hidden.dedup();
+        for path in hidden {
             let Ok(metadata) = path.symlink_metadata() else { continue };
             let cover = if metadata.is_dir() { empty } else { Path::new("/dev/null") };
             mounts::bind(cover, &path, Bind::ReadOnly).step(format!("hide {}", path.display()))?;
@@ -314,12 +367,12 @@ impl View<'_, '_> {
 
     /// Makes protected files and folders of the work directory read-only mounts of themselves.
     fn protect(&self) -> Built {
-        let root = tree::open_root(Path::new(WORK_DIR)).step("protect")?;
+        let root = tree::open_root(&self.site.seat).step("protect")?;
         for path in &self.site.policy().protected {
             let step = || format!("protect {}", path.display());
             match tree::open_beneath(&root, path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()) {
                 Ok(_) => {
-                    let path = Path::new(WORK_DIR).join(path);
+                    let path = self.site.seat.join(path);
                     mounts::bind(&path, &path, Bind::ReadOnly).step(step())?;
                 }
                 Err(rustix::io::Errno::NOENT) => {}
@@ -328,6 +381,11 @@ impl View<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// What of `/etc` is shown and there. The host's own `/etc` is under [`OLD_ROOT`] by now.
+fn on_host_etc() -> Vec<PathBuf> {
+    view::etc(&on_host(Path::new("/etc"))).into_iter().filter(|path| on_host(path).exists()).collect()
 }
 
 /// A host path while the host's tree is at [`OLD_ROOT`].
@@ -340,12 +398,16 @@ fn bind(path: &Path, kind: Bind) -> Built {
 }
 
 /// The few files of `/etc` that libraries expect, with nobody's data in them.
-pub(super) fn small_etc(at: &Path) -> std::io::Result<()> {
+pub(super) fn small_etc(at: &Path, ids: Ids) -> std::io::Result<()> {
+    let (uid, gid) = (ids.uid, ids.gid);
     fs::create_dir_all(at)?;
-    fs::write(at.join("hosts"), "127.0.0.1 localhost\n::1 localhost\n")?;
-    fs::write(at.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files\n")?;
-    fs::write(at.join("passwd"), "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")?;
-    fs::write(at.join("group"), "root:x:0:\nnogroup:x:65534:\n")
+    fs::write(at.join("hosts"), "127.0.0.1 localhost z1\n::1 localhost z1\n")?;
+    fs::write(at.join("hostname"), "z1\n")?;
+    fs::write(at.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n")?;
+    let me = format!("{PROGRAM_USER}:x:{uid}:{gid}:z1:/tmp/home:/bin/sh\n");
+    let others = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
+    fs::write(at.join("passwd"), me + others)?;
+    fs::write(at.join("group"), format!("{PROGRAM_USER}:x:{gid}:\nroot:x:0:\nnogroup:x:65534:\n"))
 }
 
 fn give(path: &Path, ids: Ids) -> std::io::Result<()> {
@@ -355,7 +417,7 @@ fn give(path: &Path, ids: Ids) -> std::io::Result<()> {
 
 /// How a program is started where the view alone holds what it may see.
 pub(super) fn launch(site: &Site<'_>) -> Launch {
-    let work = Path::new(WORK_DIR);
+    let work = site.seat.as_path();
     let limits = site.policy().limits.clone();
     Launch {
         argv: site.order.request.argv.clone(),
@@ -364,8 +426,12 @@ pub(super) fn launch(site: &Site<'_>) -> Launch {
         fences: Fences {
             // The view holds nothing that the program may not read.
             read: vec![PathBuf::from("/")],
-            write: [WORK_DIR, "/tmp", "/dev/shm"].map(PathBuf::from).to_vec(),
-            devices: view::DEVICES.iter().map(PathBuf::from).collect(),
+            write: [work, Path::new("/tmp"), Path::new("/dev/shm")]
+                .map(Path::to_owned)
+                .into_iter()
+                .chain(site.layered.clone())
+                .collect(),
+            devices: view::DEVICES.iter().copied().chain(["/dev/pts"]).map(PathBuf::from).collect(),
             no_tcp: false,
         },
         sockets: site.sockets(),

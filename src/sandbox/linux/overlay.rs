@@ -11,11 +11,12 @@ use crate::sandbox::{Change, ChangeKind};
 /// Files up to this long are compared with the project's before they are called modified, in bytes.
 const COMPARE_BYTES_MAX: u64 = 1 << 20;
 
-/// The changes in the layer `upper` over the project `lower`, other than what stood in the layer `before`.
-pub(super) fn changes(upper: impl AsFd, lower: impl AsFd, before: &Snapshot) -> Vec<Change> {
+/// The changes in the layer `upper` over the project `lower`, other than what stood in the layer `before`; then the
+/// files that were opened for writing and say what they said.
+pub(super) fn changes(upper: impl AsFd, lower: impl AsFd, before: &Snapshot) -> (Vec<Change>, Vec<PathBuf>) {
     let (upper, lower) = (upper.as_fd(), lower.as_fd());
     let after = tree::scan(upper);
-    let mut changes = Vec::new();
+    let (mut changes, mut touched) = (Vec::new(), Vec::new());
     for (path, mark) in after.iter().filter(|(path, mark)| before.get(*path) != Some(mark)) {
         if is_whiteout(mark) {
             changes.extend(beneath(lower, path).into_iter().map(deleted));
@@ -25,13 +26,16 @@ pub(super) fn changes(upper: impl AsFd, lower: impl AsFd, before: &Snapshot) -> 
                 changes.extend(gone.map(deleted));
             }
         } else {
-            changes.extend(written(upper, lower, path, mark, before));
+            match written(upper, lower, path, mark, before) {
+                Some(change) => changes.push(change),
+                None => touched.push(path.clone()),
+            }
         }
     }
     let forgotten = before.iter().filter(|(path, mark)| mark.kind != FileType::Directory && !after.contains_key(*path));
     changes.extend(forgotten.map(|(path, _)| deleted(path.clone())));
     changes.sort_by(|a, b| a.path.cmp(&b.path));
-    changes
+    (changes, touched)
 }
 
 /// Reads a file as the program saw it last: from the layer, else from the project unless deleted.

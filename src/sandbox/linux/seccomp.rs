@@ -135,9 +135,6 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_msgget,
     libc::SYS_semget,
     libc::SYS_mq_open,
-    // the priority of others
-    libc::SYS_setpriority,
-    libc::SYS_ioprio_set,
 ];
 
 #[cfg(target_arch = "x86_64")]
@@ -154,6 +151,10 @@ const OWN_PROCESS_ONLY: &[c_long] = &[
     libc::SYS_sched_setparam,
     libc::SYS_sched_setattr,
 ];
+
+/// Calls whose first argument is what kind of thing is meant (only this one: a process) and whose second says which
+/// (only 0: the caller).
+const OWN_PRIORITY_ONLY: &[(c_long, u64)] = &[(libc::SYS_setpriority, 0), (libc::SYS_ioprio_set, 1)];
 
 /// `clone` flags that make namespaces (`CLONE_NEWTIME` cannot be given to `clone`).
 const NAMESPACES: &[c_int] = &[
@@ -173,6 +174,10 @@ fn forbidden(sockets: Sockets) -> Built<Rules> {
     let mut rules: Rules = FORBIDDEN.iter().chain(FORBIDDEN_HERE).map(|call| (*call, Vec::new())).collect();
     for call in OWN_PROCESS_ONLY {
         rules.insert(*call, vec![when(&[(0, SeccompCmpOp::Ne, 0)])?]);
+    }
+    for (call, process) in OWN_PRIORITY_ONLY {
+        let others = vec![when(&[(0, SeccompCmpOp::Ne, *process)])?, when(&[(1, SeccompCmpOp::Ne, 0)])?];
+        rules.insert(*call, others);
     }
     let namespace = |flag: &c_int| {
         let flag = u64::from(*flag as u32);

@@ -60,6 +60,7 @@ fn attend(enclosure: Enclosure, order: &Order, lines: &Lines) -> Outcome {
     let (seen, mut features) = Watch::new(live, lines, &order.policy.limits).run();
     features.append(&mut built);
     let Seen { end, stdout, stderr, wall, cpu, peak_memory_bytes, leftovers_killed } = seen;
+    let (changed, touched) = work.changes();
     let outcome = Outcome {
         end,
         stdout,
@@ -67,7 +68,8 @@ fn attend(enclosure: Enclosure, order: &Order, lines: &Lines) -> Outcome {
         wall,
         cpu,
         peak_memory_bytes,
-        changed: work.changes(),
+        changed,
+        touched,
         files: collect(&work, order),
         leftovers_killed,
         isolation: Isolation { tier, features },

@@ -120,14 +120,14 @@ pub(super) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets both the soft and the hard limit, or the present hard limit where that is lower.
-pub(super) fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
+/// Sets the soft and the hard limit, or the present hard limit where that is lower; `u64::MAX` is no limit.
+pub(super) fn limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
     let mut present = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid pointer to a limit, read and then written.
     unsafe {
         check(libc::getrlimit(resource, &raw mut present).into())?;
-        let value = value.min(present.rlim_max);
-        check(libc::setrlimit(resource, &libc::rlimit { rlim_cur: value, rlim_max: value }).into())?;
+        let hard = hard.min(present.rlim_max);
+        check(libc::setrlimit(resource, &libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard }).into())?;
     }
     Ok(())
 }

@@ -107,9 +107,22 @@ fn exec(argv: &[OsString], env: &[(OsString, OsString)]) -> Broken {
         // A folder of PATH without the program is no news; anything else is worth reporting.
         if error.kind() != io::ErrorKind::NotFound && error.kind() != io::ErrorKind::NotADirectory {
             problem.get_or_insert(format!("{}: {error}", program.to_string_lossy()));
+        } else if let Some(interpreter) = interpreter_of(&program) {
+            problem.get_or_insert(format!("{}: its interpreter {interpreter} is not found", program.to_string_lossy()));
         }
     }
     Broken::new("exec", problem.unwrap_or_else(|| format!("{}: not found", name.to_string_lossy())))
+}
+
+/// The interpreter that a script's first line names.
+fn interpreter_of(program: &OsStr) -> Option<String> {
+    /// What the kernel looks at, in bytes.
+    const LINE_BYTES_MAX: u64 = 256;
+    let mut line = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(std::fs::File::open(program).ok()?, LINE_BYTES_MAX), &mut line).ok()?;
+    let text = String::from_utf8_lossy(&line).into_owned();
+    let words = text.lines().next()?.strip_prefix("#!")?.trim().to_owned();
+    Some(words.split_ascii_whitespace().next()?.to_owned())
 }
 
 fn places(name: &OsStr, env: &[(OsString, OsString)]) -> Vec<OsString> {

@@ -4,9 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use super::step::{Broken, Built, Named};
+use crate::sandbox::policy::WORK_DIR;
+use crate::sandbox::{Policy, Workspace};
 
 /// Folders of programs and libraries. Where one is a link (merged `/usr`), the link itself is kept.
-pub(super) const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"];
+pub(super) const SYSTEM: &[&str] =
+    &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/nix/store", "/gnu/store"];
 
 /// Devices without state or secrets.
 pub(super) const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
@@ -21,15 +24,44 @@ pub(super) const ETC: &[&str] = &[
     "/etc/localtime",
     "/etc/timezone",
     "/etc/mime.types",
+    "/etc/magic",
+    "/etc/os-release",
+    "/etc/debian_version",
+    "/etc/services",
+    "/etc/protocols",
     "/etc/ssl/openssl.cnf",
     "/etc/ssl/certs",
-    "/etc/java-11-openjdk",
-    "/etc/java-17-openjdk",
-    "/etc/java-21-openjdk",
-    "/etc/java-25-openjdk",
-    "/etc/java",
-    "/etc/python3",
+    "/etc/ca-certificates",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/pki/java",
+    "/etc/crypto-policies",
+    "/etc/fonts",
+    "/etc/terminfo",
+    "/etc/ant",
+    "/etc/maven",
+    "/etc/gradle",
+    "/etc/groovy",
+    "/etc/nodejs",
+    "/etc/perl",
+    "/etc/R",
+    "/etc/texmf",
 ];
+
+/// Beginnings of names in `/etc` whose folders are configuration of language runtimes, with versions in their names.
+const ETC_BEGINNINGS: &[&str] = &["java", "python", "php", "ruby", "lua", "julia", "erlang", "ghc", "ImageMagick"];
+
+/// Everything of `/etc` that is shown: [`ETC`] and the runtimes' folders that there are.
+/// `host` is where the host's `/etc` is now.
+pub(super) fn etc(host: &Path) -> Vec<PathBuf> {
+    let mut shown: Vec<PathBuf> = ETC.iter().map(PathBuf::from).collect();
+    let entries = std::fs::read_dir(host).into_iter().flatten().flatten();
+    shown.extend(entries.filter_map(|entry| {
+        let name = entry.file_name();
+        let begins = ETC_BEGINNINGS.iter().any(|beginning| name.to_string_lossy().starts_with(beginning));
+        (begins && entry.path().is_dir()).then(|| Path::new("/etc").join(name))
+    }));
+    shown
+}
 
 /// Where programs are looked for when the policy sets no PATH.
 pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
@@ -37,27 +69,84 @@ pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr
 /// Paths that a policy may not open: granting one of these would take the walls down.
 const NEVER: &[&str] = &["/", "/proc", "/sys", "/dev", "/run"];
 
+/// Folders beneath these are not granted either: nothing in them is a tool.
+const SECRET: &[&str] = &[".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", "keyrings", ".password-store"];
+
 /// The paths of a policy, with links resolved; all must exist.
 ///
 /// # Errors
 /// Names a path that is missing, relative or never to be granted.
-pub(super) fn canonical(paths: &[PathBuf], what: &str) -> Built<Vec<PathBuf>> {
-    let mut resolved = paths.iter().map(|path| canonical_one(path, what)).collect::<Built<Vec<_>>>()?;
+pub(super) fn canonical(paths: &[PathBuf], private: &[PathBuf]) -> Built<Vec<PathBuf>> {
+    let mut resolved = paths.iter().map(|path| canonical_one(path, private)).collect::<Built<Vec<_>>>()?;
     resolved.sort();
     resolved.dedup();
     Ok(resolved)
 }
 
-fn canonical_one(path: &Path, what: &str) -> Built<PathBuf> {
-    let step = || format!("{what} path {}", path.display());
+/// Those of these paths that exist and may be granted.
+pub(super) fn canonical_where_possible(paths: &[PathBuf], private: &[PathBuf]) -> Vec<PathBuf> {
+    let mut resolved: Vec<PathBuf> = paths.iter().filter_map(|path| canonical_one(path, private).ok()).collect();
+    resolved.sort();
+    resolved.dedup();
+    resolved
+}
+
+fn canonical_one(path: &Path, private: &[PathBuf]) -> Built<PathBuf> {
+    let step = || format!("readable path {}", path.display());
     if !path.is_absolute() {
         return Err(Broken::new(step(), "the path is not absolute"));
     }
     let resolved = path.canonicalize().step(step())?;
-    if what != "hidden" && NEVER.iter().any(|never| resolved == Path::new(never)) {
+    if NEVER.iter().any(|never| resolved == Path::new(never)) {
         return Err(Broken::new(step(), "this path is never given to a sandbox"));
     }
+    if private.iter().any(|private| private.starts_with(&resolved))
+        || resolved.components().any(|part| SECRET.iter().any(|name| part.as_os_str() == *name))
+    {
+        let message = "this path holds the user's home, keys or settings and is never given to a sandbox; name the \
+                       folder in it that is needed";
+        return Err(Broken::new(step(), message));
+    }
     Ok(resolved)
+}
+
+/// Links on the way of these paths, and what they say: a view that shows only where a path leads must show them as
+/// well, or a program that was told the path does not find it.
+pub(super) fn links(paths: &[PathBuf]) -> Vec<(PathBuf, PathBuf)> {
+    /// Links followed for one path.
+    const LINKS_MAX: usize = 16;
+    let mut found = Vec::new();
+    for path in paths {
+        let mut path = path.clone();
+        for _ in 0..LINKS_MAX {
+            let mut parents: Vec<&Path> = path.ancestors().collect();
+            parents.reverse();
+            let Some((at, to)) =
+                parents.iter().find_map(|parent| Some((parent.to_path_buf(), std::fs::read_link(parent).ok()?)))
+            else {
+                break;
+            };
+            let rest = path.strip_prefix(&at).unwrap_or(Path::new("")).to_owned();
+            let led = at.parent().unwrap_or(Path::new("/")).join(&to);
+            found.push((at, to));
+            path = if rest.as_os_str().is_empty() { led } else { led.join(rest) };
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Where a program finds its work directory in a view of its own: a project at its own path, unless something else of
+/// the view must be there.
+pub(super) fn seat(policy: &Policy) -> PathBuf {
+    const TAKEN: [&str; 8] = ["/tmp/home", "/dev/shm", "/proc", "/sys", "/.z1", "/.old", WORK_DIR, "/etc"];
+    let Workspace::Overlay { lower, .. } = &policy.workspace else { return WORK_DIR.into() };
+    let Ok(path) = lower.canonicalize() else { return WORK_DIR.into() };
+    let covers = |taken: &str| Path::new(taken).starts_with(&path);
+    let within = ["/proc", "/sys", "/dev", "/.z1", "/.old", "/etc"].iter().any(|folder| path.starts_with(folder));
+    let is_taken = within || TAKEN.iter().copied().chain(SYSTEM.iter().copied()).any(covers);
+    if is_taken { WORK_DIR.into() } else { path }
 }
 
 /// That a user who owns nothing can reach this path: as root, programs run as such a user.
@@ -126,9 +215,53 @@ mod tests {
     #[test]
     fn paths_that_would_open_everything_are_refused() {
         for path in ["/", "/proc", "/dev/../", "usr", "/does/not/exist", "/usr/../proc/"] {
-            assert!(canonical(&[PathBuf::from(path)], "readable").is_err(), "{path}");
+            assert!(canonical(&[PathBuf::from(path)], &[]).is_err(), "{path}");
         }
-        assert_eq!(canonical(&[PathBuf::from("/usr/")], "readable").unwrap(), [PathBuf::from("/usr")]);
+        assert_eq!(canonical(&[PathBuf::from("/usr/")], &[]).unwrap(), [PathBuf::from("/usr")]);
+    }
+
+    #[test]
+    fn a_home_and_what_holds_keys_are_never_granted() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().canonicalize().unwrap().join("u");
+        for name in [".local/share/tool/bin", ".ssh/x", "go/bin"] {
+            std::fs::create_dir_all(home.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(&home, dir.path().join("alias")).unwrap();
+        let private = [home.clone(), home.join(".local"), home.join(".local/share"), home.join(".ssh")];
+        let granted = |path: PathBuf| canonical(&[path], &private).is_ok();
+        for path in ["", ".local", ".local/share", ".ssh", ".ssh/x", "go/.."] {
+            assert!(!granted(home.join(path)), "{path}");
+        }
+        assert!(!granted(dir.path().join("alias")) && !granted(dir.path().to_owned()));
+        assert!(granted(home.join("go/bin")) && granted(home.join(".local/share/tool")));
+        assert_eq!(canonical_where_possible(&[home.clone(), home.join("go")], &private), [home.join("go")]);
+    }
+
+    #[test]
+    fn links_on_the_way_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("real/bin")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("now")).unwrap();
+        assert_eq!(links(&[root.join("now/bin")]), [(root.join("now"), PathBuf::from("real"))]);
+        assert_eq!(links(&[root.join("real/bin")]), []);
+    }
+
+    #[test]
+    fn a_project_is_at_its_own_path_where_nothing_else_must_be_there() {
+        use crate::sandbox::Limits;
+        let at = |path: &Path| {
+            let workspace = Workspace::Overlay { lower: path.to_owned(), extra: Vec::new() };
+            seat(&Policy::strict(workspace, Limits::UNIT))
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        assert_eq!(at(&root), root);
+        for path in ["/tmp", "/usr", "/", "/dev", "/proc/self", "/no/such"] {
+            assert_eq!(at(Path::new(path)), Path::new(WORK_DIR), "{path}");
+        }
+        assert_eq!(seat(&Policy::strict(Workspace::Files(Vec::new()), Limits::UNIT)), Path::new(WORK_DIR));
     }
 
     #[test]
