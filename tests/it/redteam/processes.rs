@@ -177,12 +177,24 @@ fn case_26_nothing_is_typed_into_a_terminal() {
         }
         let terminals = [
             ("tty", "os.open('/dev/tty', os.O_RDWR)"),
-            ("ptmx", "os.open('/dev/ptmx', os.O_RDWR)"),
-            ("pts", "os.listdir('/dev/pts')"),
             ("console", "os.open('/dev/console', os.O_RDWR)"),
             ("hang up", "call(NR['vhangup'])"),
         ];
         walls.attempt(&terminals, &Vec::new()).all_denied();
+        // A program may have terminals of its own where nobody else's can be seen; nothing is pushed into those either.
+        let own = [
+            ("ptmx", "os.open('/dev/ptmx', os.O_RDWR)"),
+            ("pts", "assert os.listdir('/dev/pts') == ['ptmx'], os.listdir('/dev/pts')"),
+            ("pair", "import pty; pty.openpty()"),
+        ];
+        let results = walls.attempt(&own, &Vec::new());
+        if walls.loose() {
+            results.all_denied();
+        } else {
+            results.all_open();
+        }
+        let push = "import fcntl, pty; fcntl.ioctl(pty.openpty()[1], 0x5412, b'x')";
+        walls.attempt(&[("push into its own", push)], &Vec::new()).all_denied();
     });
 }
 
