@@ -13,12 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Capture;
 use super::link::Link;
 use super::policy::{Channel, End, Isolation, Outcome, Policy, Request};
 use super::private;
 use super::probe::{self, ProbeReport};
 use super::wire::{self, Order};
-use super::Capture;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::task::Tier;

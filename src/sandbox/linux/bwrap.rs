@@ -171,7 +171,8 @@ fn argv(bwrap: &Path, site: &Site<'_>, ground: &Path) -> Built<Vec<CString>> {
         argv.pair("--bind", &ground.join(from), Path::new(to));
     }
     site.ro.iter().chain(&site.layered).for_each(|path| argv.pair("--ro-bind", path, path));
-    let covered = |at: &Path| view::SYSTEM.iter().map(PathBuf::from).chain(site.ro.clone()).any(|root| at.starts_with(root));
+    let covered =
+        |at: &Path| view::SYSTEM.iter().map(PathBuf::from).chain(site.ro.clone()).any(|root| at.starts_with(root));
     for (at, to) in site.links.iter().filter(|(at, _)| !covered(at)) {
         argv.pair("--symlink", to, at);
     }
@@ -189,7 +190,8 @@ fn argv(bwrap: &Path, site: &Site<'_>, ground: &Path) -> Built<Vec<CString>> {
 
 /// Covers what is to be hidden. What is hidden in the project was not copied.
 fn hide(argv: &mut Argv, site: &Site<'_>) {
-    let shown = || view::SYSTEM.iter().map(PathBuf::from).chain(view::etc(Path::new("/etc"))).chain(site.ro.iter().cloned());
+    let shown =
+        || view::SYSTEM.iter().map(PathBuf::from).chain(view::etc(Path::new("/etc"))).chain(site.ro.iter().cloned());
     for path in site.hide.iter().filter(|path| shown().any(|root| path.starts_with(root))) {
         if path.is_dir() {
             argv.words(&["--tmpfs"]);

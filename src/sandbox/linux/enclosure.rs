@@ -53,14 +53,21 @@ impl<'a> Site<'a> {
         ro.extend(more);
         ro.sort();
         ro.dedup();
-        let named: Vec<PathBuf> = [&policy.ro, &policy.ro_if_possible, &policy.layered].into_iter().flatten().cloned().collect();
+        let named: Vec<PathBuf> =
+            [&policy.ro, &policy.ro_if_possible, &policy.layered].into_iter().flatten().cloned().collect();
         let seat = view::seat(policy);
         let mut hide = view::hidden(&policy.hide);
         if let Workspace::Overlay { lower, .. } = &policy.workspace
             && let Ok(lower) = lower.canonicalize()
         {
             // A project that is somebody's home does not show what is private in it.
-            hide.extend(order.private.iter().filter(|path| path.starts_with(&lower) && **path != lower && path.exists()).cloned());
+            hide.extend(
+                order
+                    .private
+                    .iter()
+                    .filter(|path| path.starts_with(&lower) && **path != lower && path.exists())
+                    .cloned(),
+            );
             // What leads into the project is the project's own affair.
             ro.retain(|path| !path.starts_with(&lower));
             layered.retain(|path| !path.starts_with(&lower));

@@ -43,8 +43,24 @@ const PROC: &[&str] = &[
 
 /// What runtimes read of their own process.
 const OWN: &[&str] = &[
-    "auxv", "cgroup", "cmdline", "comm", "environ", "exe", "fd", "fdinfo", "io", "limits", "maps", "oom_score_adj", "smaps",
-    "smaps_rollup", "stat", "statm", "status", "task",
+    "auxv",
+    "cgroup",
+    "cmdline",
+    "comm",
+    "environ",
+    "exe",
+    "fd",
+    "fdinfo",
+    "io",
+    "limits",
+    "maps",
+    "oom_score_adj",
+    "smaps",
+    "smaps_rollup",
+    "stat",
+    "statm",
+    "status",
+    "task",
 ];
 
 /// Without these not even `localhost` has an address.

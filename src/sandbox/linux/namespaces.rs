@@ -403,7 +403,10 @@ pub(super) fn small_etc(at: &Path, ids: Ids) -> std::io::Result<()> {
     fs::create_dir_all(at)?;
     fs::write(at.join("hosts"), "127.0.0.1 localhost z1\n::1 localhost z1\n")?;
     fs::write(at.join("hostname"), "z1\n")?;
-    fs::write(at.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n")?;
+    fs::write(
+        at.join("nsswitch.conf"),
+        "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n",
+    )?;
     let me = format!("{PROGRAM_USER}:x:{uid}:{gid}:z1:/tmp/home:/bin/sh\n");
     let others = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
     fs::write(at.join("passwd"), me + others)?;

@@ -313,7 +313,8 @@ impl Copying<'_> {
 /// Tools tell by the times what they need not make again.
 fn times(file: &OwnedFd, stat: &Stat) -> rustix::io::Result<()> {
     let time = |seconds, nanoseconds| rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
-    let (last_access, last_modification) = (time(stat.st_atime, stat.st_atime_nsec), time(stat.st_mtime, stat.st_mtime_nsec));
+    let (last_access, last_modification) =
+        (time(stat.st_atime, stat.st_atime_nsec), time(stat.st_mtime, stat.st_mtime_nsec));
     rustix::fs::futimens(file, &rustix::fs::Timestamps { last_access, last_modification })
 }
 

@@ -164,7 +164,8 @@ fn case_25_no_device_of_the_machine_is_opened() {
 
 #[test]
 fn case_28_the_environment_holds_no_secrets() {
-    let own = ["PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "PWD", "LC_ALL", "TZ", "NO_COLOR", "CI", "SOURCE_DATE_EPOCH"];
+    let own =
+        ["PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "PWD", "LC_ALL", "TZ", "NO_COLOR", "CI", "SOURCE_DATE_EPOCH"];
     each_tier(|walls| {
         let outcome = walls.run(&empty(), Request::new(["/usr/bin/env"]));
         let names: Vec<String> =
