@@ -42,7 +42,7 @@ const TO_KEYS: [&str; 7] = ["destination", "destinationpath", "to", "newpath", "
 static XML_CALL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"<function=([\w.-]+)>").expect("invariant: the call pattern is valid"));
 static XML_PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?s)<parameter=([\w.-]+)>\n?(.*?)\n?</parameter>").expect("invariant: the parameter pattern is valid")
+    Regex::new(r"(?s)<parameter=([\w.-]+)>\n?(.*?)</parameter>").expect("invariant: the parameter pattern is valid")
 });
 
 /// Whether a fenced body is a JSON call rather than a file.
@@ -82,8 +82,13 @@ fn read_xml(walk: &mut Walk<'_>, text: &str, at: usize) {
             walk.refuse(RefusalKind::Truncated, None, at as u32 + 1, message);
             continue;
         }
+        // The line break before the closing tag is a file's own, and no part of anything else.
+        let value = |key: &str, text: &str| {
+            let whole = CONTENT_KEYS.contains(&plain_key(key).as_str());
+            Value::String(if whole { text } else { text.strip_suffix('\n').unwrap_or(text) }.to_owned())
+        };
         let arguments: Map<String, Value> =
-            XML_PARAMETER.captures_iter(call).map(|c| (c[1].to_owned(), Value::String(c[2].to_owned()))).collect();
+            XML_PARAMETER.captures_iter(call).map(|c| (c[1].to_owned(), value(&c[1], &c[2]))).collect();
         take(walk, &name, &arguments, at);
     }
 }
@@ -189,8 +194,11 @@ fn take_value(walk: &mut Walk<'_>, value: &Value, at: usize) {
 }
 
 fn value_of<'a>(arguments: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a Value> {
-    let plain = |key: &str| key.to_lowercase().replace(['_', '-'], "");
-    keys.iter().find_map(|key| arguments.iter().find(|(name, _)| plain(name) == *key).map(|(_, value)| value))
+    keys.iter().find_map(|key| arguments.iter().find(|(name, _)| plain_key(name) == *key).map(|(_, value)| value))
+}
+
+fn plain_key(key: &str) -> String {
+    key.to_lowercase().replace(['_', '-'], "")
 }
 
 fn text_of<'a>(arguments: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {

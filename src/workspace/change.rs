@@ -24,7 +24,7 @@ type Step = Result<(Draft, Option<String>), Refused>;
 /// Applies one edit. `original` is the file before the whole reply. The second value is a note on what was
 /// tolerated.
 pub(super) fn applied(draft: &Draft, proposed: &Proposed, path: &str, original: Option<&str>, rules: Rules) -> Step {
-    let context = Context { draft, proposed, path, rules };
+    let context = Context { draft, proposed, path, original, rules };
     match &proposed.edit {
         Edit::Delete { .. } if draft.text.is_none() => {
             Err(context.refuse(RefusalKind::Missing, format!("{path} does not exist")))
@@ -82,6 +82,8 @@ struct Context<'a> {
     draft: &'a Draft,
     proposed: &'a Proposed,
     path: &'a str,
+    /// The file before the whole reply.
+    original: Option<&'a str>,
     rules: Rules,
 }
 
@@ -140,7 +142,7 @@ impl Context<'_> {
             let message = format!("{} exists already; a patch that adds it cannot be applied", self.path);
             return Err(self.refuse(RefusalKind::Forbidden, message));
         }
-        if !self.rules.may_shrink && !self.proposed.fitted {
+        if !self.proposed.fitted {
             self.is_the_file(before, content)?;
         }
         if holds_edit_of(content, before) {
@@ -158,6 +160,10 @@ impl Context<'_> {
         let (old, new) = (before.lines().count(), content.lines().count());
         let shrinks = (new as f64) < old as f64 * (1.0 - SHRINK_MAX);
         let kept = kept(before, content);
+        // A block that was only mentioned is held against the file whatever the user allows.
+        if self.rules.may_shrink && !self.proposed.weak {
+            return Ok(());
+        }
         let message = if self.proposed.weak && old > 0 && (kept < WEAK_KEPT_MIN || (shrinks && old > 2)) {
             format!(
                 "the block would replace most of {}, which was only mentioned; head a whole file with its path alone",
@@ -227,7 +233,14 @@ impl Context<'_> {
         }
         let search_lines: Vec<&str> = search.lines().collect();
         let replace_lines: Vec<&str> = replace.lines().collect();
-        match self.replace_lines(text, &search_lines, &replace_lines) {
+        let found = match self.replace_lines(text, &search_lines, &replace_lines, &self.shifted_hint()) {
+            Err(Miss::Ambiguous(starts)) => self
+                .by_original(&search_lines)
+                .and_then(|hint| self.replace_lines(text, &search_lines, &replace_lines, &hint).ok())
+                .ok_or(Miss::Ambiguous(starts)),
+            other => other,
+        };
+        match found {
             Err(Miss::NotFound(nearest)) => self
                 .expand_dots(text, &search_lines, &replace_lines)
                 .unwrap_or_else(|| Err(self.not_found(text, &search_lines, &replace_lines, nearest))),
@@ -371,10 +384,24 @@ impl Context<'_> {
         }
     }
 
-    fn replace_lines(&self, text: &str, search: &[&str], replace: &[&str]) -> Result<Option<(Draft, Rung)>, Miss> {
+    /// Where the text stood once before the reply, its blocks above have brought in the others.
+    fn by_original(&self, search: &[&str]) -> Option<Hint> {
+        let lines: Vec<&str> = self.original?.lines().collect();
+        let found = matching::find(&lines, search, &vec![true; search.len()], &Hint::default()).ok()?;
+        let line = u32::try_from(found.range.start + 1).ok()?;
+        (found.rung == Rung::Exact).then(|| self.shifted(Hint { line: Some(line), anchors: Vec::new() }))
+    }
+
+    fn replace_lines(
+        &self,
+        text: &str,
+        search: &[&str],
+        replace: &[&str],
+        hint: &Hint,
+    ) -> Result<Option<(Draft, Rung)>, Miss> {
         let file = Lines::parse(text);
         let touched = splice::touched(search, replace);
-        let found = matching::find(&file.texts(), search, &touched, &self.shifted_hint())?;
+        let found = matching::find(&file.texts(), search, &touched, hint)?;
         if stands_around(&file.texts(), &found.range, search, replace) {
             return Err(Miss::Done);
         }
@@ -400,7 +427,10 @@ impl Context<'_> {
 
     /// The reply's line numbers speak of the file before it; the blocks above have moved lines since.
     fn shifted_hint(&self) -> Hint {
-        let mut hint = self.proposed.hint.clone();
+        self.shifted(self.proposed.hint.clone())
+    }
+
+    fn shifted(&self, mut hint: Hint) -> Hint {
         if let Some(line) = hint.line {
             let moved: i64 = self.draft.shifts.iter().filter(|(at, _)| *at < line).map(|(_, delta)| delta).sum();
             hint.line = u32::try_from(i64::from(line) + moved).ok();
@@ -431,7 +461,7 @@ impl Context<'_> {
             }
             let context = Context { draft: &draft, ..*self };
             let current = draft.text.clone().unwrap_or_default();
-            let (next, rung) = context.replace_lines(&current, old, new).ok()??;
+            let (next, rung) = context.replace_lines(&current, old, new, &context.shifted_hint()).ok()??;
             if rung > Rung::Indentation {
                 return None;
             }

@@ -7,6 +7,8 @@ use similar::{Algorithm, DiffOp};
 pub enum Ending {
     Lf,
     CrLf,
+    /// In files of old systems, which have no line feed at all.
+    Cr,
     /// The file's last line, where the file does not end in a line break.
     None,
 }
@@ -16,6 +18,7 @@ impl Ending {
         match self {
             Self::Lf => "\n",
             Self::CrLf => "\r\n",
+            Self::Cr => "\r",
             Self::None => "",
         }
     }
@@ -38,6 +41,13 @@ pub struct Lines {
 impl Lines {
     pub fn parse(text: &str) -> Self {
         let (mark, text) = text.strip_prefix('\u{feff}').map_or((false, text), |rest| (true, rest));
+        if !text.contains('\n') && text.contains('\r') {
+            let line = |raw: &str| match raw.strip_suffix('\r') {
+                Some(text) => Line { text: text.to_owned(), ending: Ending::Cr },
+                None => Line { text: raw.to_owned(), ending: Ending::None },
+            };
+            return Self { lines: text.split_inclusive('\r').map(line).collect(), mark };
+        }
         let line = |raw: &str| {
             let (text, ending) = match (raw.strip_suffix("\r\n"), raw.strip_suffix('\n')) {
                 (Some(text), _) => (text, Ending::CrLf),
@@ -68,6 +78,9 @@ impl Lines {
     /// The ending that most lines have; between equals the first line's.
     pub fn convention(&self) -> Ending {
         let count = |ending| self.lines.iter().filter(|line| line.ending == ending).count();
+        if count(Ending::Cr) > 0 {
+            return Ending::Cr;
+        }
         let (crlf, lf) = (count(Ending::CrLf), count(Ending::Lf));
         let first = self.lines.first().map_or(Ending::Lf, |line| line.ending);
         if crlf > lf || (crlf == lf && first == Ending::CrLf) { Ending::CrLf } else { Ending::Lf }
@@ -109,10 +122,14 @@ impl Lines {
         let convention = self.convention();
         let mut endings = vec![convention; new.len()];
         for operation in similar::capture_diff_slices(Algorithm::Myers, &self.texts(), &new) {
-            if let DiffOp::Equal { old_index, new_index, len } = operation {
-                for offset in 0..len {
-                    endings[new_index + offset] = self.lines[old_index + offset].ending;
-                }
+            // A line that stays or is changed keeps its end.
+            let (old, new) = match operation {
+                DiffOp::Equal { .. } | DiffOp::Replace { .. } => (operation.old_range(), operation.new_range()),
+                DiffOp::Insert { .. } | DiffOp::Delete { .. } => continue,
+            };
+            for (from, to) in old.zip(new) {
+                let ending = self.lines[from].ending;
+                endings[to] = if ending == Ending::None { convention } else { ending };
             }
         }
         let lines = new.iter().zip(endings).map(|(text, ending)| Line { text: (*text).to_owned(), ending }).collect();
@@ -126,7 +143,7 @@ mod tests {
 
     #[test]
     fn parsing_and_writing_are_inverse() {
-        for text in ["", "a", "a\n", "a\r\nb\n", "\r\n\n", "\u{feff}a\r\n", "a\rb\n"] {
+        for text in ["", "a", "a\n", "a\r\nb\n", "\r\n\n", "\u{feff}a\r\n", "a\rb\n", "a\rb\r", "a\rb"] {
             assert_eq!(Lines::parse(text).text(), text, "{text:?}");
         }
     }
@@ -135,6 +152,7 @@ mod tests {
     fn a_rewrite_keeps_the_files_own_endings() {
         let before = Lines::parse("a\r\nb\nc\r\nd");
         assert_eq!(before.rewritten("a\nb\nX\nd\n").text(), "a\r\nb\nX\r\nd");
+        assert_eq!(Lines::parse("a\nb\r\nc\r\n").rewritten("X\nb\nc\n").text(), "X\nb\r\nc\r\n");
         assert_eq!(Lines::parse("a\n").rewritten("a\r\nb\r\n").text(), "a\nb\n");
     }
 }

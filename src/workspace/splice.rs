@@ -3,7 +3,7 @@
 
 use similar::{Algorithm, DiffOp};
 
-use super::lines::{Line, Lines};
+use super::lines::{Ending, Line, Lines};
 use super::matching::Found;
 
 /// Which lines of `search` the edit removes or replaces.
@@ -25,10 +25,11 @@ pub(super) fn spliced(file: &Lines, found: &Found, search: &[&str], replace: &[&
         match operation {
             DiffOp::Equal { old_index, len, .. } => (old_index..old_index + len).for_each(|at| builder.keep(at)),
             DiffOp::Delete { old_index, old_len, .. } => builder.drop_lines(old_index..old_index + old_len),
-            DiffOp::Insert { new_index, new_len, .. } => builder.add(&replace[new_index..new_index + new_len])?,
+            DiffOp::Insert { new_index, new_len, .. } => builder.add(&replace[new_index..new_index + new_len], &[])?,
             DiffOp::Replace { old_index, old_len, new_index, new_len } => {
+                let ends = builder.ends(old_index..old_index + old_len);
                 builder.drop_lines(old_index..old_index + old_len);
-                builder.add(&replace[new_index..new_index + new_len])?;
+                builder.add(&replace[new_index..new_index + new_len], &ends)?;
             }
         }
     }
@@ -62,9 +63,16 @@ impl Builder<'_> {
         }
     }
 
-    fn add(&mut self, texts: &[&str]) -> Option<()> {
-        let ending = self.file.convention();
-        for text in texts {
+    /// How the file's lines behind these search lines end.
+    fn ends(&self, range: std::ops::Range<usize>) -> Vec<Ending> {
+        range.filter_map(|at| self.found.aligned[at]).map(|index| self.file.lines[index].ending).collect()
+    }
+
+    /// Adds lines; one that takes another's place ends as that did.
+    fn add(&mut self, texts: &[&str], ends: &[Ending]) -> Option<()> {
+        let convention = self.file.convention();
+        for (at, text) in texts.iter().enumerate() {
+            let ending = ends.get(at).copied().filter(|ending| *ending != Ending::None).unwrap_or(convention);
             self.out.push(Line { text: self.found.reindent.apply(text)?, ending });
         }
         Some(())
