@@ -322,7 +322,7 @@ impl Context<'_> {
         }
         let count = new.len() as i64;
         let mut next = self.next(file.splice(at..at, new).text());
-        next.shifts.push((at as u32, count));
+        next.shifts.push((self.line_before(at), count));
         Ok((next, None))
     }
 
@@ -408,7 +408,7 @@ impl Context<'_> {
         let delta = replace.len() as i64 - search.len() as i64;
         Ok(splice::spliced(&file, &found, search, replace).map(|lines| {
             let mut next = self.next(self.ended(lines.text()));
-            next.shifts.push((found.range.start as u32, delta));
+            next.shifts.push((self.line_before(found.range.start), delta));
             (next, found.rung)
         }))
     }
@@ -423,6 +423,17 @@ impl Context<'_> {
             _ => {}
         }
         text
+    }
+
+    /// The line of the file before the reply that this line of the draft was.
+    fn line_before(&self, now: usize) -> u32 {
+        let mut shifts = self.draft.shifts.clone();
+        shifts.sort_unstable();
+        let now = now as i64;
+        let moved = shifts
+            .iter()
+            .fold(0, |moved, (at, delta)| if i64::from(*at) + moved < now { moved + delta } else { moved });
+        u32::try_from((now - moved).max(0)).unwrap_or(u32::MAX)
     }
 
     /// The reply's line numbers speak of the file before it; the blocks above have moved lines since.
