@@ -87,7 +87,7 @@ pub(super) fn may_be_written(consent: Consent, failed: bool, guessed: bool) -> R
         Consent::Ask => Ok(()),
         Consent::Yes if failed => Err("nothing was written: the change fails its check"),
         Consent::Yes if guessed => {
-            Err("nothing was written: which file or place was meant is a guess, and no check has confirmed it")
+            Err("nothing was written: what was read as it seems to be meant needs a check that passes, or a person")
         }
         Consent::Yes => Ok(()),
         Consent::Show => Err("nothing was written: --yes writes a change that holds, `z1` in a terminal asks"),

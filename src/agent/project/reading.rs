@@ -2,7 +2,7 @@
 //!
 //! Not for: running anything (`check.rs`) or deciding what follows (`agent/policy.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reply::edits::{Reading, Refusal, RefusalKind};
 use crate::reply::fence;
@@ -95,8 +95,27 @@ pub(super) fn read(said: &Trajectory, tree: &Tree, known: &Known, base: &Base) -
 }
 
 fn planned(reading: &Reading, before: &plan::Before, rules: Rules) -> Result<Plan, Vec<Refusal>> {
-    let plan = plan::plan(before, reading, rules);
+    let mut plan = plan::plan(before, reading, rules);
+    let lost: Vec<String> = plan.files.iter().filter(|file| loses_all(file)).map(|file| file.path.clone()).collect();
+    plan.weak.extend(lost);
+    plan.weak.sort();
+    plan.weak.dedup();
     if plan.holds() && !plan.files.is_empty() { Ok(plan) } else { Err(plan.refused) }
+}
+
+/// Whether a file is to lose everything that it defines: then the block was most likely a part to be added, and only a
+/// check can say that it was the file.
+fn loses_all(file: &Planned) -> bool {
+    let names = |text: &str| -> BTreeSet<String> {
+        crate::repo_map::tags(&file.path, text).definitions.into_iter().map(|defined| defined.name).collect()
+    };
+    match (&file.before, &file.after) {
+        (Some(before), Some(after)) => {
+            let old = names(before);
+            !old.is_empty() && old.is_disjoint(&names(after))
+        }
+        _ => false,
+    }
 }
 
 /// The part of a reply that counts: after the hint where the window shifted, else all of it.

@@ -7,7 +7,7 @@ use super::outcome::best;
 use super::{Judged, Patch, Work, context, propose};
 use crate::agent::Consent;
 use crate::agent::search::{Kind, Search};
-use crate::task::{Outcome, Status};
+use crate::task::{Outcome, Status, Verdict};
 
 impl Work<'_> {
     /// Proposes the best attempt; the remark where the user wants another.
@@ -22,7 +22,9 @@ impl Work<'_> {
         if self.line.cancel.is_cancelled() {
             return Ok(Ok(self.outcome(&best, Status::Cancelled)));
         }
-        let guessed = !best.patch.weak.is_empty() && status != Status::Verified;
+        // A check that is there and could not be started has confirmed nothing either.
+        let unstarted = matches!(self.before, Some(Verdict::Failed(_))) && self.check.is_none();
+        let guessed = (!best.patch.weak.is_empty() || unstarted) && status != Status::Verified;
         if let Err(why) = propose::may_be_written(settings.consent, status == Status::Failed, guessed) {
             self.notes.push(why.to_owned());
             return Ok(Ok(self.outcome(&best, status)));
