@@ -148,7 +148,10 @@ fn system_text(words: Words) -> anyhow::Result<Option<String>> {
     const QWEN: &str = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
     Ok(match words {
         Words::None => None,
-        Words::Z1 => Some(Prompts::load(PromptSet::Default, None)?.render("system", ())?),
+        // The agent leaves the turn out where it has no words for it.
+        Words::Z1 => {
+            Some(Prompts::load(PromptSet::Default, None)?.render("system", ())?).filter(|text| !text.is_empty())
+        }
         Words::Qwen => Some(QWEN.to_owned()),
     })
 }
