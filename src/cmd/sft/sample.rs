@@ -21,7 +21,7 @@ use crate::gym::Split;
 use crate::gym::corpus::Corpus;
 use crate::model_store::registry::Registry;
 use crate::prompt::conversation::{self, TaskContext};
-use crate::prompt::{Message, Prompts, Role};
+use crate::prompt::{ChatTemplate, Message, Prompts, Role};
 use crate::sft::data::Record;
 use crate::sft::data::overlap::Evaluation;
 use crate::sft::data::own::{self, Asking, Problem};
@@ -89,9 +89,16 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     // The sandbox's helper is forked before the model is there.
     let sandbox = walls()?;
-    let label = Label::of(&Gguf::open(model)?);
-    let prompts = Prompts::load(Registry::built_in().traits(&label).prompts, None)?;
-    let problems = problems(args, &prompts, &evaluation)?;
+    let file = Gguf::open(model)?;
+    let prompts = Prompts::load(Registry::built_in().traits(&Label::of(&file)).prompts, None)?;
+    let mut problems = problems(args, &prompts, &evaluation)?;
+    // The agent asks by the model's own template, which may put a system text before the task.
+    if let Some(system) = own_system(&file) {
+        for problem in problems.iter_mut().filter(|problem| problem.messages.iter().all(|m| m.role != Role::System)) {
+            problem.messages.insert(0, Message::new(Role::System, system.clone()));
+        }
+    }
+    drop(file);
     let done = done(&args.out)?;
     let left: Vec<&Problem> = problems.iter().filter(|problem| !done.contains(&problem.id)).collect();
     eprintln!("{} problems, {} of them done before", problems.len(), problems.len() - left.len());
@@ -129,6 +136,15 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     eprintln!("{rows} rows kept of {passed} passes in {tried} replies: {}", args.out.display());
     Ok(Exit::Success)
+}
+
+/// The system text that a model's own chat template puts in where nobody gives one.
+pub(super) fn own_system(file: &Gguf) -> Option<String> {
+    let label = Label::of(file);
+    let template = ChatTemplate::new(file.metadata.string("tokenizer.chat_template")?, &label.bos, &label.eos).ok()?;
+    let text = template.render(&[Message::new(Role::User, "x")], true).ok()?.text();
+    let (_, rest) = text.split_once("<|im_start|>system\n")?;
+    rest.split_once("<|im_end|>").map(|(system, _)| system.to_owned())
 }
 
 fn problems(args: &Args, prompts: &Prompts, evaluation: &Evaluation) -> anyhow::Result<Vec<Problem>> {
