@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::gguf::Gguf;
 use crate::prompt::{Message, Prompts, Role};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::sft::data::execute;
@@ -123,7 +124,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         forbid(file, &mut evaluation)?;
     }
     let mut sieve = Sieve::without(evaluation);
-    let system = system_text(args.words)?;
+    let system = system_text(args.words, args.tokenizer.as_deref())?;
     let (mut records, bad) = sift(args, tokenizer.as_ref(), &rules, &mut sieve)?;
     for record in &mut records {
         with_system(record, system.as_deref());
@@ -144,13 +145,18 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// What a row without a system's turn is asked with.
-fn system_text(words: Words) -> anyhow::Result<Option<String>> {
+fn system_text(words: Words, tokenizer: Option<&Path>) -> anyhow::Result<Option<String>> {
     const QWEN: &str = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
     Ok(match words {
         Words::None => None,
-        // The agent leaves the turn out where it has no words for it.
         Words::Z1 => {
-            Some(Prompts::load(PromptSet::Default, None)?.render("system", ())?).filter(|text| !text.is_empty())
+            let own = Prompts::load(PromptSet::Default, None)?.render("system", ())?;
+            // Where the agent has no words of its own, the model's template has the first word.
+            match tokenizer.filter(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))) {
+                _ if !own.is_empty() => Some(own),
+                Some(model) => super::sample::own_system(&Gguf::open(model)?),
+                None => None,
+            }
         }
         Words::Qwen => Some(QWEN.to_owned()),
     })
