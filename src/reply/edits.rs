@@ -221,7 +221,9 @@ pub(super) fn settle(out: &mut Reading, known: &Known) {
         let whole = proposed.origin == Origin::WholeFile;
         if proposed.weak && whole && (strong.contains(&path) || (patched && known.contains(&path))) {
             out.notes.push(format!("the block at line {} only illustrates {path}", proposed.reply_line));
-        } else if proposed.insert.is_none() && kept.iter().any(|other| other.edit == proposed.edit) {
+        } else if proposed.insert.is_none()
+            && kept.iter().any(|other| other.edit == proposed.edit && other.hint == proposed.hint)
+        {
             out.notes.push(format!("the block at line {} repeats an earlier one", proposed.reply_line));
         } else {
             if whole
