@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::UserError;
-use crate::prompt::{ChatTemplate, Message, Prompts, Rendered, render_chatml};
+use crate::prompt::{ChatTemplate, Message, Prompts, Rendered};
 use crate::task::{Outcome, Scope, Task};
 use crate::traits::Traits;
 use sessions::Session;
@@ -50,7 +50,9 @@ pub struct Agent {
     pub judge: Arc<dyn Judge>,
     pub prompts: Prompts,
     /// The model's own chat format; ChatML where the model brings none.
-    pub template: Option<ChatTemplate>,
+    pub template: ChatTemplate,
+    /// What the user should know of how the model is used, a sentence each.
+    pub notes: Vec<String>,
     pub settings: Settings,
 }
 
@@ -59,7 +61,7 @@ impl Agent {
     /// `overrides` is the folder whose prompt files replace the built-in ones.
     ///
     /// # Errors
-    /// A prompt file or a chat template that cannot be used.
+    /// A prompt file that cannot be used.
     pub fn new(
         engine: Engine,
         judge: Arc<dyn Judge>,
@@ -71,13 +73,9 @@ impl Agent {
         let prompts = Prompts::load(traits.prompts, overrides).map_err(|problem| {
             UserError::usage(problem.to_string()).hint("mend or remove the file in the prompts folder")
         })?;
-        let template = info.label.chat_template.as_deref();
-        let template = template.map(|source| ChatTemplate::new(source, &traits.bos, &traits.eos)).transpose();
-        let template = template.map_err(|problem| {
-            UserError::new(crate::error::Exit::NoModel, format!("{problem} (in the model `{}`)", info.name))
-                .hint("use another model file; its metadata `tokenizer.chat_template` is broken")
-        })?;
-        Ok(Self { engine, judge, prompts, template, settings })
+        let (template, note) = ChatTemplate::of_model(&info.label, traits);
+        let notes = note.into_iter().collect();
+        Ok(Self { engine, judge, prompts, template, notes, settings })
     }
 
     /// What the model is like.
@@ -90,10 +88,7 @@ impl Agent {
     /// # Errors
     /// A conversation that the model's template refuses.
     pub fn render(&self, messages: &[Message]) -> anyhow::Result<Rendered> {
-        match &self.template {
-            Some(template) => Ok(template.render(messages, true)?),
-            None => Ok(render_chatml(messages, true)),
-        }
+        Ok(self.template.render(messages, true)?)
     }
 
     /// Works on one task to its end. Whatever happens, the line's transcript has it.

@@ -246,6 +246,9 @@ fn serve(
         let text = format!("so that the model fits into memory: {}", info.given_up.join("; "));
         let _ = events.blocking_send(Event::Warning { text });
     }
+    for note in &agent.notes {
+        let _ = events.blocking_send(Event::Warning { text: note.clone() });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("agent-work")

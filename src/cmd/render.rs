@@ -34,12 +34,28 @@ pub struct Args {
     /// A tokenizer.json for the ids
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     tokenizer: Option<PathBuf>,
+    /// The text of the token that begins a prompt; otherwise the model's, or nothing
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    bos: Option<String>,
+    /// The text of the token that ends a turn; otherwise the model's, or <|im_end|>
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    eos: Option<String>,
+    /// Tell a template that has a switch whether to think
+    #[arg(long, value_enum)]
+    thinking: Option<Thinking>,
     /// Do not open the assistant's turn at the end
     #[arg(long)]
     closed: bool,
     /// Print the prompt's text and nothing else
     #[arg(long)]
     text: bool,
+}
+
+/// What a template is told of thinking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Thinking {
+    On,
+    Off,
 }
 
 /// Runs the subcommand.
@@ -82,7 +98,15 @@ fn render(args: &Args, messages: &[Message]) -> anyhow::Result<Rendered> {
     let Some(source) = source else { return Ok(render_chatml(messages, !args.closed)) };
     let refused =
         |problem: &dyn std::fmt::Display| UserError::new(Exit::Error, format!("the chat template: {problem}"));
-    let template = ChatTemplate::new(&source, &label.bos, &label.eos).map_err(|problem| refused(&problem))?;
+    let bos = args.bos.as_ref().unwrap_or(&label.bos);
+    let eos = args.eos.as_ref().unwrap_or(&label.eos);
+    let mut template = ChatTemplate::new(&source, bos, eos).map_err(|problem| refused(&problem))?;
+    if let Some(thinking) = args.thinking {
+        let switch = template.habits().switch.ok_or_else(|| {
+            UserError::usage("the chat template has no switch for thinking").hint("leave out --thinking")
+        })?;
+        template = template.with_switch(&switch, thinking == Thinking::On);
+    }
     Ok(template.render(messages, !args.closed).map_err(|problem| refused(&problem))?)
 }
 

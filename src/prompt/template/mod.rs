@@ -1,18 +1,28 @@
 //! A GGUF's own chat template, rendered so that nobody's words can become control tokens.
 //!
-//! The template is rendered with a marker in the place of every content; what stands between the markers is
-//! the template's frame (`special`), what the markers stand for is ordinary text. A second rendering with the
-//! real contents shows what the template does to them (some trim, some drop earlier thinking).
+//! The template is rendered with marks in every content (`marks.rs`); what stands between them afterwards is ordinary
+//! text, the rest is the template's frame (`special`). Everything that Hugging Face's renderer gives to templates is
+//! there (`python.rs`, `source.rs`). What a template refuses is said differently: a system's words go into the user's
+//! turn, neighbours of one role are one turn. A template that cannot be used at all gives way to the published format
+//! that it looks like (`builtin.rs`).
 //!
-//! Not for: tools, images or dates: z1 speaks in plain turns and keeps the prefix byte-stable.
+//! Not for: tools or images: z1 speaks in plain turns.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
+use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
 use super::{Message, Rendered, Role, Segment};
-use crate::traits::{THINK_TAGS, ThinkTags};
+use crate::gguf::Label;
+use crate::traits::{THINK_TAGS, ThinkTags, Traits};
+use marks::{Marks, Piece};
+
+mod builtin;
+mod marks;
+mod python;
+mod source;
 
 /// A template that does not parse or refuses a conversation.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +36,10 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
+    /// Prompts begin with `bos_token` whatever the template does.
+    adds_bos: bool,
+    /// The variable that says whether to think, and what it says; without it the template decides.
+    switch: Option<(String, bool)>,
 }
 
 #[derive(Serialize)]
@@ -45,61 +59,154 @@ pub struct Habits {
 
 /// Variables by which published templates are told whether to think.
 const SWITCHES: [&str; 2] = ["enable_thinking", "thinking"];
+/// A longer template is none.
+const SOURCE_BYTES_MAX: usize = 1 << 20;
+/// What a rendering may add to the conversation.
+const FRAME_BYTES_MAX: usize = 4 << 20;
 
 const NAME: &str = "chat_template";
 
 impl ChatTemplate {
-    /// Compiles a template as Hugging Face's renderer would: blocks trimmed, Python's string methods there.
+    /// Compiles a template as Hugging Face's renderer would: blocks trimmed, Python's methods and functions there,
+    /// absent values empty.
     ///
     /// # Errors
-    /// A template that does not parse.
+    /// A template that does not parse, or is longer than any real one.
     pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, TemplateError> {
+        if source.len() > SOURCE_BYTES_MAX {
+            return Err(TemplateError(format!("{} bytes, more than {SOURCE_BYTES_MAX}", source.len())));
+        }
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        // Templates test for things that may be absent, but must not print them.
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
-        environment.add_template_owned(NAME, source.to_owned()).map_err(|error| TemplateError(format!("{error:#}")))?;
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        python::furnish(&mut environment);
+        environment
+            .add_template_owned(NAME, source::rewritten(source))
+            .map_err(|error| TemplateError(format!("{error:#}")))?;
         Ok(Self {
             source: source.to_owned(),
             environment,
             bos_token: bos_token.to_owned(),
             eos_token: eos_token.to_owned(),
+            adds_bos: false,
+            switch: None,
         })
+    }
+
+    /// The format of a model: its own template, or, where it has none or one that cannot be used, the published format
+    /// that it looks like, with a sentence that says so.
+    pub fn of_model(label: &Label, traits: &Traits) -> (Self, Option<String>) {
+        let compiled = label.chat_template.as_deref().map(|source| {
+            let template = Self::new(source, &traits.bos, &traits.eos)?;
+            template.render(&[Message::new(Role::User, "hi")], true)?;
+            Ok::<_, TemplateError>(template)
+        });
+        let (template, note) = match compiled {
+            Some(Ok(template)) => (template, None),
+            Some(Err(problem)) => {
+                let source = label.chat_template.as_deref().unwrap_or_default();
+                let (name, template) = Self::builtin(source, traits);
+                (template, Some(format!("the model's own {problem}; its turns are written as {name} instead")))
+            }
+            None => (Self::builtin("", traits).1, None),
+        };
+        let switch = traits.thinking_switch.clone().map(|name| (name, traits.thinks));
+        (Self { adds_bos: traits.adds_bos, switch, ..template }, note)
+    }
+
+    fn builtin(source: &str, traits: &Traits) -> (&'static str, Self) {
+        let (name, format) = builtin::like(source);
+        let template = Self::new(format, &traits.bos, &traits.eos);
+        (name, template.expect("invariant: the built-in formats compile; a test holds it"))
+    }
+
+    /// The same template, told to think or not to, where it can be told.
+    #[must_use]
+    pub fn with_thinking(mut self, on: bool) -> Self {
+        if let Some(switch) = &mut self.switch {
+            switch.1 = on;
+        }
+        self
+    }
+
+    /// The same template with a variable set that says whether to think.
+    #[must_use]
+    pub fn with_switch(self, name: &str, on: bool) -> Self {
+        Self { switch: Some((name.to_owned(), on)), ..self }
     }
 
     /// Renders a conversation. With `open`, the assistant's turn is left open for the model to fill.
     ///
     /// # Errors
-    /// Whatever the template refuses (a role it does not know, two turns of one role, …).
+    /// Whatever the template refuses in any form.
     pub fn render(&self, messages: &[Message], open: bool) -> Result<Rendered, TemplateError> {
-        let real = self.render_text(messages.iter().map(|m| m.content.clone()), messages, open)?;
-        let nonce = nonce_absent_from(&real);
-        // An empty content stays empty: templates branch on that.
-        let marked = messages.iter().enumerate().map(|(i, m)| match m.content.as_str() {
-            "" => String::new(),
-            _ => marker(&nonce, i),
-        });
-        let framed = self.render_text(marked, messages, open)?;
-        Ok(join(&split(&framed, &nonce, messages.len()), messages, &real))
+        let mut best = match self.attempt(messages, open) {
+            Ok((rendered, true)) => return Ok(rendered),
+            Ok((rendered, false)) => Ok(rendered),
+            Err(problem) => Err(problem),
+        };
+        // It refuses the system's turn, or leaves it out; or it wants the turns to alternate.
+        let folded = folded(messages);
+        let alternating = alternating(&folded);
+        for other in [folded.as_ref(), alternating.as_slice()] {
+            if other == messages {
+                continue;
+            }
+            match self.attempt(other, open) {
+                Ok((rendered, true)) => return Ok(rendered),
+                Ok((rendered, false)) if best.is_err() => best = Ok(rendered),
+                _ => {}
+            }
+        }
+        best
+    }
+
+    /// One rendering, and whether the system's words are in it.
+    fn attempt(&self, messages: &[Message], open: bool) -> Result<(Rendered, bool), TemplateError> {
+        let marks = Marks::new(messages.iter().map(|message| message.content.as_str()), &self.source)
+            .ok_or_else(|| TemplateError("the conversation holds every private character there is".to_owned()))?;
+        let contents: Vec<String> = (0..messages.len()).map(|number| marks.marked(number)).collect();
+        let switch = self.switch.as_ref().map(|(name, on)| (name.as_str(), *on));
+        let pieces = marks.pieces(&self.render_text(&contents, messages, open, switch)?);
+        let kept = |number: usize| pieces.iter().any(|piece| piece.content == Some(number));
+        let system = messages.iter().position(|m| m.role == Role::System && !m.content.trim().is_empty());
+        let whole = system.is_none_or(kept);
+        Ok((self.segments(&pieces, messages), whole))
+    }
+
+    fn segments(&self, pieces: &[Piece], messages: &[Message]) -> Rendered {
+        let mut segments: Vec<Segment> = Vec::with_capacity(pieces.len() + messages.len());
+        let bos = self.bos_token.as_str();
+        let begins = pieces.first().is_some_and(|first| first.content.is_none() && first.text.starts_with(bos));
+        if self.adds_bos && !bos.is_empty() && !begins {
+            segments.push(Segment { text: bos.to_owned(), special: true, learn: false });
+        }
+        let mut after_assistant = false;
+        for piece in pieces {
+            match piece.content {
+                None => push_frame(&mut segments, &piece.text, std::mem::take(&mut after_assistant)),
+                Some(number) => {
+                    let learn = messages[number].role == Role::Assistant;
+                    segments.push(Segment { text: piece.text.clone(), special: false, learn });
+                    after_assistant = learn;
+                }
+            }
+        }
+        Rendered { segments }
     }
 
     /// What the template shows of the model when it is tried: how it marks its thinking, and whether it can be told
     /// not to.
     pub fn habits(&self) -> Habits {
         let user = [Message::new(Role::User, "hi")];
-        let said = |switch: &str, on: bool| {
-            self.render_switched([("hi".to_owned())].into_iter(), &user, true, (switch, on)).unwrap_or_default()
-        };
+        let content = ["hi".to_owned()];
+        let said = |switch: Option<(&str, bool)>| self.render_text(&content, &user, true, switch).unwrap_or_default();
         let switch = SWITCHES.iter().find(|switch| {
-            let on = said(switch, true);
-            !on.is_empty() && on != said(switch, false)
+            let on = said(Some((switch, true)));
+            !on.is_empty() && on != said(Some((switch, false)))
         });
-        let opening = said(switch.unwrap_or(&SWITCHES[0]), true);
+        let opening = said(switch.map(|name| (*name, true)));
         let think = THINK_TAGS.iter().find(|(open, close)| {
             // A template that writes the opening tag alone leaves the closing one to the model.
             self.source.contains(close) || opening.trim_end().ends_with(open)
@@ -114,93 +221,94 @@ impl ChatTemplate {
 
     fn render_text(
         &self,
-        contents: impl Iterator<Item = String>,
+        contents: &[String],
         messages: &[Message],
         open: bool,
+        switch: Option<(&str, bool)>,
     ) -> Result<String, TemplateError> {
-        self.render_switched(contents, messages, open, (SWITCHES[0], true))
+        // Hugging Face's renderer says that there are no tools; some templates only bear that nothing is said of them.
+        let said = self.render_with(contents, messages, open, switch, Some(()));
+        said.or_else(|problem| self.render_with(contents, messages, open, switch, None).map_err(|_| problem))
     }
 
-    fn render_switched(
+    fn render_with(
         &self,
-        contents: impl Iterator<Item = String>,
+        contents: &[String],
         messages: &[Message],
         open: bool,
-        (switch, on): (&str, bool),
+        switch: Option<(&str, bool)>,
+        no_tools: Option<()>,
     ) -> Result<String, TemplateError> {
-        let contents: Vec<String> = contents.collect();
         let turns: Vec<Turn<'_>> =
-            messages.iter().zip(&contents).map(|(m, content)| Turn { role: m.role.name(), content }).collect();
+            messages.iter().zip(contents).map(|(m, content)| Turn { role: m.role.name(), content }).collect();
+        let switch: BTreeMap<&str, bool> = switch.into_iter().collect();
+        let absent = no_tools.map_or_else(|| context! {}, |()| context! { tools => (), documents => () });
+        let given = context! {
+            messages => turns,
+            add_generation_prompt => open,
+            bos_token => self.bos_token,
+            eos_token => self.eos_token,
+        };
+        let bytes_max = FRAME_BYTES_MAX + 2 * contents.iter().map(String::len).sum::<usize>();
+        let mut out = Capped { bytes: Vec::new(), bytes_max };
         self.environment
             .get_template(NAME)
             .and_then(|template| {
-                let switch = BTreeMap::from([(switch, on)]);
-                let given = context! {
-                    messages => turns,
-                    add_generation_prompt => open,
-                    bos_token => self.bos_token,
-                    eos_token => self.eos_token,
-                };
-                template.render(context! { ..switch, ..given })
+                template.render_captured_to(context! { ..switch, ..absent, ..given }, &mut out).map(drop)
             })
-            .map_err(|error| TemplateError(format!("{error:#}")))
+            .map_err(|error| TemplateError(format!("{error:#}")))?;
+        Ok(String::from_utf8(out.bytes).expect("invariant: a template writes text"))
     }
 }
 
-/// A piece of a rendering with markers.
-enum Piece<'a> {
-    Frame(&'a str),
-    Content(usize),
+/// Takes so many bytes and no more.
+struct Capped {
+    bytes: Vec<u8>,
+    bytes_max: usize,
 }
 
-fn marker(nonce: &str, index: usize) -> String {
-    format!("\u{E000}{nonce}:{index}\u{E001}")
+impl std::io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.bytes_max {
+            return Err(std::io::Error::other("it writes without end"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
-/// A word that no part of the text contains, so that a marker can be nothing but a marker.
-fn nonce_absent_from(text: &str) -> String {
-    (0..u64::MAX)
-        .map(|n| format!("z1-{n:x}"))
-        .find(|nonce| !text.contains(&format!("\u{E000}{nonce}:")))
-        .expect("invariant: no text is long enough to hold them all")
-}
-
-fn split<'a>(framed: &'a str, nonce: &str, count: usize) -> Vec<Piece<'a>> {
-    let mut pieces = Vec::new();
-    let mut rest = framed;
-    let next = |rest: &str| {
-        (0..count).filter_map(|i| rest.find(&marker(nonce, i)).map(|at| (at, i))).min_by_key(|(at, _)| *at)
+/// The conversation with the system's words at the head of the first user's turn.
+fn folded(messages: &[Message]) -> Cow<'_, [Message]> {
+    let Some((system, rest)) = messages.split_first().filter(|(first, _)| first.role == Role::System) else {
+        return Cow::Borrowed(messages);
     };
-    while let Some((at, index)) = next(rest) {
-        pieces.push(Piece::Frame(&rest[..at]));
-        pieces.push(Piece::Content(index));
-        rest = &rest[at + marker(nonce, index).len()..];
+    let mut rest = rest.to_vec();
+    match rest.first_mut() {
+        Some(first) if first.role == Role::User => {
+            first.content = format!("{}\n\n{}", system.content.trim_end(), first.content).trim_start().to_owned();
+        }
+        _ => rest.insert(0, Message::new(Role::User, system.content.clone())),
     }
-    pieces.push(Piece::Frame(rest));
-    pieces
+    Cow::Owned(rest)
 }
 
-/// Puts the contents between the frames, each as the template left it in the real rendering.
-fn join(pieces: &[Piece<'_>], messages: &[Message], real: &str) -> Rendered {
-    let contents = place(pieces, messages, real);
-    let mut placed = contents.into_iter();
-    let mut segments: Vec<Segment> = Vec::with_capacity(pieces.len() + messages.len());
-    let mut after_assistant = false;
-    for piece in pieces {
-        match piece {
-            Piece::Frame(text) => {
-                push_frame(&mut segments, text, after_assistant);
-                after_assistant = false;
+/// The conversation with neighbours of one role as one turn.
+fn alternating(messages: &[Message]) -> Vec<Message> {
+    let mut turns: Vec<Message> = Vec::with_capacity(messages.len());
+    for message in messages {
+        match turns.last_mut() {
+            Some(last) if last.role == message.role => {
+                last.content.push_str("\n\n");
+                last.content.push_str(&message.content);
             }
-            Piece::Content(index) => {
-                let learn = messages[*index].role == Role::Assistant;
-                let text = placed.next().expect("invariant: one placed content a content piece");
-                segments.push(Segment { text, special: false, learn });
-                after_assistant = learn;
-            }
+            _ => turns.push(message.clone()),
         }
     }
-    Rendered { segments }
+    turns
 }
 
 /// A frame after an assistant's words begins with its end-of-turn, which is learnt.
@@ -211,50 +319,6 @@ fn push_frame(segments: &mut Vec<Segment>, text: &str, after_assistant: bool) {
             segments.push(Segment { text: part.to_owned(), special: true, learn });
         }
     }
-}
-
-/// What templates do to contents.
-const REWRITES: [fn(&str) -> &str; 5] = [
-    |text| text,
-    str::trim,
-    |text| text.rsplit("</think>").next().unwrap_or(text),
-    |text| text.rsplit("</think>").next().unwrap_or(text).trim_start_matches('\n'),
-    |text| text.rsplit("</think>").next().unwrap_or(text).trim(),
-];
-
-/// The contents in the order of their pieces, rewritten so that frames and contents together spell the real
-/// rendering. Where no known rewriting does (a template that rewrites words, or drops a frame because of
-/// them), the contents stay as they are: the frame is right in any case.
-fn place(pieces: &[Piece<'_>], messages: &[Message], real: &str) -> Vec<String> {
-    fn fit<'a>(pieces: &[Piece<'_>], messages: &'a [Message], real: &str, placed: &mut Vec<&'a str>) -> bool {
-        match pieces.split_first() {
-            None => real.is_empty(),
-            Some((Piece::Frame(frame), rest)) => {
-                real.strip_prefix(frame).is_some_and(|real| fit(rest, messages, real, placed))
-            }
-            Some((Piece::Content(index), rest)) => REWRITES.iter().any(|rewrite| {
-                let text = rewrite(&messages[*index].content);
-                let Some(real) = real.strip_prefix(text) else { return false };
-                placed.push(text);
-                let fits = fit(rest, messages, real, placed);
-                if !fits {
-                    placed.pop();
-                }
-                fits
-            }),
-        }
-    }
-    let mut placed = Vec::new();
-    if fit(pieces, messages, real, &mut placed) {
-        return placed.into_iter().map(str::to_owned).collect();
-    }
-    pieces
-        .iter()
-        .filter_map(|piece| match piece {
-            Piece::Content(index) => Some(messages[*index].content.clone()),
-            Piece::Frame(_) => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]
