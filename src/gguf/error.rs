@@ -19,6 +19,9 @@ pub enum GgufError {
     Version { path: PathBuf, version: u32 },
     #[error("{}: the header is damaged at byte {at}: {what}", path.display())]
     Damaged { path: PathBuf, at: u64, what: String },
+    /// A model in several files whose parts are not together.
+    #[error("{}: {what}", path.display())]
+    Parts { path: PathBuf, what: String },
     #[error("{}: truncated, the file has {have_bytes} bytes and its header speaks of {need_bytes}", path.display())]
     Truncated { path: PathBuf, have_bytes: u64, need_bytes: u64 },
 }
@@ -37,6 +40,7 @@ impl GgufError {
             | Self::NotGguf { path, .. }
             | Self::Version { path, .. }
             | Self::Damaged { path, .. }
+            | Self::Parts { path, .. }
             | Self::Truncated { path, .. } => path,
         }
     }
@@ -49,6 +53,9 @@ impl GgufError {
             Self::NotGguf { hint, .. } => hint,
             Self::Version { .. } => "convert the model again with a current converter",
             Self::Damaged { .. } => "download or convert the file again; compare its checksum with the source's",
+            Self::Parts { .. } => {
+                "all parts lie in one folder under the names that they were published with; fetch those that are missing"
+            }
             Self::Truncated { .. } => "the download or copy was cut short: fetch the file again",
         }
     }

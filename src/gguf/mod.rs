@@ -21,6 +21,7 @@ mod metadata;
 pub mod qwen2;
 mod reader;
 pub mod rope;
+pub mod split;
 pub mod tiny;
 mod types;
 pub mod vocabulary;

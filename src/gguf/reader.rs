@@ -10,7 +10,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::recognise;
-use super::{ALIGNMENT_DEFAULT, GgufError, Metadata, TensorType, Value};
+use super::{ALIGNMENT_DEFAULT, GgufError, Metadata, TensorType, Value, split};
 
 /// A header (metadata and tensor list) may have this many bytes. The largest known vocabularies need 15 MB.
 const HEADER_BYTES_MAX: u64 = 32 << 20;
@@ -47,17 +47,33 @@ pub struct Gguf {
     pub version: u32,
     pub metadata: Metadata,
     pub tensors: Vec<TensorInfo>,
+    /// Of all its parts, where it is in several files.
     pub file_bytes: u64,
-    file: File,
+    /// Its files, each with the number of tensors up to its end.
+    files: Vec<(File, usize)>,
 }
 
 impl Gguf {
-    /// Opens a file and reads its header.
+    /// Opens a file and reads its header; the first part of several with all of them.
     ///
     /// # Errors
     /// [`GgufError`] says what the file is instead, or what is wrong with it. Memory use is bounded
     /// whatever the header claims.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
+        let mut whole = Self::open_one(path)?;
+        for (number, part) in (1..).zip(split::siblings(&whole)?.iter().skip(1)) {
+            let part = Self::open_one(part)?;
+            split::fits(&whole, &part, number)?;
+            whole.tensors.extend(part.tensors);
+            whole.file_bytes += part.file_bytes;
+            let end = whole.tensors.len();
+            whole.files.extend(part.files.into_iter().map(|(file, _)| (file, end)));
+        }
+        split::complete(&whole)?;
+        Ok(whole)
+    }
+
+    fn open_one(path: &Path) -> Result<Self, GgufError> {
         let io = |error: std::io::Error| GgufError::io(path, &error);
         let file = File::open(path).map_err(io)?;
         let about = file.metadata().map_err(io)?;
@@ -84,7 +100,8 @@ impl Gguf {
         if need_bytes > file_bytes {
             return Err(GgufError::Truncated { path: path.to_owned(), have_bytes: file_bytes, need_bytes });
         }
-        Ok(Self { path: path.to_owned(), version, metadata, tensors, file_bytes, file })
+        let files = vec![(file, tensors.len())];
+        Ok(Self { path: path.to_owned(), version, metadata, tensors, file_bytes, files })
     }
 
     /// `general.architecture`; empty where the file has none.
@@ -115,13 +132,22 @@ impl Gguf {
         bytes.into_iter().max_by_key(|&(_, bytes)| bytes).map(|(kind, _)| kind)
     }
 
+    fn file_of(&self, tensor: &TensorInfo) -> &File {
+        let number = match self.files.len() {
+            1 => 0,
+            _ => self.tensors.iter().position(|known| known.name == tensor.name).unwrap_or(0),
+        };
+        let holder = self.files.iter().find(|(_, end)| number < *end).or(self.files.first());
+        &holder.expect("invariant: an open model has a file").0
+    }
+
     /// Reads a tensor's bytes as they are in the file.
     ///
     /// # Errors
     /// Where the file changed or cannot be read.
     pub fn read_tensor(&self, tensor: &TensorInfo) -> Result<Vec<u8>, GgufError> {
         let mut bytes = vec![0; tensor.bytes as usize];
-        let mut file = &self.file;
+        let mut file = self.file_of(tensor);
         file.seek(SeekFrom::Start(tensor.offset))
             .and_then(|_| file.read_exact(&mut bytes))
             .map_err(|error| GgufError::io(&self.path, &error))?;

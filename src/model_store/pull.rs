@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::disk::{check_space, part_path};
 use super::download::{Download, Progress};
 use super::hub::{Hub, HubError, RemoteFile};
-use super::registry::{Entry, FileSpec};
+use super::registry::{Entry, FileSpec, Source};
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::gguf::split;
 
 const LISTING_ATTEMPTS_MAX: u32 = 5;
 /// Small files of a checkpoint that are worth having.
@@ -28,18 +29,17 @@ const SIDE_FILES: &[&str] = &[
     "model.safetensors.index.json",
 ];
 
-/// What is fetched: a ready GGUF, or a checkpoint to convert.
+/// What is fetched: a ready GGUF in one file or in parts, or a checkpoint to convert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    Gguf(RemoteFile),
+    Gguf(Vec<RemoteFile>),
     Checkpoint(Vec<RemoteFile>),
 }
 
 impl Selection {
     pub fn files(&self) -> &[RemoteFile] {
         match self {
-            Self::Gguf(file) => std::slice::from_ref(file),
-            Self::Checkpoint(files) => files,
+            Self::Gguf(files) | Self::Checkpoint(files) => files,
         }
     }
 
@@ -64,10 +64,14 @@ pub fn select(repo: &str, files: &[RemoteFile], quant: Option<&str>) -> anyhow::
     let fitting: Vec<&&RemoteFile> = gguf
         .iter()
         .filter(|file| wanted.as_ref().is_none_or(|quant| names_quant(&file.name, quant)))
-        .filter(|file| !file.name.contains("-of-"))
+        .filter(|file| split::place_of(&file.name).is_none())
         .collect();
     if let (Some(file), true) = (fitting.first(), fitting.len() == 1 || (weights.is_empty() && wanted.is_some())) {
-        return Ok(Selection::Gguf((**file).clone()));
+        return Ok(Selection::Gguf(vec![(**file).clone()]));
+    }
+    let fits = |file: &RemoteFile| wanted.as_ref().is_some_and(|quant| names_quant(&file.name, quant));
+    if let Some(parts) = parts_of(repo, gguf.iter().copied().filter(|file| fits(file)))? {
+        return Ok(Selection::Gguf(parts));
     }
     if !weights.is_empty() {
         let side = files.iter().filter(|file| SIDE_FILES.contains(&file.name.as_str()));
@@ -81,6 +85,32 @@ pub fn select(repo: &str, files: &[RemoteFile], quant: Option<&str>) -> anyhow::
         format!("choose one with --quant; there are: {}", offer.join(", "))
     };
     Err(error.hint(hint).into())
+}
+
+/// The parts of the one model in parts that is among these files, in order.
+///
+/// # Errors
+/// Parts that are not in the repository, by name.
+fn parts_of<'a>(
+    repo: &str,
+    files: impl Iterator<Item = &'a RemoteFile> + Clone,
+) -> anyhow::Result<Option<Vec<RemoteFile>>> {
+    let mut models: Vec<(&str, u32)> = files
+        .clone()
+        .filter_map(|file| split::place_of(&file.name))
+        .map(|(before, _, count)| (before, count))
+        .collect();
+    models.sort_unstable();
+    models.dedup();
+    let &[(before, count)] = models.as_slice() else { return Ok(None) };
+    let part = |number: u32| {
+        let name = split::name_of(before, number, count);
+        files.clone().find(|file| file.name == name).cloned().ok_or_else(|| {
+            UserError::new(Exit::NoModel, format!("{repo} lacks {name}, one of {count} parts"))
+                .hint("its upload may not be finished; choose another --quant or --revision")
+        })
+    };
+    Ok(Some((1..=count).map(part).collect::<Result<_, _>>()?))
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {
@@ -97,14 +127,26 @@ fn names_quant(name: &str, quant: &str) -> bool {
     })
 }
 
-/// Splits what the user typed into a hub repository and a revision: a registry entry's, or `owner/name`.
+/// Where what the user typed comes from: a registry entry's ready GGUF, its checkpoint, or `owner/name`. The ready file
+/// is taken where no revision and no other quantisation is asked for.
 pub fn source_of<'a>(
     typed: &'a str,
     entry: Option<&'a Entry>,
     revision: Option<&'a str>,
-) -> Option<(&'a str, &'a str)> {
+    quant: Option<&'a str>,
+) -> Option<Source<'a>> {
+    static NONE: BTreeMap<String, FileSpec> = BTreeMap::new();
     if let Some(entry) = entry {
-        return entry.repo.as_deref().map(|repo| (repo, revision.unwrap_or(&entry.revision)));
+        if let Some(ready) = entry
+            .gguf
+            .as_ref()
+            .filter(|ready| revision.is_none() && quant.is_none_or(|quant| quant.eq_ignore_ascii_case(&ready.quant)))
+        {
+            let quant = Some(ready.quant.as_str());
+            return Some(Source { repo: &ready.repo, revision: &ready.revision, quant, files: &ready.files });
+        }
+        let (repo, revision) = (entry.repo.as_deref()?, revision.unwrap_or(&entry.revision));
+        return Some(Source { repo, revision, quant: quant.or(entry.quant.as_deref()), files: &entry.files });
     }
     let mut parts = typed.split('/');
     let plain = |part: Option<&str>| {
@@ -112,7 +154,8 @@ pub fn source_of<'a>(
             !p.is_empty() && !p.starts_with('.') && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         })
     };
-    (plain(parts.next()) && plain(parts.next()) && parts.next().is_none()).then(|| (typed, revision.unwrap_or("main")))
+    let is_repo = plain(parts.next()) && plain(parts.next()) && parts.next().is_none();
+    is_repo.then(|| Source { repo: typed, revision: revision.unwrap_or("main"), quant, files: &NONE })
 }
 
 /// Asks the hub what a repository has, patiently.
@@ -245,18 +288,48 @@ mod tests {
     fn a_ready_gguf_spares_the_conversion() {
         let files = [file("m-Q4_K_M.gguf"), file("m-Q4_K_S.gguf"), file("m-Q8_0.gguf")];
         let Selection::Gguf(chosen) = select("o/n", &files, Some("q4_k_m")).unwrap() else { panic!("a gguf") };
-        assert_eq!(chosen.name, "m-Q4_K_M.gguf");
+        assert_eq!(chosen[0].name, "m-Q4_K_M.gguf");
         assert!(select("o/n", &files, None).is_err(), "ambiguous");
         assert!(select("o/n", &files, Some("Q4_K")).is_err(), "no such word");
         assert!(select("o/n", &[file("pytorch_model.bin")], None).is_err());
     }
 
     #[test]
+    fn a_model_in_parts_is_taken_whole_or_not_at_all() {
+        let mut files =
+            vec![file("README.md"), file("q8/m-q8_0-00002-of-00002.gguf"), file("q8/m-q8_0-00001-of-00002.gguf")];
+        files.push(file("m-q4_k_m-00001-of-00003.gguf"));
+        let Selection::Gguf(chosen) = select("o/n", &files, Some("Q8_0")).unwrap() else { panic!("a gguf") };
+        let names: Vec<&str> = chosen.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["q8/m-q8_0-00001-of-00002.gguf", "q8/m-q8_0-00002-of-00002.gguf"]);
+        let refusal = select("o/n", &files, Some("Q4_K_M")).unwrap_err().to_string();
+        assert!(refusal.contains("lacks m-q4_k_m-00002-of-00003.gguf"), "{refusal}");
+        files.push(file("m-q8_0.gguf"));
+        let Selection::Gguf(chosen) = select("o/n", &files, Some("Q8_0")).unwrap() else { panic!("a gguf") };
+        assert_eq!(chosen[0].name, "m-q8_0.gguf", "one file rather than parts");
+    }
+
+    #[test]
+    fn a_known_name_leads_to_its_makers_ready_file_unless_something_else_is_asked_for() {
+        let registry = crate::model_store::registry::Registry::built_in();
+        let entry = registry.get("qwen2.5-coder-1.5b").unwrap();
+        let ready = source_of("qwen2.5-coder-1.5b", Some(entry), None, None).unwrap();
+        assert_eq!((ready.repo, ready.quant), ("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", Some("Q4_K_M")));
+        assert_eq!(ready.files.values().filter(|spec| spec.sha256.is_some()).count(), 1);
+        let other = source_of("qwen2.5-coder-1.5b", Some(entry), None, Some("Q5_K_M")).unwrap();
+        assert_eq!((other.repo, other.quant), ("Qwen/Qwen2.5-Coder-1.5B-Instruct", Some("Q5_K_M")));
+        let z1 = source_of("z1-7b", Some(registry.get("z1-7b").unwrap()), None, None).unwrap();
+        assert_eq!((z1.repo, z1.quant), ("efficientscaling/Z1-7B", Some("Q5_K_M")));
+    }
+
+    #[test]
     fn names_are_read() {
-        assert_eq!(source_of("owner/name", None, None), Some(("owner/name", "main")));
-        assert_eq!(source_of("owner/name", None, Some("v1")), Some(("owner/name", "v1")));
+        let named =
+            |revision| source_of("owner/name", None, revision, None).map(|source| (source.repo, source.revision));
+        assert_eq!(named(None), Some(("owner/name", "main")));
+        assert_eq!(named(Some("v1")), Some(("owner/name", "v1")));
         for typed in ["name", "a/b/c", "../x", "a/", "a/b c", "https://h/a"] {
-            assert_eq!(source_of(typed, None, None), None, "{typed}");
+            assert_eq!(source_of(typed, None, None, None), None, "{typed}");
         }
     }
 

@@ -30,7 +30,10 @@ pub struct Entry {
     #[serde(default = "default_arch")]
     pub arch: String,
     pub context_tokens_max: u32,
-    /// Quantisation made by `pull` where none is asked for.
+    /// A file that its makers have quantised: fetched by `pull` where nothing else is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gguf: Option<Ready>,
+    /// Quantisation made by `pull` of the checkpoint where none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quant: Option<String>,
     /// The longest thinking that pays with it, in tokens: a ceiling where the task decides how much to think.
@@ -49,6 +52,30 @@ pub struct Entry {
     pub embedded: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// A ready GGUF on the hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    pub repo: String,
+    #[serde(default = "default_revision")]
+    pub revision: String,
+    pub quant: String,
+    /// The size of the whole, for the question whether it fits before it is there.
+    pub bytes: u64,
+    /// Checksums that are known beforehand, by file name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, FileSpec>,
+}
+
+/// Where a pull goes, and what it expects there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Source<'a> {
+    pub repo: &'a str,
+    pub revision: &'a str,
+    pub quant: Option<&'a str>,
+    pub files: &'a BTreeMap<String, FileSpec>,
 }
 
 /// What a file of a model must be.
@@ -83,7 +110,12 @@ impl Entry {
         self.sampling.map_or(Ok(()), Advised::check)?;
         self.traits.check()?;
         let hexadecimal = |sum: &str| sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let odd = self.files.iter().find(|(_, spec)| spec.sha256.as_deref().is_some_and(|sum| !hexadecimal(sum)));
+        let ready = self.gguf.iter().flat_map(|ready| &ready.files);
+        let odd = self
+            .files
+            .iter()
+            .chain(ready)
+            .find(|(_, spec)| spec.sha256.as_deref().is_some_and(|sum| !hexadecimal(sum)));
         odd.map_or(Ok(()), |(file, _)| Err(format!("the sha256 of {file} is not 64 hexadecimal digits")))
     }
 }
@@ -258,7 +290,15 @@ mod tests {
         assert!(registry.get("z1-nano").unwrap().embedded);
         for (name, entry) in &registry.entries {
             assert!(entry.embedded || entry.repo.is_some(), "{name} has no source");
-            assert!(entry.quant.as_deref().is_none_or(|quant| crate::model_store::quantise::file_type(quant).is_ok()));
+            let ready = entry.gguf.as_ref().map(|ready| ready.quant.as_str());
+            assert!(
+                entry
+                    .quant
+                    .as_deref()
+                    .into_iter()
+                    .chain(ready)
+                    .all(|quant| crate::model_store::quantise::file_type(quant).is_ok())
+            );
         }
     }
 

@@ -81,13 +81,15 @@ impl From<StorageArg> for Storage {
 pub(super) struct Origin<'a> {
     pub(super) licence: &'a str,
     pub(super) source: &'a str,
+    /// The file's checksum, where it was checked already.
+    pub(super) sha256: Option<String>,
     /// The registry's name of it.
     pub(super) known_as: Option<&'a str>,
 }
 
 impl<'a> Origin<'a> {
     const fn local(source: &'a str) -> Self {
-        Self { licence: "unknown", source, known_as: None }
+        Self { licence: "unknown", source, sha256: None, known_as: None }
     }
 }
 
@@ -245,7 +247,10 @@ pub(super) fn install(store: &Store, name: &str, file: &Path, gguf: &Gguf, origi
         name: name.to_owned(),
         file: file.to_owned(),
         bytes: gguf.file_bytes,
-        sha256: Some(sha256_of(&gguf.path)?),
+        sha256: Some(match &origin.sha256 {
+            Some(known) => known.clone(),
+            None => sha256_of(&gguf.path)?,
+        }),
         quant: quant.clone(),
         licence: origin.licence.to_owned(),
         source: origin.source.to_owned(),

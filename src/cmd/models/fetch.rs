@@ -7,12 +7,13 @@ use super::bring::{self, Origin};
 use super::interrupt::on_interrupt;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::gguf::split;
 use crate::model_store::disk::check_space;
 use crate::model_store::hub::{DEFAULT_BASE, Hub};
 use crate::model_store::import;
 use crate::model_store::pull::{self, Selection};
 use crate::model_store::quantise::{self, Job};
-use crate::model_store::registry::{Entry, Registry};
+use crate::model_store::registry::{Entry, Registry, Source};
 use crate::model_store::store::{Store, check_name, write_whole};
 
 /// First pause after a failure.
@@ -57,7 +58,8 @@ pub(super) fn run(args: &Pull, store: &Store, registry: &Registry) -> anyhow::Re
             .hint("use it with --model z1-nano")
             .into());
     }
-    let Some((repo, revision)) = pull::source_of(&args.model, entry, args.revision.as_deref()) else {
+    let found = pull::source_of(&args.model, entry, args.revision.as_deref(), args.quant.as_deref());
+    let Some(Source { repo, revision, quant: wanted, files: known }) = found else {
         registry.get(&args.model)?;
         return Err(UserError::usage(format!("{:?} has no source", args.model)).into());
     };
@@ -65,7 +67,6 @@ pub(super) fn run(args: &Pull, store: &Store, registry: &Registry) -> anyhow::Re
         if entry.is_some() { args.model.clone() } else { repo.rsplit('/').next().unwrap_or(repo).to_lowercase() }
     });
     check_name(&name)?;
-    let wanted = args.quant.as_deref().or_else(|| entry.and_then(|entry| entry.quant.as_deref()));
     let quant = wanted.filter(|quant| !quant.eq_ignore_ascii_case("none"));
     if let Some(quant) = quant {
         quantise::file_type(quant)?;
@@ -73,9 +74,7 @@ pub(super) fn run(args: &Pull, store: &Store, registry: &Registry) -> anyhow::Re
     let hub = Hub::new(&args.mirror, token());
     let cancel = on_interrupt()?;
     let (mut files, commit) = pull::list(&hub, repo, revision, PAUSE)?;
-    if let Some(entry) = entry {
-        pull::expect(repo, &mut files, &entry.files)?;
-    }
+    pull::expect(repo, &mut files, known)?;
     let selection = pull::select(repo, &files, quant)?;
     let source = format!("{repo}@{}", commit.as_deref().unwrap_or(revision));
     let known_as = entry.map(|_| args.model.as_str());
@@ -130,7 +129,7 @@ impl Work<'_> {
     fn is_installed(&self) -> bool {
         self.store.get(self.name).is_ok_and(|(manifest, path)| {
             let same_quant = self.quant.is_none_or(|quant| manifest.quant.eq_ignore_ascii_case(quant));
-            let whole = std::fs::metadata(path).is_ok_and(|about| about.len() == manifest.bytes);
+            let whole = bytes_of(&path) == manifest.bytes;
             manifest.source == self.source && same_quant && whole
         })
     }
@@ -143,9 +142,11 @@ impl Work<'_> {
 
     /// Turns what was fetched into an installed model.
     fn finish(&self, selection: &Selection, paths: &[PathBuf]) -> anyhow::Result<()> {
-        let target = self.store.folder(self.name).join("model.gguf");
+        let folder = self.store.folder(self.name);
+        let mut target = folder.join("model.gguf");
         let (floats, from) = self.floats();
         match (selection, self.quant) {
+            (Selection::Gguf(files), _) if files.len() > 1 => target = move_parts(paths, &folder)?,
             (Selection::Gguf(_), _) => std::fs::rename(&paths[0], &target)?,
             (Selection::Checkpoint(_), None) => {
                 bring::convert(import::Plan::read(&self.staging())?, &target, self.name, None, self.cancel)?;
@@ -160,12 +161,20 @@ impl Work<'_> {
             }
         }
         let gguf = super::open(&target)?;
+        let file = target.strip_prefix(&folder).unwrap_or(&target).to_owned();
+        // What was fetched has been checked against it.
+        let sha256 = match selection {
+            Selection::Gguf(files) => files[0].sha256.clone(),
+            Selection::Checkpoint(_) => None,
+        };
         let origin = Origin {
+            sha256,
             licence: self.entry.map_or("unknown", |entry| &entry.licence),
             source: self.source,
             known_as: self.known_as,
         };
-        bring::install(self.store, self.name, Path::new("model.gguf"), &gguf, &origin)?;
+        bring::install(self.store, self.name, &file, &gguf, &origin)?;
+        remove_others(&folder, &file);
         if !self.keep {
             // What is installed no longer needs it; a leftover is only room on the disk.
             let _ = std::fs::remove_dir_all(self.staging());
@@ -173,6 +182,47 @@ impl Work<'_> {
             let _ = std::fs::remove_file(&from);
         }
         Ok(())
+    }
+}
+
+/// Parts keep their names: by them they find each other. The first is the model's file.
+fn move_parts(paths: &[PathBuf], folder: &Path) -> anyhow::Result<PathBuf> {
+    let mut moved = Vec::with_capacity(paths.len());
+    for path in paths {
+        let target = folder.join(path.file_name().unwrap_or_default());
+        std::fs::rename(path, &target)?;
+        moved.push(target);
+    }
+    Ok(moved.swap_remove(0))
+}
+
+/// The bytes of a model's file, or of all its parts; 0 where one is missing.
+fn bytes_of(path: &Path) -> u64 {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let length = |path: &Path| std::fs::metadata(path).map(|about| about.len()).ok();
+    match split::place_of(&name) {
+        None => length(path).unwrap_or(0),
+        Some((before, _, count)) => {
+            let part = |number| length(&path.with_file_name(split::name_of(before, number, count)));
+            (1..=count).map(part).sum::<Option<u64>>().unwrap_or(0)
+        }
+    }
+}
+
+/// Removes the model files of an earlier pull under the same name.
+fn remove_others(folder: &Path, file: &Path) {
+    let name = file.to_string_lossy();
+    let mine = |other: &str| match (split::place_of(&name), split::place_of(other)) {
+        (Some((before, _, count)), Some((other, _, of))) => (before, count) == (other, of),
+        _ => name == other,
+    };
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let other = entry.file_name().to_string_lossy().into_owned();
+        let is_model = other == "model.gguf" || split::place_of(&other).is_some();
+        if is_model && !mine(&other) {
+            // A leftover is only room on the disk.
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
