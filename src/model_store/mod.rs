@@ -16,6 +16,7 @@ pub mod import;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod quantise;
+pub mod recommend;
 pub mod registry;
 pub mod resolve;
 pub mod store;

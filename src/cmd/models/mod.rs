@@ -21,6 +21,7 @@ mod fetch;
 mod info;
 mod interrupt;
 mod line;
+mod recommend;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,11 @@ pub struct Args {
 enum Command {
     /// Show what is installed and what could be
     List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say which known model fits this machine, and how fast it would be at most
+    Recommend {
         #[arg(long)]
         json: bool,
     },
@@ -68,6 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let registry = Registry::load(&store.registry_file())?;
     match &args.command {
         Command::List { json } => list(&store, &registry, *json)?,
+        Command::Recommend { json } => recommend::run(&registry, *json)?,
         Command::Info(args) => info::run(args, &dirs, &registry)?,
         #[cfg(feature = "pull")]
         Command::Pull(pull) => fetch::run(pull, &store, &registry)?,

@@ -1,7 +1,7 @@
 //! `pull NAME --quant …`: from the hub to an installed, quantised model in one command.
 
 use safetensors::tensor::Dtype;
-use z1::gguf::Gguf;
+use z1::gguf::{Gguf, TensorInfo, Value, Writer, split};
 use z1::model_store::quantise::name_of;
 
 use super::hub::{Hub, Trouble};
@@ -111,4 +111,59 @@ fn an_entry_of_ones_own_is_pulled_by_name_and_its_checksums_hold() {
     let said = home.succeed(&["models", "info", "mine"]);
     assert!(said.stdout.contains("Q8_0") && said.stdout.contains("together"), "{}", said.stdout);
     assert!(said.stdout.contains("licence        MIT"), "{}", said.stdout);
+}
+
+/// Writes the repository's model as a GGUF in two parts, as llama.cpp's own tool would.
+fn in_parts(home: &Home) -> std::path::PathBuf {
+    let (folder, source) = (home.path().join("parts"), home.path().join("whole.gguf"));
+    std::fs::create_dir_all(&folder).unwrap();
+    home.succeed(&["models", "import", repository(home).to_str().unwrap(), "--out", source.to_str().unwrap()]);
+    let whole = Gguf::open(&source).unwrap();
+    let middle = whole.tensors.len() / 2;
+    for (number, tensors) in [&whole.tensors[..middle], &whole.tensors[middle..]].into_iter().enumerate() {
+        let mut writer = Writer::new();
+        if number == 0 {
+            writer.metadata = whole.metadata.clone();
+        }
+        writer.set("split.no", Value::U16(number as u16));
+        writer.set("split.count", Value::U16(2));
+        writer.set("split.tensors.count", Value::I32(whole.tensors.len() as i32));
+        for tensor in tensors {
+            writer.tensor(&tensor.name, tensor.kind, &tensor.dimensions);
+        }
+        let read = |tensor: &TensorInfo| whole.read_tensor(whole.tensor(&tensor.name).unwrap()).unwrap();
+        let path = folder.join(split::name_of("m-bf16", number as u32 + 1, 2));
+        writer.write(&path, |tensor, out| out.write_all(&read(tensor))).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_model_in_parts_is_pulled_opened_and_told_where_a_part_is_missing() {
+    let home = Home::new();
+    let folder = in_parts(&home);
+    let hub = Hub::start(&folder, &[Trouble::Cut(4000)], None);
+    home.succeed(&pull(&hub, &["--quant", "bf16"]));
+    let first = home.path().join("data/models/name").join(split::name_of("m-bf16", 1, 2));
+    let whole = Gguf::open(&home.path().join("whole.gguf")).unwrap();
+    assert_eq!(Gguf::open(&first).unwrap().tensors.len(), whole.tensors.len());
+    assert!(home.succeed(&pull(&hub, &["--quant", "bf16"])).stdout.contains("installed already"));
+    let said = home.succeed(&["models", "info", "name"]);
+    assert!(said.stdout.contains("2 layers"), "{}", said.stdout);
+    std::fs::remove_file(first.with_file_name(split::name_of("m-bf16", 2, 2))).unwrap();
+    let said = home.run(&["models", "info", "name"]);
+    assert!(said.code == 4 && said.stderr.contains("missing: m-bf16-00002-of-00002.gguf"), "{}", said.stderr);
+    std::fs::remove_file(folder.join(split::name_of("m-bf16", 2, 2))).unwrap();
+    let said = home.run(&pull(&hub, &["--quant", "bf16", "--name", "other"]));
+    assert!(said.code == 4 && said.stderr.contains("lacks m-bf16-00002-of-00002.gguf"), "{}", said.stderr);
+    assert!(!home.path().join("data/models/other").exists());
+}
+
+#[test]
+fn a_real_model_is_recommended_without_a_network() {
+    let home = Home::new();
+    let said = home.run(&["models", "recommend", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert!(report["memory_bytes_per_second"].as_f64().unwrap() > 0.0);
+    assert!(report["models"].as_array().unwrap().len() >= 4);
 }
