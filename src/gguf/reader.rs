@@ -154,8 +154,10 @@ impl Gguf {
         Ok(bytes)
     }
 
-    pub(super) const fn file(&self) -> &File {
-        &self.file
+    /// Its file, where it is only one.
+    pub(super) fn only_file(&self) -> Option<&File> {
+        let [(file, _)] = self.files.as_slice() else { return None };
+        Some(file)
     }
 
     /// Reads a tensor as numbers, quantised or not; `None` for types that are not known.
