@@ -69,9 +69,11 @@ pub fn select(repo: &str, files: &[RemoteFile], quant: Option<&str>) -> anyhow::
     if let (Some(file), true) = (fitting.first(), fitting.len() == 1 || (weights.is_empty() && wanted.is_some())) {
         return Ok(Selection::Gguf(vec![(**file).clone()]));
     }
-    let fits = |file: &RemoteFile| wanted.as_ref().is_some_and(|quant| names_quant(&file.name, quant));
-    if let Some(parts) = parts_of(repo, gguf.iter().copied().filter(|file| fits(file)))? {
-        return Ok(Selection::Gguf(parts));
+    if let Some(quant) = &wanted {
+        let fitting: Vec<&RemoteFile> = gguf.iter().copied().filter(|file| names_quant(&file.name, quant)).collect();
+        if let Some(parts) = parts_of(repo, &fitting)? {
+            return Ok(Selection::Gguf(parts));
+        }
     }
     if !weights.is_empty() {
         let side = files.iter().filter(|file| SIDE_FILES.contains(&file.name.as_str()));
@@ -91,21 +93,15 @@ pub fn select(repo: &str, files: &[RemoteFile], quant: Option<&str>) -> anyhow::
 ///
 /// # Errors
 /// Parts that are not in the repository, by name.
-fn parts_of<'a>(
-    repo: &str,
-    files: impl Iterator<Item = &'a RemoteFile> + Clone,
-) -> anyhow::Result<Option<Vec<RemoteFile>>> {
-    let mut models: Vec<(&str, u32)> = files
-        .clone()
-        .filter_map(|file| split::place_of(&file.name))
-        .map(|(before, _, count)| (before, count))
-        .collect();
+fn parts_of(repo: &str, files: &[&RemoteFile]) -> anyhow::Result<Option<Vec<RemoteFile>>> {
+    let places = files.iter().filter_map(|file| split::place_of(&file.name));
+    let mut models: Vec<(&str, u32)> = places.map(|(before, _, count)| (before, count)).collect();
     models.sort_unstable();
     models.dedup();
     let &[(before, count)] = models.as_slice() else { return Ok(None) };
     let part = |number: u32| {
         let name = split::name_of(before, number, count);
-        files.clone().find(|file| file.name == name).cloned().ok_or_else(|| {
+        files.iter().find(|file| file.name == name).map(|file| (*file).clone()).ok_or_else(|| {
             UserError::new(Exit::NoModel, format!("{repo} lacks {name}, one of {count} parts"))
                 .hint("its upload may not be finished; choose another --quant or --revision")
         })

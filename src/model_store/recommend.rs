@@ -55,7 +55,7 @@ pub fn rows(registry: &Registry, machine: &Machine, memory_bytes_per_second: f64
 pub fn best(rows: &[Row]) -> Option<&Row> {
     let fitting = || rows.iter().filter(|row| row.fits);
     let fast = |row: &&Row| row.tokens_per_second_max.is_none_or(|speed| speed >= TOKENS_PER_SECOND_WANTED);
-    fitting().find(fast).or_else(|| fitting().last())
+    fitting().find(fast).or_else(|| fitting().next_back())
 }
 
 /// Bytes that this many threads read from memory in a second, measured for about as long as said. Copying reads and
@@ -86,21 +86,22 @@ pub fn memory_bytes_per_second(threads: u32, during: Duration) -> f64 {
 mod tests {
     use super::*;
 
-    fn machine(gigabytes: u64) -> Machine {
-        Machine { gpus: Vec::new(), memory_available_bytes: gigabytes << 30, threads: 4, prefers_plain_weights: false }
+    /// A machine with this much room beside what is kept free.
+    fn machine(room_megabytes: u64) -> Machine {
+        let memory_available_bytes = HOST_MARGIN_BYTES + room_megabytes * 1_000_000;
+        Machine { gpus: Vec::new(), memory_available_bytes, threads: 4, prefers_plain_weights: false }
     }
 
     #[test]
     fn the_largest_that_fits_and_is_fast_enough_is_recommended() {
         let registry = Registry::built_in();
-        let chosen = |gigabytes, speed| {
-            best(&rows(&registry, &machine(gigabytes), speed)).map(|row| row.name.clone()).unwrap_or_default()
-        };
-        assert_eq!(chosen(32, 50e9), "qwen2.5-coder-7b");
-        assert_eq!(chosen(32, 12e9), "qwen2.5-coder-3b", "a 7B would be slower than wanted");
-        assert_eq!(chosen(3, 50e9), "qwen2.5-coder-1.5b");
-        assert_eq!(chosen(32, 1e9), "qwen2.5-coder-0.5b", "the fastest there is");
-        assert_eq!(chosen(0, 50e9), "", "nothing fits");
+        let chosen =
+            |room, speed| best(&rows(&registry, &machine(room), speed)).map(|row| row.name.clone()).unwrap_or_default();
+        assert_eq!(chosen(32_000, 50e9), "qwen2.5-coder-7b");
+        assert_eq!(chosen(32_000, 12e9), "qwen2.5-coder-3b", "a 7B would be slower than wanted");
+        assert_eq!(chosen(2000, 50e9), "qwen2.5-coder-1.5b");
+        assert_eq!(chosen(32_000, 1e9), "qwen2.5-coder-0.5b", "the fastest there is");
+        assert_eq!(chosen(500, 50e9), "", "nothing fits");
     }
 
     #[test]

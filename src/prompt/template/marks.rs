@@ -217,7 +217,7 @@ impl<'m, 'a> Reader<'m, 'a> {
             let same = words.chars().rev().zip(core.chars().rev()).take_while(|(a, b)| a == b);
             same.map(|(c, _)| c.len_utf8()).sum::<usize>()
         };
-        let longest = self.marks.contents[content].by_text.keys().map(|core| agree(core)).max().unwrap_or(0);
+        let longest = self.marks.contents[content].by_text.keys().map(agree).max().unwrap_or(0);
         if longest == 0 { earliest } else { to - longest }
     }
 
@@ -229,7 +229,7 @@ impl<'m, 'a> Reader<'m, 'a> {
             let same = words.chars().zip(core.chars()).take_while(|(a, b)| a == b);
             same.map(|(c, _)| c.len_utf8()).sum::<usize>()
         };
-        let longest = self.marks.contents[content].by_text.keys().map(|core| agree(core)).max().unwrap_or(0);
+        let longest = self.marks.contents[content].by_text.keys().map(agree).max().unwrap_or(0);
         let to = if longest == 0 { self.plain.len() } else { from + longest };
         self.add(from, to, content);
     }

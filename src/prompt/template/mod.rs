@@ -289,7 +289,8 @@ fn folded(messages: &[Message]) -> Cow<'_, [Message]> {
     let mut rest = rest.to_vec();
     match rest.first_mut() {
         Some(first) if first.role == Role::User => {
-            first.content = format!("{}\n\n{}", system.content.trim_end(), first.content).trim_start().to_owned();
+            let both = format!("{}\n\n{}", system.content.trim_end(), first.content);
+            both.trim_start().clone_into(&mut first.content);
         }
         _ => rest.insert(0, Message::new(Role::User, system.content.clone())),
     }

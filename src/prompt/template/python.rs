@@ -88,6 +88,7 @@ fn now(format: &str) -> Result<String, Error> {
 }
 
 /// `json.dumps` as Hugging Face's renderer calls it: nothing escaped for HTML, Python's separators.
+#[expect(clippy::needless_pass_by_value, reason = "a filter is given its options by value")]
 fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let ensure_ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
     let sort_keys = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
@@ -202,35 +203,35 @@ mod tests {
 
     use super::*;
 
-    fn rendered(source: &str, value: Value) -> String {
+    fn rendered(source: &str, value: &Value) -> String {
         let mut environment = Environment::new();
         furnish(&mut environment);
-        environment.render_str(source, context! { x => value }).unwrap()
+        environment.render_str(source, context! { x => value.clone() }).unwrap()
     }
 
     #[test]
     fn values_print_as_in_python() {
         let value: Value = Value::from_serialize(serde_json::json!({"a": [1, true, null, "it's"], "b": "\n"}));
-        assert_eq!(rendered("{{ x }}", value.clone()), r#"{'a': [1, True, None, "it's"], 'b': '\n'}"#);
-        assert_eq!(rendered("{{ x.a[1] }} {{ x.a[2] }} {{ x.a[1] | string }}", value), "True None True");
-        assert_eq!(rendered("[{{ x }}]", Value::UNDEFINED), "[]");
+        assert_eq!(rendered("{{ x }}", &value), r#"{'a': [1, True, None, "it's"], 'b': '\n'}"#);
+        assert_eq!(rendered("{{ x.a[1] }} {{ x.a[2] }} {{ x.a[1] | string }}", &value), "True None True");
+        assert_eq!(rendered("[{{ x }}]", &Value::UNDEFINED), "[]");
     }
 
     #[test]
     fn json_is_written_as_python_s_dumps() {
-        let value = || Value::from_serialize(serde_json::json!({"b": "<ä>", "a": [1, {}]}));
-        assert_eq!(rendered("{{ x | tojson }}", value()), r#"{"b": "<ä>", "a": [1, {}]}"#);
+        let value = Value::from_serialize(serde_json::json!({"b": "<ä>", "a": [1, {}]}));
+        assert_eq!(rendered("{{ x | tojson }}", &value), r#"{"b": "<ä>", "a": [1, {}]}"#);
         assert_eq!(
-            rendered("{{ x | tojson(ensure_ascii=true, sort_keys=true) }}", value()),
+            rendered("{{ x | tojson(ensure_ascii=true, sort_keys=true) }}", &value),
             r#"{"a": [1, {}], "b": "<\u00e4>"}"#
         );
-        assert_eq!(rendered("{{ x | tojson(separators=(',', ':')) }}", value()), r#"{"b":"<ä>","a":[1,{}]}"#);
-        assert_eq!(rendered("{{ x.a | tojson(indent=2) }}", value()), "[\n  1,\n  {}\n]");
+        assert_eq!(rendered("{{ x | tojson(separators=(',', ':')) }}", &value), r#"{"b":"<ä>","a":[1,{}]}"#);
+        assert_eq!(rendered("{{ x.a | tojson(indent=2) }}", &value), "[\n  1,\n  {}\n]");
     }
 
     #[test]
     fn the_clock_is_read_and_a_wrong_format_is_an_error() {
-        let year = rendered("{{ strftime_now('%Y-%m-%d') }}", Value::UNDEFINED);
+        let year = rendered("{{ strftime_now('%Y-%m-%d') }}", &Value::UNDEFINED);
         assert_eq!((year.len(), year.as_bytes()[4]), (10, b'-'));
         let mut environment = Environment::new();
         furnish(&mut environment);

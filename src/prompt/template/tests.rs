@@ -186,7 +186,7 @@ fn what_newer_templates_use_renders_as_in_python() {
             "⟦S⟧;⟦U⟧;⟦A⟧;⟦V⟧;",
         ),
         (
-            "{{ nothing.at_all is defined }}{{ nothing }}{% for x in nothing %}x{% endfor %}{{ messages[0].content }}",
+            "{{ nothing is defined }}{{ nothing }}{% for x in nothing %}x{% endfor %}{{ messages[0].content }}",
             "False⟦S⟧",
         ),
         ("{{ bos_token }}{% if tools is none %}{{ messages[0].content }}{% endif %}", "<s>⟦S⟧"),
