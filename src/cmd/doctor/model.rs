@@ -20,11 +20,8 @@ pub(super) fn store(dirs: &Dirs) -> Vec<Finding> {
         Ok((models, broken)) => {
             let bytes = models.iter().map(|model| model.bytes).sum();
             let text = format!("{}: {} installed, {}", store.root().display(), models.len(), gigabytes(bytes));
-            found.push(Finding::ok("models", text));
-            if models.is_empty() {
-                let text = "none but z1-nano, which solves small problems only";
-                found.push(Finding::warning("models", text, "`z1 models recommend` says which real model fits here"));
-            }
+            let next = if models.is_empty() { "; `z1 models recommend` says which real model fits here" } else { "" };
+            found.push(Finding::ok("models", text + next));
             found.extend(broken.into_iter().map(|problem| {
                 Finding::warning("models", problem, "`z1 models pull` goes on with it, `z1 models rm` removes it")
             }));
