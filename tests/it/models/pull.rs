@@ -150,6 +150,12 @@ fn a_model_in_parts_is_pulled_opened_and_told_where_a_part_is_missing() {
     assert!(home.succeed(&pull(&hub, &["--quant", "bf16"])).stdout.contains("installed already"));
     let said = home.succeed(&["models", "info", "name"]);
     assert!(said.stdout.contains("2 layers"), "{}", said.stdout);
+    #[cfg(feature = "llama")]
+    {
+        let options = z1::engine::LoadOptions::from_path(&first);
+        let engine = z1::engine::Engine::start_llama(options, |_| {}, &z1::cancel::Cancel::new()).unwrap();
+        assert_eq!(engine.info().parameters, whole.parameters(), "llama.cpp loads the parts as one");
+    }
     std::fs::remove_file(first.with_file_name(split::name_of("m-bf16", 2, 2))).unwrap();
     let said = home.run(&["models", "info", "name"]);
     assert!(said.code == 4 && said.stderr.contains("missing: m-bf16-00002-of-00002.gguf"), "{}", said.stderr);
