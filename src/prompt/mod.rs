@@ -14,10 +14,12 @@ pub mod conversation;
 mod files;
 mod table;
 mod template;
+mod words;
 
 pub use chatml::render_chatml;
 pub use files::{PromptError, Prompts};
 pub use template::{ChatTemplate, Habits, TemplateError};
+pub use words::{Asked, WordSet, Words, WordsContext, force_hint};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -32,6 +32,7 @@ mod sft_llama;
 mod sft_own;
 mod sft_quantised;
 mod slots;
+mod suite;
 mod tidy;
 mod tokenize;
 mod tui;

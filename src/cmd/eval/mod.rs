@@ -3,8 +3,10 @@
 use crate::error::Exit;
 
 pub mod agent;
+pub mod compare;
 pub mod curve;
 pub mod gym;
+pub mod suite;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
@@ -18,10 +20,14 @@ pub struct Args {
 pub enum Command {
     /// The whole agent on held-out gym problems: what verified candidates and repair add to the model alone
     Agent(agent::Args),
+    /// Two runs of `suite` on the same problems, by the exact test
+    Compare(compare::Args),
     /// Accuracy against thinking tokens for several models and windows, with exact tests and a plot
     Curve(curve::Args),
     /// Pass@1 on held-out gym problems, by family and level, and how far the thinking is right
     Gym(gym::Args),
+    /// A public suite (HumanEval, MBPP, …) put to a model by several arms side by side
+    Suite(Box<suite::Args>),
 }
 
 /// Runs the subcommand.
@@ -32,6 +38,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Agent(args) => agent::run(args),
         Command::Curve(args) => curve::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Gym(args) => gym::run(args),
+        Command::Suite(args) => suite::run(args),
     }
 }

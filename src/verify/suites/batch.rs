@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::cancel::Cancel;
-use crate::reply;
 use crate::sandbox::Sandbox;
 use crate::task::{Candidate, Failure, Tier, Trajectory, Verdict};
 
@@ -188,13 +187,7 @@ fn candidate(problem: &Problem, completion: &str) -> Candidate {
     if !completion.contains("```") && !completion.contains("~~~") {
         return problem.program(completion);
     }
-    let trajectory = Trajectory::ended(completion);
-    let wanted = reply::Wanted { language: Some(problem.language), names: problem.names.clone(), ..Default::default() };
-    match reply::program(&trajectory, &wanted) {
-        Ok(Candidate::Program { source, .. }) => problem.program(&source),
-        // The body of the function alone, in a fence.
-        _ => problem.program(&reply::program::body(&trajectory, &wanted).unwrap_or_else(|| completion.to_owned())),
-    }
+    problem.read(&Trajectory::ended(completion)).unwrap_or_else(|_| problem.program(completion))
 }
 
 /// Judges every item, at most `jobs` at once, and hands each record on in the items' order. Ends early where the

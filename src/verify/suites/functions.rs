@@ -1,11 +1,13 @@
 //! Python suites that test functions: HumanEval, MBPP, CRUXEval; and what all function suites share.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::task::{Check, Language};
 
 use super::rows::Row;
-use super::{Assembly, Problem};
+use super::{Assembly, Gold, Problem, Suite};
 
 /// A problem with nothing filled in but its row's name.
 pub(super) fn blank(row: &Row, language: Language) -> Problem {
@@ -22,6 +24,13 @@ pub(super) fn blank(row: &Row, language: Language) -> Problem {
         assembly: Assembly::Whole,
         seconds: None,
         float_tolerance: None,
+        suite: Suite::HumanEval,
+        group: None,
+        date: None,
+        visible: Vec::new(),
+        gold: Gold::Program,
+        options: Vec::new(),
+        texts: BTreeMap::new(),
     }
 }
 
@@ -36,10 +45,38 @@ pub(super) fn humaneval(row: &Row) -> Result<Problem, String> {
         checks: vec![Check::Asserts { source, hidden: true }],
         canonical: row.text(&["canonical_solution"]).map(str::to_owned),
         buggy: row.text(&["buggy_solution"]).map(str::to_owned),
+        visible: doctests(&prompt).map(|source| Check::Asserts { source, hidden: false }).into_iter().collect(),
         assembly: Assembly::Continue,
         prompt,
         ..blank(row, Language::Python)
     })
+}
+
+/// Library use: the words of `instruct_prompt`, an answer that begins as `code_prompt` does, unittest tests.
+pub(super) fn bigcodebench(row: &Row) -> Result<Problem, String> {
+    let base = humaneval(row)?;
+    let code = row.text(&["code_prompt"]).unwrap_or(&base.prompt).to_owned();
+    let instruct = row.text(&["instruct_prompt"]).unwrap_or(&base.prompt).to_owned();
+    let canonical = base.canonical.as_ref().map(|body| format!("{code}{body}"));
+    let texts = BTreeMap::from([("instruct", instruct), ("code", code), ("complete", base.prompt.clone())]);
+    // The answer is a whole program; what the words begin it with is part of it.
+    Ok(Problem { assembly: Assembly::Whole, suite: Suite::BigCodeBench, canonical, visible: Vec::new(), texts, ..base })
+}
+
+/// The examples of a docstring: every `>>>` line with what is shown below it.
+fn doctests(prompt: &str) -> Option<String> {
+    let mut found = String::new();
+    let mut inside = false;
+    for line in prompt.lines() {
+        let text = line.trim_start();
+        let ends = text.is_empty() || text.starts_with("\"\"\"") || text.starts_with("'''");
+        inside = text.starts_with(">>> ") || (inside && !ends);
+        if inside {
+            found.push_str(text);
+            found.push('\n');
+        }
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 pub(super) fn mbpp(row: &Row) -> Result<Problem, String> {
@@ -48,26 +85,58 @@ pub(super) fn mbpp(row: &Row) -> Result<Problem, String> {
         tests.extend(texts(row.get(field)));
     }
     let setup = tests.len();
-    for field in ["test_list", "challenge_test_list"] {
+    for field in ["test_list", "assertion", "challenge_test_list"] {
         tests.extend(texts(row.get(field)));
     }
     if tests.len() == setup {
         return Err("no asserts in the field `test_list`".to_owned());
     }
     let canonical = row.text(&["code", "canonical_solution", "solution"]).map(str::to_owned);
+    let (prompt, shown) = mbpp_words(row.text(&["text", "prompt"]).unwrap_or_default());
+    // One test says how the function is called, as the published prompts do; the others stay hidden.
+    let shown = shown.or_else(|| tests.get(setup).and_then(|test| test.trim().lines().next()).map(str::to_owned));
+    let before: Vec<String> = tests[..setup].to_vec();
+    let visible = before.into_iter().chain(shown.clone()).collect::<Vec<_>>().join("\n").replace('\r', "");
+    let mut checks = vec![Check::Asserts { source: tests.join("\n").replace('\r', ""), hidden: true }];
+    // MBPP+ brings its many inputs as a program of their own.
+    if let Some(more) = row.text(&["test"]) {
+        checks.push(Check::Asserts { source: more.replace('\r', ""), hidden: true });
+    }
+    let entry = row.text(&["entry_point"]).map(str::to_owned);
+    let names = canonical.as_deref().map(top_level_names).unwrap_or_default();
     Ok(Problem {
-        prompt: row.text(&["text", "prompt"]).unwrap_or_default().to_owned(),
-        names: canonical.as_deref().map(top_level_names).unwrap_or_default(),
-        checks: vec![Check::Asserts { source: tests.join("\n").replace('\r', ""), hidden: true }],
+        prompt,
+        names: if names.is_empty() { entry.into_iter().collect() } else { names },
+        checks,
+        visible: vec![Check::Asserts { source: visible, hidden: false }],
+        texts: shown.map(|test| ("example", test.replace('\r', ""))).into_iter().collect(),
+        suite: Suite::Mbpp,
         canonical,
         buggy: row.text(&["buggy_solution"]).map(str::to_owned),
         ..blank(row, Language::Python)
     })
 }
 
+/// The words of a problem and the test that they show: EvalPlus writes both into one docstring.
+fn mbpp_words(text: &str) -> (String, Option<String>) {
+    let plain = text.replace('\r', "");
+    let Some(inner) = plain.trim().strip_prefix("\"\"\"").and_then(|rest| rest.strip_suffix("\"\"\"")) else {
+        return (plain, None);
+    };
+    let at = inner.find("\nassert ").unwrap_or(inner.len());
+    let (words, tests) = inner.split_at(at);
+    let tests = tests.trim();
+    (words.trim().to_owned(), (!tests.is_empty()).then(|| tests.to_owned()))
+}
+
 pub(super) fn cruxeval(row: &Row) -> Result<Problem, String> {
     let (input, output) = (row.need(&["input"])?, row.need(&["output"])?);
+    let code = row.text(&["code"]).unwrap_or_default().to_owned();
     Ok(Problem {
+        prompt: code.clone(),
+        gold: Gold::Output,
+        suite: Suite::Cruxeval,
+        texts: BTreeMap::from([("code", code), ("input", input.to_owned()), ("output", output.to_owned())]),
         entry: Some("f".to_owned()),
         names: vec!["f".to_owned()],
         checks: vec![Check::Asserts { source: format!("assert f({input}) == {output}"), hidden: true }],

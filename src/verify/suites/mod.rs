@@ -6,20 +6,29 @@
 pub mod batch;
 mod calls;
 mod functions;
+mod gym;
+mod knowledge;
+mod multiple;
 mod pack;
 mod packed;
 mod programs;
 mod rows;
 mod stdio;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::task::{Candidate, Check, Language};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::reply::{self, FormatProblem, Wanted};
+use crate::task::{Candidate, Check, Language, Trajectory};
 
 use super::VerifyOptions;
 
+pub use knowledge::last_boxed;
 pub use programs::{Program, read_programs};
 pub use rows::RowError;
 
@@ -34,20 +43,39 @@ pub enum Suite {
     HumanEvalPack,
     /// `code`, `input`, `output`: what does `f(input)` return.
     Cruxeval,
+    /// HumanEval and MBPP in other languages, as MultiPL-E publishes them.
+    MultiplE,
+    /// Library use with unittest tests (`instruct_prompt`, `code_prompt`, `test`).
+    BigCodeBench,
     /// Rows of inputs and outputs, in the shapes of APPS, TACO, CodeContests and LiveCodeBench.
     Stdio,
+    /// Grade-school mathematics, the answer behind `####`.
+    Gsm8k,
+    /// Competition mathematics with a final answer.
+    Math,
+    /// Questions with one right and some wrong answers.
+    Gpqa,
+    /// Problems that `z1 sft gym` wrote.
+    Gym,
     /// Decide by each row's fields.
     Auto,
 }
 
 impl Suite {
     /// Every suite by the name that is typed.
-    pub const NAMES: [(&'static str, Self); 6] = [
+    pub const NAMES: [(&'static str, Self); 13] = [
         ("humaneval", Self::HumanEval),
         ("mbpp", Self::Mbpp),
         ("humanevalpack", Self::HumanEvalPack),
         ("cruxeval", Self::Cruxeval),
+        ("multiple", Self::MultiplE),
+        ("bigcodebench", Self::BigCodeBench),
         ("stdio", Self::Stdio),
+        ("livecodebench", Self::Stdio),
+        ("gsm8k", Self::Gsm8k),
+        ("math", Self::Math),
+        ("gpqa", Self::Gpqa),
+        ("gym", Self::Gym),
         ("auto", Self::Auto),
     ];
 }
@@ -91,6 +119,36 @@ pub struct Problem {
     pub seconds: Option<f64>,
     /// Numbers with a fraction on stdout may differ by this much.
     pub float_tolerance: Option<f64>,
+    /// The suite that this row was read as; never [`Suite::Auto`].
+    pub suite: Suite,
+    /// What the report counts it under: a difficulty, a level, a subject.
+    pub group: Option<String>,
+    /// When the problem was published, as the row has it (`2024-10-05…`).
+    pub date: Option<String>,
+    /// Tests that the problem's own words show; no hidden one is among them.
+    pub visible: Vec<Check>,
+    /// What an answer is and how it is known to be right.
+    pub gold: Gold,
+    /// The options of a question, in the order in which they are shown.
+    pub options: Vec<String>,
+    /// Further texts of the row that words to a model may show, by name.
+    pub texts: BTreeMap<&'static str, String>,
+}
+
+/// What the answer to a problem is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Gold {
+    /// A program that passes the problem's checks.
+    #[default]
+    Program,
+    /// The value that the program in `canonical` returns for the input in `texts`.
+    Output,
+    /// An input for which the program in `canonical` returns the output in `texts`.
+    Input,
+    /// Mathematics, compared by meaning with this.
+    Math(String),
+    /// The letter of one of the options.
+    Choice(char),
 }
 
 /// How a completion becomes a program.
@@ -100,6 +158,8 @@ pub enum Assembly {
     Whole,
     /// The completion continues the prompt, unless it repeats the declaration.
     Continue,
+    /// As [`Assembly::Continue`], and the tests follow it in the same program.
+    Framed,
 }
 
 impl Problem {
@@ -108,8 +168,37 @@ impl Problem {
         let source = match self.assembly {
             Assembly::Whole => completion.to_owned(),
             Assembly::Continue => self.continued(completion),
+            Assembly::Framed => multiple::framed(self, completion),
         };
         Candidate::Program { language: self.language, source }
+    }
+
+    /// The program that a reply proposes, read as the agent reads one.
+    ///
+    /// # Errors
+    /// What is wrong with the reply's format.
+    pub fn read(&self, reply: &Trajectory) -> Result<Candidate, FormatProblem> {
+        let wanted = Wanted {
+            language: Some(self.language),
+            names: self.wanted_names(),
+            stdin: self.checks.iter().any(|check| matches!(check, Check::Stdio { .. })),
+        };
+        let found = reply::program(reply, &wanted);
+        match found {
+            Ok(Candidate::Program { source, .. }) => Ok(self.program(&source)),
+            Ok(other) => Ok(other),
+            // A fence may hold only what completes the function that the prompt began.
+            Err(problem) if self.assembly != Assembly::Whole => {
+                let unnamed = Wanted { names: Vec::new(), ..wanted };
+                match reply::program(reply, &unnamed) {
+                    Ok(Candidate::Program { source, .. }) if source.starts_with([' ', '\t']) => {
+                        Ok(self.program(&source))
+                    }
+                    _ => Err(problem),
+                }
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     fn continued(&self, completion: &str) -> String {
@@ -123,6 +212,39 @@ impl Problem {
         }
     }
 
+    /// Where the problem stands in the shuffle of a seed.
+    pub fn rank(&self, seed: u64) -> Vec<u8> {
+        Sha256::digest(format!("{seed}\n{}", self.id).as_bytes()).to_vec()
+    }
+
+    /// The same question with its options in an order that the seed and the problem's name decide.
+    #[must_use]
+    pub fn shuffled(mut self, seed: u64) -> Self {
+        let Gold::Choice(right) = self.gold else { return self };
+        let right = self.options.get((right as u8).wrapping_sub(b'A') as usize).cloned();
+        // Options stand in the order of a hash, so that no generator's version can change them.
+        let hash = |option: &String| Sha256::digest(format!("{seed}\n{}\n{option}", self.id).as_bytes()).to_vec();
+        let mut options = std::mem::take(&mut self.options);
+        options.sort_by_cached_key(hash);
+        let at = right.and_then(|right| options.iter().position(|option| *option == right)).unwrap_or(0);
+        self.options = options;
+        self.gold = Gold::Choice((b'A' + at as u8) as char);
+        self
+    }
+
+    /// The names that an answer has to define: of those that the reference defines, the ones that the tests call.
+    pub fn wanted_names(&self) -> Vec<String> {
+        let sources: Vec<&str> = self.checks.iter().filter_map(source_of).collect();
+        let called = |name: &String| sources.iter().any(|source| mentions(source, name));
+        let wanted: Vec<String> = self.names.iter().filter(|name| called(name)).cloned().collect();
+        if wanted.is_empty() { self.names.clone() } else { wanted }
+    }
+
+    /// The tests that the problem's words show, as text; empty where they show none.
+    pub fn visible_text(&self) -> String {
+        self.visible.iter().filter_map(source_of).collect::<Vec<_>>().join("\n")
+    }
+
     /// What `verify` needs to know besides the program.
     pub fn options(&self, base: &VerifyOptions) -> VerifyOptions {
         let mut options = base.clone();
@@ -134,6 +256,22 @@ impl Problem {
     }
 }
 
+fn source_of(check: &Check) -> Option<&str> {
+    match check {
+        Check::Asserts { source, .. } | Check::TestSource { source, .. } => Some(source),
+        Check::Stdio { .. } | Check::Command { .. } => None,
+    }
+}
+
+/// Whether `name` stands in a text as a word of its own.
+fn mentions(text: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        !text[..at].chars().next_back().is_some_and(is_word)
+            && !text[at + name.len()..].chars().next().is_some_and(is_word)
+    })
+}
+
 /// Reads a file of problems (`.json`, `.jsonl`, either also `.gz`).
 ///
 /// # Errors
@@ -143,25 +281,57 @@ pub fn read_problems(path: &Path, suite: Suite) -> anyhow::Result<Vec<Result<Pro
     Ok(rows.into_iter().map(|row| row.and_then(|row| problem(&row, suite).map_err(|why| row.error(why)))).collect())
 }
 
+/// One row as a problem.
+///
+/// # Errors
+/// A row that makes no sense.
+pub fn problem_of_json(row: Value, number: usize, suite: Suite) -> Result<Problem, RowError> {
+    let Value::Object(fields) = row else {
+        return Err(RowError { id: format!("row {number}"), why: "not a JSON object".to_owned() });
+    };
+    let row = rows::Row { fields, number };
+    problem(&row, suite).map_err(|why| row.error(why))
+}
+
 fn problem(row: &rows::Row, suite: Suite) -> Result<Problem, String> {
     match if suite == Suite::Auto { guess(row) } else { suite } {
         Suite::HumanEval => functions::humaneval(row),
         Suite::Mbpp => functions::mbpp(row),
         Suite::Cruxeval => functions::cruxeval(row),
         Suite::HumanEvalPack => pack::humanevalpack(row),
+        Suite::MultiplE => multiple::problem(row),
+        Suite::BigCodeBench => functions::bigcodebench(row),
+        Suite::Gsm8k => knowledge::gsm8k(row),
+        Suite::Math => knowledge::math(row),
+        Suite::Gpqa => knowledge::gpqa(row),
+        Suite::Gym => gym::problem(row),
         Suite::Stdio | Suite::Auto => stdio::problem(row),
     }
 }
 
 fn guess(row: &rows::Row) -> Suite {
-    if row.has("test_list") {
+    let has = |fields: &[&str]| fields.iter().all(|field| row.has(field));
+    let boxed = || row.text(&["solution"]).is_some_and(|text| text.contains("\\boxed"));
+    if has(&["visible", "hidden", "task"]) {
+        Suite::Gym
+    } else if has(&["test_list"]) || has(&["assertion", "entry_point"]) {
         Suite::Mbpp
-    } else if row.has("declaration") && row.has("test") {
+    } else if has(&["tests", "stop_tokens"]) || has(&["tests", "doctests", "name"]) {
+        Suite::MultiplE
+    } else if has(&["instruct_prompt", "test"]) || has(&["code_prompt", "test"]) {
+        Suite::BigCodeBench
+    } else if has(&["declaration", "test"]) {
         Suite::HumanEvalPack
-    } else if row.has("test") && row.has("entry_point") {
+    } else if has(&["test", "entry_point"]) {
         Suite::HumanEval
-    } else if row.has("code") && row.has("input") && row.has("output") {
+    } else if has(&["code", "input", "output"]) {
         Suite::Cruxeval
+    } else if row.has("Correct Answer") || row.has("correct_answer") || has(&["question", "choices"]) {
+        Suite::Gpqa
+    } else if row.text(&["answer"]).is_some_and(|answer| answer.contains("####")) {
+        Suite::Gsm8k
+    } else if row.has("problem") && (row.has("answer") || boxed()) {
+        Suite::Math
     } else {
         Suite::Stdio
     }

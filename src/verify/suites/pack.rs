@@ -1,15 +1,24 @@
 //! HumanEvalPack (HumanEval-X with buggy solutions), in every language it comes in.
 
+use std::collections::BTreeMap;
+
 use crate::task::{Check, Language};
 
 use super::functions::{before_last_declaration, blank, humaneval};
 use super::rows::Row;
-use super::{Assembly, Problem};
+use super::{Assembly, Problem, Suite};
 
 pub(super) fn humanevalpack(row: &Row) -> Result<Problem, String> {
     let language = language(row)?;
+    let declaration = row.text(&["declaration", "prompt"]).unwrap_or_default();
+    let wrong = row.text(&["buggy_solution"]).map(|body| format!("{declaration}{body}"));
+    let mut texts: BTreeMap<&'static str, String> = wrong.into_iter().map(|code| ("buggy", code)).collect();
+    if let Some(words) = row.text(&["docstring"]) {
+        texts.insert("docstring", words.to_owned());
+    }
+    let group = row.text(&["bug_type"]).map(str::to_owned);
     if language == Language::Python {
-        return humaneval(row);
+        return Ok(Problem { suite: Suite::HumanEvalPack, group, texts, ..humaneval(row)? });
     }
     let prompt = row.need(&["prompt", "declaration"])?.to_owned();
     let entry = row.text(&["entry_point"]).map(str::to_owned);
@@ -24,6 +33,9 @@ pub(super) fn humanevalpack(row: &Row) -> Result<Problem, String> {
         buggy: row.text(&["buggy_solution"]).map(str::to_owned),
         assembly: Assembly::Continue,
         prompt,
+        suite: Suite::HumanEvalPack,
+        group,
+        texts,
         ..blank(row, language)
     })
 }

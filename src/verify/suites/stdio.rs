@@ -9,7 +9,7 @@ use super::calls;
 use super::functions::blank;
 use super::packed;
 use super::rows::Row;
-use super::{Assembly, Problem};
+use super::{Assembly, Problem, Suite};
 
 /// Most cases used of one row.
 const CASES_MAX: usize = 1_000;
@@ -35,6 +35,9 @@ const CASE_FIELDS: [&str; 16] = [
     "test",
     "ground_truth",
 ];
+
+/// Those of them whose cases the problem's own words show.
+const SHOWN_FIELDS: [&str; 5] = ["public_tests", "public_test_cases", "examples", "sample_tests", "official_examples"];
 
 /// Names under which a case keeps its input and its output.
 const INPUT_FIELDS: [&str; 5] = ["input", "inputs", "stdin", "in", "args"];
@@ -63,15 +66,31 @@ pub(super) fn problem(row: &Row) -> Result<Problem, String> {
         return Err("no inputs and outputs in any field that is known".to_owned());
     }
     let language = row.text(&["language", "lang"]).and_then(Language::from_fence_tag).unwrap_or(Language::Python);
-    let prompt = row.text(&["prompt", "question", "question_content", "problem", "description", "text", "statement"]);
+    let prompt = row.text(&["prompt", "question_content", "question", "problem", "description", "text", "statement"]);
     let starter = row.text(&["starter_code", "starter"]).unwrap_or_default();
-    let check = match &found.function {
-        Some(function) => Check::Asserts { source: calls::asserts(function, starter, &found.cases)?, hidden: true },
-        None => Check::Stdio { cases: stdio_cases(&found.cases)?, hidden: true },
+    let function = found.function.clone();
+    let check = |cases: &[(Value, Value)], hidden| {
+        Ok::<_, String>(match &function {
+            Some(function) => Check::Asserts { source: calls::asserts(function, starter, cases)?, hidden },
+            None => Check::Stdio { cases: stdio_cases(cases)?, hidden },
+        })
     };
+    let mut shown = Found::default();
+    for value in SHOWN_FIELDS.iter().filter_map(|field| row.get(field)) {
+        collect(value, &mut shown, 0)?;
+    }
+    let visible = if shown.cases.is_empty() { Vec::new() } else { vec![check(&shown.cases, false)?] };
+    let check = check(&found.cases, true)?;
+    let texts = (!starter.trim().is_empty()).then(|| ("starter", starter.to_owned())).into_iter().collect();
+    let of_class = starter.contains("class Solution");
     Ok(Problem {
+        visible,
+        texts,
+        suite: Suite::Stdio,
+        group: row.text(&["difficulty"]).map(str::to_owned),
+        date: row.text(&["contest_date", "date", "release_date"]).map(str::to_owned),
         prompt: prompt.unwrap_or_default().to_owned(),
-        names: found.function.iter().cloned().collect(),
+        names: if of_class { vec!["Solution".to_owned()] } else { found.function.iter().cloned().collect() },
         checks: vec![check],
         canonical: canonical(row),
         buggy: row.text(&["buggy_solution"]).map(str::to_owned),

@@ -1,0 +1,447 @@
+//! `z1 eval suite`: a public suite's problems put to a model by several arms.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::gym::walls;
+use crate::agent::{Agent, Settings, Walls};
+use crate::cancel::Cancel;
+use crate::engine::{Adapter, Engine, LoadOptions, fingerprint};
+use crate::error::{Exit, UserError};
+use crate::eval::suite::arm::{AgentEffort, Arm};
+use crate::eval::suite::ask::{Drawing, Frame, Source, hint};
+use crate::eval::suite::judge::Bench;
+use crate::eval::suite::record::{Outcome, Record};
+use crate::eval::suite::report::Report;
+use crate::eval::suite::run::{Job, Setup, run as measure, verify_options};
+use crate::eval::suite::store::{Identity, Store};
+use crate::gym::Split;
+use crate::gym::corpus::Corpus;
+use crate::prompt::{ChatTemplate, Profile, Prompts, WordSet, Words};
+use crate::sft::data::read::values;
+use crate::verify::suites::{Gold, Problem, RowError, Suite, problem_of_json, read_problems};
+
+/// The subcommand's arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  z1 eval suite HumanEval.jsonl.gz --model M.gguf --slots 8 --out runs/he
+  z1 eval suite mbpp.jsonl.gz --model M.gguf --words paper --chat --window 256,1024 --agent auto --out runs/mbpp
+  z1 eval suite math500.jsonl --model M.gguf --samples 8 --count 100 --out runs/math --resume
+  z1 eval suite gym --model z1-nano.gguf --words z1 --count 240")]
+pub struct Args {
+    /// Problems as they are published (.json, .jsonl, either also .gz; .parquet), or `gym` for generated ones
+    problems: PathBuf,
+    /// Which suite the rows are of; `auto` goes by each row's fields
+    #[arg(long, default_value = "auto")]
+    suite: Suite,
+    /// A GGUF file
+    #[arg(long, short)]
+    model: PathBuf,
+    /// A LoRA adapter laid over the model
+    #[arg(long, value_name = "FILE")]
+    lora: Option<PathBuf>,
+    /// Whose words ask: makers, paper, z1, or a file of yours
+    #[arg(long, value_name = "SET|FILE", default_value = "makers")]
+    words: String,
+
+    /// Arm: the words alone (this is what is asked where no arm is named)
+    #[arg(long, help_heading = "Arms")]
+    chat: bool,
+    /// Arm: the answer begun for the model, so that it cannot think
+    #[arg(long, help_heading = "Arms")]
+    no_think: bool,
+    /// Arm: the shifted thinking window of so many tokens, with the paper's hint
+    #[arg(long, value_delimiter = ',', value_name = "TOKENS", help_heading = "Arms")]
+    window: Vec<u32>,
+    /// Arm: so many tokens, then the words that force an answer in the paper's baselines
+    #[arg(long, value_delimiter = ',', value_name = "TOKENS", help_heading = "Arms")]
+    force: Vec<u32>,
+    /// Arm: the whole agent (auto, fast, deep)
+    #[arg(long, value_delimiter = ',', value_name = "EFFORT", value_parser = agent_effort, help_heading = "Arms")]
+    agent: Vec<AgentEffort>,
+    /// Arm: so many samples of each problem (pass@k, majority by behaviour, best by visible tests)
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=32), help_heading = "Arms")]
+    samples: Option<u32>,
+
+    /// Of several samples
+    #[arg(long, default_value_t = 0.7)]
+    temperature: f32,
+    /// Tokens of an answer
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    max_tokens: u32,
+    /// What is forced at a window: `paper`, or `code` (the same and an opened code fence)
+    #[arg(long, default_value = "paper", value_parser = ["paper", "code"])]
+    hint: String,
+    /// Problems asked, in the order of a shuffle by the seed; all of them without it
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+    /// Draws problems, samples and the order of options
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only problems of these groups (difficulty, level, subject)
+    #[arg(long, value_delimiter = ',', value_name = "GROUP")]
+    group: Vec<String>,
+    /// Only these problems: a file of their ids, one a line
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
+    /// Only problems published on or after this day (YYYY-MM-DD)
+    #[arg(long, value_name = "DAY")]
+    since: Option<String>,
+    /// Only problems published before this day
+    #[arg(long, value_name = "DAY")]
+    until: Option<String>,
+    /// CRUXEval: ask for an input that leads to the output, instead of the output
+    #[arg(long)]
+    inputs: bool,
+    /// Different problems decoded at once
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    slots: u8,
+    /// Threads of the engine; otherwise the physical cores
+    #[arg(long)]
+    threads: Option<u32>,
+    /// Tokens that one problem and its answer may have together; otherwise what the model allows, up to 16 k
+    #[arg(long, value_name = "N")]
+    context: Option<u32>,
+    /// Seconds that one program may run
+    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    timeout: f64,
+    /// The run's folder: records as they come, and the reports
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Go on with what the folder holds
+    #[arg(long, requires = "out")]
+    resume: bool,
+    /// Print the report as JSON instead of Markdown
+    #[arg(long)]
+    json: bool,
+}
+
+fn agent_effort(text: &str) -> Result<AgentEffort, String> {
+    match text {
+        "auto" => Ok(AgentEffort::Auto),
+        "fast" => Ok(AgentEffort::Fast),
+        "deep" => Ok(AgentEffort::Deep),
+        _ => Err("there are auto, fast and deep".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of seconds"))?;
+    if (0.1..=3600.0).contains(&number) { Ok(number) } else { Err("between 0.1 and 3600 seconds".to_owned()) }
+}
+
+impl Args {
+    fn arms(&self) -> Vec<Arm> {
+        let mut arms = Vec::new();
+        let others = !self.window.is_empty()
+            || !self.force.is_empty()
+            || !self.agent.is_empty()
+            || self.no_think
+            || self.samples.is_some();
+        // First, because windows go on from what it wrote.
+        if self.chat || !others {
+            arms.push(Arm::Chat);
+        }
+        if self.no_think {
+            arms.push(Arm::NoThink);
+        }
+        arms.extend(self.window.iter().copied().map(Arm::Window));
+        arms.extend(self.force.iter().copied().map(Arm::Force));
+        arms.extend(self.agent.iter().copied().map(Arm::Agent));
+        arms.extend(self.samples.map(Arm::Samples));
+        arms
+    }
+
+    fn source(&self) -> anyhow::Result<Source> {
+        if let Some((_, set)) = WordSet::NAMES.iter().find(|(name, _)| *name == self.words) {
+            return Ok(Source::Set(*set));
+        }
+        let path = Path::new(&self.words);
+        if !path.is_file() {
+            let names: Vec<&str> = WordSet::NAMES.iter().map(|(name, _)| *name).collect();
+            let what = format!("there are no words `{}` and no such file", self.words);
+            return Err(UserError::usage(what).hint(format!("there are {}", names.join(", "))).into());
+        }
+        let words = Words::read(path).map_err(|error| UserError::usage(error.to_string()))?;
+        Ok(Source::File(Box::new(words)))
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// No usable model, no walls, no problem, or a file that cannot be read or written.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let source = args.source()?;
+    let (problems, bad_rows) = chosen(args)?;
+    let arms = args.arms();
+    // The walls first: the sandbox's helper must never hold the model.
+    let sandbox = walls()?;
+    let cancel = Cancel::new();
+    let engine = load(args, &cancel)?;
+    let prompts = Prompts::load(Profile::for_model(&engine.info().name), None)?;
+    let template = engine.info().chat_template.as_deref().map(|text| ChatTemplate::new(text, "", "")).transpose();
+    let template = template.map_err(|problem| UserError::new(Exit::NoModel, problem.to_string()))?;
+    let adapter = args.lora.as_deref().map(fingerprint).transpose().context("cannot read the adapter")?;
+    let identity = Identity {
+        model: engine.info().fingerprint.clone(),
+        model_name: model_name(&args.model),
+        adapter: adapter.clone(),
+        words: source.name().to_owned(),
+        hint: args.hint.clone(),
+        tokens_max: args.max_tokens,
+        temperature: args.temperature,
+        seed: args.seed,
+    };
+    let mut store = args.out.as_deref().map(|folder| Store::open(folder, &identity, args.resume)).transpose()?;
+    let known = store.as_ref().map(|store| store.known.clone()).unwrap_or_default();
+    let drawing = Drawing {
+        tokens_max: args.max_tokens,
+        temperature: args.temperature,
+        seed: args.seed,
+        hint: hint(&prompts, args.hint == "code", "python")?,
+    };
+    let bench = Bench { sandbox: sandbox.clone(), options: verify_options(args.timeout), cancel: cancel.clone() };
+    let agent = match arms.iter().any(|arm| matches!(arm, Arm::Agent(_))) {
+        true => {
+            let settings = Settings { seed: args.seed, ..Settings::default() };
+            Some(Arc::new(Agent::new(engine.clone(), Arc::new(Walls { sandbox }), None, settings)?))
+        }
+        false => None,
+    };
+    let jobs: Vec<Job> = problems
+        .into_iter()
+        .map(|problem| Job {
+            known: known.iter().filter(|record| record.task_id == problem.id).cloned().collect(),
+            problem: Arc::new(problem),
+        })
+        .collect();
+    let mut records = known;
+    let mut progress = Progress::new(jobs.len() * arms.len(), &jobs, &arms);
+    let suite = jobs.first().map_or_else(String::new, |job| job.problem.suite.to_string());
+    let setup = Arc::new(Setup {
+        engine,
+        bench,
+        frame: Frame { source, prompts, template },
+        drawing,
+        arms,
+        slots: usize::from(args.slots),
+        adapter,
+        agent,
+    });
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
+    let finished = runtime.block_on(async {
+        let interrupt = cancel.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupt.cancel();
+            }
+        });
+        measure(setup, jobs, |record| {
+            if let Some(store) = &mut store {
+                store.put(record)?;
+            }
+            progress.tell(record);
+            records.push(record.clone());
+            Ok(())
+        })
+        .await
+    });
+    progress.end();
+    // What was measured is reported also where the run broke.
+    let report = Report::of(&suite, &identity, &records, &bad_rows);
+    if let Some(store) = &store {
+        store.write("report.md", &report.markdown())?;
+        store.write("report.json", &serde_json::to_string_pretty(&report)?)?;
+        store.write("report.svg", &report.svg())?;
+    }
+    finished?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.markdown());
+    }
+    if cancel.is_cancelled() {
+        if let Some(store) = &store {
+            eprintln!("interrupted; `--resume --out {}` goes on", store.folder.display());
+        }
+        return Ok(Exit::Interrupted);
+    }
+    let judged = records.iter().any(Record::counts);
+    Ok(if judged { Exit::Success } else { Exit::Error })
+}
+
+fn model_name(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn load(args: &Args, cancel: &Cancel) -> anyhow::Result<Engine> {
+    let options = LoadOptions {
+        threads: args.threads,
+        slots: Some(u32::from(args.slots)),
+        context_tokens_max: args.context,
+        adapter: args.lora.clone().map(|path| Adapter { path, scale: 1.0 }),
+        ..LoadOptions::from_path(&args.model)
+    };
+    Ok(Engine::start_llama(options, |_| {}, cancel).map_err(UserError::from)?)
+}
+
+/// The problems that are wanted, and what is wrong with rows that could not be used.
+fn chosen(args: &Args) -> anyhow::Result<(Vec<Problem>, Vec<String>)> {
+    let read = if args.problems.as_os_str() == "gym" && !args.problems.exists() {
+        drawn(args)?
+    } else if is_parquet(&args.problems) {
+        let (mut rows, mut number) = (Vec::new(), 0);
+        values(&args.problems, &mut |row| {
+            number += 1;
+            rows.push(match row {
+                Ok(row) => problem_of_json(row, number, args.suite),
+                Err(why) => Err(RowError { id: format!("row {number}"), why }),
+            });
+            Ok(())
+        })?;
+        rows
+    } else {
+        read_problems(&args.problems, args.suite).map_err(|error| {
+            UserError::new(Exit::Error, format!("{error:#}"))
+                .hint("a file as the suite is published (.jsonl, .json, .gz, .parquet), or `gym`")
+        })?
+    };
+    let (mut problems, mut bad) = (Vec::new(), Vec::new());
+    for row in read {
+        match row {
+            Ok(problem) => problems.push(problem),
+            Err(error) => bad.push(error.to_string()),
+        }
+    }
+    if args.inputs {
+        for problem in problems.iter_mut().filter(|problem| problem.gold == Gold::Output) {
+            problem.gold = Gold::Input;
+        }
+    }
+    let found = problems.len();
+    let ids = args.ids.as_deref().map(read_ids).transpose()?;
+    problems.retain(|problem| wanted(args, ids.as_deref(), problem));
+    if problems.is_empty() {
+        let why = bad.first().map_or_else(String::new, |first| format!("; the first that could not be used: {first}"));
+        let what = format!("{} holds {found} problems and none that is wanted{why}", args.problems.display());
+        return Err(UserError::new(Exit::Error, what)
+            .hint("look at --suite, --group, --ids, --since and --until")
+            .into());
+    }
+    if let Some(count) = args.count {
+        // In the order of a hash, so that a larger count holds the smaller one's problems.
+        problems.sort_by_cached_key(|problem| problem.rank(args.seed));
+        problems.truncate(count);
+    }
+    Ok((problems.into_iter().map(|problem| problem.shuffled(args.seed)).collect(), bad))
+}
+
+fn wanted(args: &Args, ids: Option<&[String]>, problem: &Problem) -> bool {
+    let group = || problem.group.as_deref().unwrap_or_default();
+    let day = || problem.date.as_deref().unwrap_or_default();
+    let tail = || problem.id.rsplit('/').next().unwrap_or_default();
+    (args.group.is_empty() || args.group.iter().any(|wanted| wanted.eq_ignore_ascii_case(group())))
+        && ids.is_none_or(|ids| ids.iter().any(|id| *id == problem.id || id == tail()))
+        && args.since.as_deref().is_none_or(|since| !day().is_empty() && day() >= since)
+        && args.until.as_deref().is_none_or(|until| !day().is_empty() && day() < until)
+}
+
+fn read_ids(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|problem| UserError::new(Exit::Error, format!("cannot read {}: {problem}", path.display())))?;
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+fn is_parquet(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut magic = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"PAR1"
+}
+
+/// Generated problems that no training saw.
+fn drawn(args: &Args) -> anyhow::Result<Vec<Result<Problem, RowError>>> {
+    const COUNT: u64 = 240;
+    let prompts = Prompts::load(Profile::Nano, None)?;
+    let corpus = Corpus::measuring(args.seed, Split::Test);
+    let count = args.count.map_or(COUNT, |count| count as u64);
+    let mut problems = Vec::new();
+    // Some are set in projects, and those this cannot ask.
+    for index in 0..count * 2 {
+        let row = corpus.row(index, &prompts)?;
+        if row.project.is_none() && !row.entry.is_empty() {
+            problems.push(problem_of_json(serde_json::to_value(&row)?, index as usize + 1, Suite::Gym));
+        }
+        if problems.len() as u64 == count {
+            break;
+        }
+    }
+    Ok(problems)
+}
+
+/// What is done and how long the rest will take, on a terminal; a line now and then where there is none.
+struct Progress {
+    live: bool,
+    started: Instant,
+    told: Instant,
+    total: usize,
+    done: usize,
+    passed: usize,
+    tokens: u64,
+}
+
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+impl Progress {
+    fn new(total: usize, jobs: &[Job], arms: &[Arm]) -> Self {
+        let has = |job: &Job, arm: &Arm| job.known.iter().any(|record| record.arm == arm.to_string());
+        let known = jobs.iter().map(|job| arms.iter().filter(|arm| has(job, arm)).count()).sum::<usize>();
+        let now = Instant::now();
+        let live = std::io::stderr().is_terminal();
+        Self { live, started: now, told: now, total: total - known, done: 0, passed: 0, tokens: 0 }
+    }
+
+    fn tell(&mut self, record: &Record) {
+        self.done += 1;
+        self.passed += usize::from(record.outcome == Outcome::Passed);
+        self.tokens += u64::from(record.decoded_tokens);
+        if self.live {
+            eprint!("\r\x1b[K{}", self.sentence());
+        } else if self.told.elapsed() >= TOLD_EVERY {
+            self.told = Instant::now();
+            eprintln!("{}", self.sentence());
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let left = seconds / self.done.max(1) as f64 * (self.total.saturating_sub(self.done)) as f64;
+        format!(
+            "{} of {} asked, {} solved, {:.1} tokens/s, {:.1} problems a minute, {} left",
+            self.done,
+            self.total,
+            self.passed,
+            self.tokens as f64 / seconds.max(0.001),
+            60.0 * self.done as f64 / seconds.max(0.001),
+            duration(left)
+        )
+    }
+
+    fn end(&self) {
+        let start = if self.live { "\r\x1b[K" } else { "" };
+        eprintln!("{start}{} · {} in all", self.sentence(), duration(self.started.elapsed().as_secs_f64()));
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}

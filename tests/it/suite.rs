@@ -1,0 +1,275 @@
+//! Public problems put to a scripted model: every arm, every kind of answer, and what is counted apart.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use z1::agent::{Agent, Settings, Walls};
+use z1::cancel::Cancel;
+use z1::engine::{Engine, Reply, Script, Tokens};
+use z1::eval::suite::arm::{AgentEffort, Arm};
+use z1::eval::suite::ask::{Drawing, Frame, Source};
+use z1::eval::suite::judge::Bench;
+use z1::eval::suite::record::{Outcome, Record};
+use z1::eval::suite::report::Report;
+use z1::eval::suite::run::{Job, Setup, run, verify_options};
+use z1::eval::suite::store::{Identity, Store, read_records};
+use z1::prompt::{Profile, Prompts, WordSet};
+use z1::verify::suites::{Problem, Suite, read_problems};
+
+const HUMANEVAL: &str = r#"{"task_id":"H/0","prompt":"def add(a, b):\n    \"\"\"Adds.\n    >>> add(1, 2)\n    3\n    \"\"\"\n","entry_point":"add","canonical_solution":"    return a + b\n","test":"def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(5, 5) == 10\n"}"#;
+const MBPP: &str = r#"{"task_id":7,"text":"Write a function to double a number.","code":"def helper(x):\n    return x\ndef double(x):\n    return helper(x) * 2","test_setup_code":"","test_list":["assert double(2) == 4","assert double(3) == 6"],"challenge_test_list":[]}"#;
+const CRUX: &str = r#"{"id":"sample_0","code":"def f(x):\n    return [x] * 2","input":"3","output":"[3, 3]"}"#;
+const GSM: &str = r##"{"question":"What is 2 + 2?","answer":"2 + 2 = <<2+2=4>>4\n#### 4"}"##;
+const GPQA: &str = r#"{"Record ID":"r1","Question":"Which is even?","Correct Answer":"2","Incorrect Answer 1":"3","Incorrect Answer 2":"5","Incorrect Answer 3":"7"}"#;
+const NUMPY: &str = r#"{"task_id":"B/1","complete_prompt":"import numpy as np\ndef task_func(x):\n    pass\n","instruct_prompt":"Do it.","code_prompt":"import numpy as np\ndef task_func(x):\n","canonical_solution":"    return x","entry_point":"task_func","test":"import unittest\nclass TestCases(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(task_func(1), 1)\n"}"#;
+
+fn problems(rows: &[&str]) -> Vec<Problem> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), rows.join("\n")).unwrap();
+    read_problems(file.path(), Suite::Auto).unwrap().into_iter().map(|row| row.unwrap().shuffled(1)).collect()
+}
+
+/// A model that answers by what it is asked.
+fn setup(arms: &[Arm], words: WordSet, answer: fn(&str, u32) -> String) -> Option<Arc<Setup>> {
+    let sandbox = crate::verify::walls()?;
+    let answerer = Arc::new(move |ask: &z1::engine::Ask| Some(Reply::new(answer(&ask.prompt, ask.candidate))));
+    let engine = Engine::start_scripted(Script { answerer, tokens: Tokens::Words, ..Script::new(Vec::<Reply>::new()) });
+    let judge = Arc::new(Walls { sandbox: sandbox.clone() });
+    let agent = Agent::new(engine.clone(), judge, None, Settings { probe: false, ..Settings::default() }).unwrap();
+    Some(Arc::new(Setup {
+        engine,
+        bench: Bench { sandbox, options: verify_options(10.0), cancel: Cancel::new() },
+        frame: Frame { source: Source::Set(words), prompts: Prompts::load(Profile::Z1, None).unwrap(), template: None },
+        drawing: Drawing { tokens_max: 200, temperature: 0.7, seed: 1, hint: "\n\nHINT\n\n".to_owned() },
+        arms: arms.to_vec(),
+        slots: 3,
+        adapter: None,
+        agent: Some(Arc::new(agent)),
+    }))
+}
+
+fn records(setup: &Arc<Setup>, problems: Vec<Problem>) -> Vec<Record> {
+    let jobs = problems.into_iter().map(|problem| Job { problem: Arc::new(problem), known: Vec::new() }).collect();
+    let mut found = Vec::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime
+        .block_on(run(Arc::clone(setup), jobs, |record| {
+            found.push(record.clone());
+            Ok(())
+        }))
+        .unwrap();
+    found
+}
+
+fn of<'a>(records: &'a [Record], id: &str, arm: &str) -> &'a Record {
+    records.iter().find(|record| record.task_id == id && record.arm == arm).unwrap()
+}
+
+fn identity() -> Identity {
+    Identity {
+        model: "m".to_owned(),
+        model_name: "m".to_owned(),
+        adapter: None,
+        words: "paper".to_owned(),
+        hint: "paper".to_owned(),
+        tokens_max: 200,
+        temperature: 0.7,
+        seed: 1,
+    }
+}
+
+#[test]
+fn every_kind_of_answer_is_judged_by_its_own_means() {
+    let right = |prompt: &str, _: u32| {
+        let text = match prompt {
+            _ if prompt.contains("def add") => "Thinking.\n```python\ndef add(a, b):\n    return a + b\n```",
+            _ if prompt.contains("double") => "```python\ndef double(x):\n    return 2 * x\n```",
+            _ if prompt.contains("[x] * 2") => "So [ANSWER]assert f(3) == [3, 3][/ANSWER] and more",
+            _ if prompt.contains("2 + 2") => "That is $\\boxed{4.0}$.",
+            _ if prompt.contains("even") => {
+                let at = prompt.find(") 2").unwrap();
+                return format!("The answer is ({}).", &prompt[at - 1..at]);
+            }
+            _ => "?",
+        };
+        text.to_owned()
+    };
+    let Some(setup) = setup(&[Arm::Chat], WordSet::Paper, right) else { return };
+    let found = records(&setup, problems(&[HUMANEVAL, MBPP, CRUX, GSM, GPQA, NUMPY]));
+    assert_eq!(found.len(), 6);
+    for record in &found {
+        let expected = if record.task_id == "B/1" { Outcome::NotJudged } else { Outcome::Passed };
+        assert_eq!(record.outcome, expected, "{}: {} ({})", record.task_id, record.why, record.completion);
+    }
+    assert!(of(&found, "B/1", "chat").why.contains("numpy"));
+    assert!(!of(&found, "sample_0", "chat").completion.contains("more"), "the words' stop ends it");
+    let report = Report::of("mixed", &identity(), &found, &[]);
+    assert_eq!((report.arms[0].solved.of, report.arms[0].not_judged), (5, 1));
+    assert!(report.markdown().contains("numpy") && report.svg().ends_with("</svg>\n"));
+}
+
+#[test]
+fn wrong_and_unreadable_are_not_the_same() {
+    let answer = |prompt: &str, _: u32| match prompt {
+        _ if prompt.contains("def add") => "```python\ndef add(a, b):\n    return a - b\n```".to_owned(),
+        _ if prompt.contains("double") => "I would rather not.".to_owned(),
+        _ => "no".to_owned(),
+    };
+    let Some(setup) = setup(&[Arm::Chat], WordSet::Makers, answer) else { return };
+    let found = records(&setup, problems(&[HUMANEVAL, MBPP, CRUX, GSM, GPQA]));
+    assert_eq!(of(&found, "H/0", "chat").outcome, Outcome::Failed);
+    for id in ["sample_0", "r1"] {
+        assert_eq!(of(&found, id, "chat").outcome, Outcome::Unreadable, "{id}");
+    }
+    let report = Report::of("mixed", &identity(), &found, &["row 3: no text".to_owned()]);
+    assert!(report.unreadable.iter().any(|example| example.task_id == "sample_0"));
+    assert!(report.markdown().contains("row 3"));
+}
+
+#[test]
+fn arms_stand_side_by_side_and_a_window_that_is_not_reached_costs_nothing() {
+    let answer = |prompt: &str, candidate: u32| {
+        let wrong = "a - b";
+        let right = "a + b";
+        let how = if candidate % 2 == 0 { right } else { wrong };
+        match prompt.ends_with("```python\n") {
+            true => format!("def add(a, b):\n    return {how}\n```"),
+            false => format!("Let me think.\n```python\ndef add(a, b):\n    return {how}\n```"),
+        }
+    };
+    let arms = [
+        Arm::Chat,
+        Arm::NoThink,
+        Arm::Window(2),
+        Arm::Window(150),
+        Arm::Force(150),
+        Arm::Agent(AgentEffort::Fast),
+        Arm::Samples(4),
+    ];
+    let Some(setup) = setup(&arms, WordSet::Paper, answer) else { return };
+    let found = records(&setup, problems(&[HUMANEVAL]));
+    assert_eq!(found.len(), arms.len());
+    let names: Vec<&str> = found.iter().map(|record| record.arm.as_str()).collect();
+    assert_eq!(names, ["chat", "nothink", "window-2", "window-150", "force-150", "fast", "samples-4"]);
+    for name in ["chat", "nothink", "window-150", "force-150", "fast"] {
+        assert_eq!(of(&found, "H/0", name).outcome, Outcome::Passed, "{name}: {:?}", of(&found, "H/0", name));
+    }
+    assert!(of(&found, "H/0", "window-2").shifted);
+    assert_eq!(of(&found, "H/0", "window-150").decoded_tokens, 0, "it goes on from the chat");
+    let samples = of(&found, "H/0", "samples-4");
+    assert_eq!((samples.answers.len(), samples.passes()), (4, 2));
+    assert_eq!(samples.best, Some(0));
+    let keys: Vec<_> = samples.answers.iter().map(|answer| answer.key.clone().unwrap()).collect();
+    assert!(keys[0] == keys[2] && keys[1] == keys[3] && keys[0] != keys[1], "{keys:?}");
+    let report = Report::of("humaneval", &identity(), &found, &[]);
+    let summary = report.arms.last().unwrap().samples.unwrap();
+    assert!((summary.pass_at_1 - 0.5).abs() < 1e-9 && (summary.pass_at_k - 1.0).abs() < 1e-9);
+    assert!(report.markdown().contains("the visible ones, run"));
+}
+
+#[test]
+fn a_run_goes_on_where_it_stopped_and_refuses_to_be_another() {
+    let answer = |_: &str, _: u32| "```python\ndef add(a, b):\n    return a + b\n```".to_owned();
+    let Some(setup) = setup(&[Arm::Chat], WordSet::Paper, answer) else { return };
+    let found = records(&setup, problems(&[HUMANEVAL]));
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), &identity(), false).unwrap();
+    store.put(&found[0]).unwrap();
+    drop(store);
+    // As a kill in the middle of a line leaves it.
+    let path = folder.path().join("records.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}{}", &text[..text.len() / 2])).unwrap();
+    assert!(Store::open(folder.path(), &identity(), false).is_err());
+    let other = Identity { seed: 2, ..identity() };
+    let refusal = Store::open(folder.path(), &other, true).unwrap_err().to_string();
+    assert!(refusal.contains("seed was 1 and is 2"), "{refusal}");
+    let again = Store::open(folder.path(), &identity(), true).unwrap();
+    assert_eq!(again.known.len(), 1);
+    assert_eq!(read_records(folder.path()).unwrap(), (again.known.clone(), 0));
+}
+
+#[test]
+fn multipl_e_programs_run_where_their_tools_are() {
+    let tools = z1::verify::tools();
+    let rows = [
+        (
+            z1::task::Language::Rust,
+            r#"{"name":"m_rs","language":"rs","prompt":"fn add(a: isize) -> isize {\n","tests":"}\n\nfn main() {\n    let candidate = add;\n    assert_eq!(candidate(1), 2);\n}\n","stop_tokens":["\n}"]}"#,
+            "```rust\nfn add(a: isize) -> isize {\n    a + 1\n}\n```",
+            "```rust\nfn add(a: isize) -> isize {\n    a + 2\n}\n```",
+        ),
+        (
+            z1::task::Language::Shell,
+            r##"{"name":"m_sh","language":"sh","prompt":"#!/bin/bash\n#\n# $1 is an integer\nadd() {\n","tests":"}\n\ncandidate() {\n    add \"$@\"\n}\n\nset -e\nrun_test() {\n    [[ $(candidate \"1\") = \"2\" ]]\n}\n\nrun_test","stop_tokens":["\n}"]}"##,
+            "```bash\nadd() {\n  echo $(($1 + 1))\n}\n```",
+            "```bash\nadd() {\n  echo 3\n}\nexit 0\n```",
+        ),
+        (
+            z1::task::Language::Cpp,
+            r##"{"name":"m_cpp","language":"cpp","prompt":"#include<assert.h>\n#include<bits/stdc++.h>\nlong add(long a) {\n","tests":"}\nint main() {\n    auto candidate = add;\n    assert(candidate((1)) == (2));\n}\n","stop_tokens":["\n}"]}"##,
+            "```cpp\nlong add(long a) {\n    return a + 1;\n}\nint main() { return 0; }\n```",
+            "```cpp\nlong add(long a) {\n    return a;\n}\n```",
+        ),
+        (
+            z1::task::Language::JavaScript,
+            r#"{"name":"m_js","language":"js","prompt":"function add(a){\n","tests":"const assert = require('node:assert');\n\n\nfunction test() {\n  let candidate = add;\n  assert.deepEqual(candidate(1),2);\n}\n\ntest();","stop_tokens":["\nfunction "]}"#,
+            "```javascript\nfunction add(a) {\n  return a + 1;\n}\n```",
+            "```javascript\nfunction add(a) {\n  return a;\n}\n```",
+        ),
+        (
+            z1::task::Language::Java,
+            r#"{"name":"m_java","language":"java","prompt":"import java.util.*;\nimport org.javatuples.*;\nclass Problem {\n    public static long add(long a) {\n","tests":"    }\n    public static void main(String[] args) {\n    assert(add((1l)) == (2l));\n    }\n\n}\n","stop_tokens":["\n    }\n"]}"#,
+            "```java\nclass Problem {\n    public static long add(long a) {\n        return a + 1;\n    }\n}\n```",
+            "```java\nclass Problem {\n    public static long add(long a) {\n        return a;\n    }\n}\n```",
+        ),
+    ];
+    let Some(sandbox) = crate::verify::walls() else { return };
+    let bench = Bench { sandbox, options: verify_options(20.0), cancel: Cancel::new() };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (language, row, right, wrong) in rows {
+        if !tools.iter().any(|(other, tool)| *other == language && tool.is_some()) {
+            eprintln!("skipped: no {language:?} here");
+            continue;
+        }
+        let problem = problems(&[row]).remove(0);
+        for (reply, expected) in [(right, Outcome::Passed), (wrong, Outcome::Failed)] {
+            let judged = runtime.block_on(bench.judge(&problem, &z1::task::Trajectory::ended(reply)));
+            assert_eq!(judged.outcome, expected, "{language:?}: {} {:?}", judged.why, judged.candidate);
+        }
+    }
+}
+
+/// Every row of the public file is read, and its own solution passes; skipped where the file is not there.
+#[test]
+fn public_rows_become_problems() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    for (file, suite, count) in [
+        ("humaneval/HumanEval.jsonl.gz", Suite::HumanEval, 164),
+        ("mbpp/mbpp.jsonl.gz", Suite::Mbpp, 974),
+        ("cruxeval/cruxeval.jsonl", Suite::Cruxeval, 800),
+        ("humanevalpack/rust.jsonl.gz", Suite::HumanEvalPack, 164),
+        ("bigcodebench_hard/bigcodebench_hard.json.gz", Suite::BigCodeBench, 148),
+        ("gsm8k/test.jsonl", Suite::Gsm8k, 1319),
+        ("math500/math500.jsonl", Suite::Math, 500),
+    ] {
+        let path = data.join(file);
+        if !path.exists() {
+            eprintln!("skipped: {} is not there", path.display());
+            continue;
+        }
+        let rows = read_problems(&path, Suite::Auto).unwrap();
+        assert_eq!(rows.len(), count, "{file}");
+        let frame = Frame {
+            source: Source::Set(WordSet::Makers),
+            prompts: Prompts::load(Profile::Z1, None).unwrap(),
+            template: None,
+        };
+        for row in rows {
+            let problem = row.unwrap();
+            assert_eq!(problem.suite, suite, "{}", problem.id);
+            frame.put(&problem, Arm::Chat).unwrap();
+            assert!(problem.names.is_empty() || !problem.wanted_names().is_empty());
+        }
+    }
+}
