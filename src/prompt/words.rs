@@ -174,17 +174,17 @@ impl Words {
     /// # Errors
     /// The file names something that [`WordsContext`] lacks.
     pub fn ask(&self, context: &WordsContext<'_>) -> Result<Asked, PromptError> {
-        let part =
-            |title: &str| match self.parts.iter().any(|part| part == title) {
-                false => Ok(String::new()),
-                true => self.environment.get_template(title).and_then(|template| template.render(context)).map_err(
-                    |problem| PromptError::Template {
-                        name: self.name.clone(),
-                        origin: title.to_owned(),
-                        problem: format!("{problem:#}"),
-                    },
-                ),
-            };
+        let part = |title: &str| {
+            if !self.parts.iter().any(|part| part == title) {
+                return Ok(String::new());
+            }
+            let rendered = self.environment.get_template(title).and_then(|template| template.render(context));
+            rendered.map_err(|problem| PromptError::Template {
+                name: self.name.clone(),
+                origin: title.to_owned(),
+                problem: format!("{problem:#}"),
+            })
+        };
         let mut messages = Vec::with_capacity(2);
         let system = part("system")?;
         if !system.is_empty() {

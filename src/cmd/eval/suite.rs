@@ -22,6 +22,7 @@ use crate::eval::suite::store::{Identity, Store};
 use crate::gym::Split;
 use crate::gym::corpus::Corpus;
 use crate::prompt::{ChatTemplate, Profile, Prompts, WordSet, Words};
+use crate::sandbox::Sandbox;
 use crate::sft::data::read::values;
 use crate::verify::suites::{Gold, Problem, RowError, Suite, problem_of_json, read_problems};
 
@@ -30,6 +31,7 @@ use crate::verify::suites::{Gold, Problem, RowError, Suite, problem_of_json, rea
 #[command(after_help = "Examples:
   z1 eval suite HumanEval.jsonl.gz --model M.gguf --slots 8 --out runs/he
   z1 eval suite mbpp.jsonl.gz --model M.gguf --words paper --chat --window 256,1024 --agent auto --out runs/mbpp
+  z1 eval suite HumanEval.jsonl.gz --model M.gguf --words paper --curve --max-tokens 2048 --out runs/curve
   z1 eval suite math500.jsonl --model M.gguf --samples 8 --count 100 --out runs/math --resume
   z1 eval suite gym --model z1-nano.gguf --words z1 --count 240")]
 pub struct Args {
@@ -57,6 +59,9 @@ pub struct Args {
     /// Arm: the shifted thinking window of so many tokens, with the paper's hint
     #[arg(long, value_delimiter = ',', value_name = "TOKENS", help_heading = "Arms")]
     window: Vec<u32>,
+    /// Arms: the words alone and the window at 0, 64, 128, 256, 512, 1024 and 2048, the curve of the paper
+    #[arg(long, help_heading = "Arms")]
+    curve: bool,
     /// Arm: so many tokens, then the words that force an answer in the paper's baselines
     #[arg(long, value_delimiter = ',', value_name = "TOKENS", help_heading = "Arms")]
     force: Vec<u32>,
@@ -120,6 +125,9 @@ pub struct Args {
     json: bool,
 }
 
+/// The windows of a curve, in tokens.
+const CURVE_TOKENS: [u32; 7] = [0, 64, 128, 256, 512, 1024, 2048];
+
 fn agent_effort(text: &str) -> Result<AgentEffort, String> {
     match text {
         "auto" => Ok(AgentEffort::Auto),
@@ -137,19 +145,26 @@ fn seconds(text: &str) -> Result<f64, String> {
 impl Args {
     fn arms(&self) -> Vec<Arm> {
         let mut arms = Vec::new();
-        let others = !self.window.is_empty()
+        let mut windows = self.window.clone();
+        if self.curve {
+            windows.extend(CURVE_TOKENS);
+        }
+        // The widest first: a narrower one finds what it has in common with it.
+        windows.sort_unstable_by(|a, b| b.cmp(a));
+        windows.dedup();
+        let others = !windows.is_empty()
             || !self.force.is_empty()
             || !self.agent.is_empty()
             || self.no_think
             || self.samples.is_some();
         // First, because windows go on from what it wrote.
-        if self.chat || !others {
+        if self.chat || self.curve || !others {
             arms.push(Arm::Chat);
         }
         if self.no_think {
             arms.push(Arm::NoThink);
         }
-        arms.extend(self.window.iter().copied().map(Arm::Window));
+        arms.extend(windows.into_iter().map(Arm::Window));
         arms.extend(self.force.iter().copied().map(Arm::Force));
         arms.extend(self.agent.iter().copied().map(Arm::Agent));
         arms.extend(self.samples.map(Arm::Samples));
@@ -183,56 +198,19 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let sandbox = walls()?;
     let cancel = Cancel::new();
     let engine = load(args, &cancel)?;
-    let prompts = Prompts::load(Profile::for_model(&engine.info().name), None)?;
-    let template = engine.info().chat_template.as_deref().map(|text| ChatTemplate::new(text, "", "")).transpose();
-    let template = template.map_err(|problem| UserError::new(Exit::NoModel, problem.to_string()))?;
-    let adapter = args.lora.as_deref().map(fingerprint).transpose().context("cannot read the adapter")?;
-    let identity = Identity {
-        model: engine.info().fingerprint.clone(),
-        model_name: model_name(&args.model),
-        adapter: adapter.clone(),
-        words: source.name().to_owned(),
-        hint: args.hint.clone(),
-        tokens_max: args.max_tokens,
-        temperature: args.temperature,
-        seed: args.seed,
-    };
+    let identity = identity(args, &source, &engine)?;
     let mut store = args.out.as_deref().map(|folder| Store::open(folder, &identity, args.resume)).transpose()?;
-    let known = store.as_ref().map(|store| store.known.clone()).unwrap_or_default();
-    let drawing = Drawing {
-        tokens_max: args.max_tokens,
-        temperature: args.temperature,
-        seed: args.seed,
-        hint: hint(&prompts, args.hint == "code", "python")?,
-    };
-    let bench = Bench { sandbox: sandbox.clone(), options: verify_options(args.timeout), cancel: cancel.clone() };
-    let agent = match arms.iter().any(|arm| matches!(arm, Arm::Agent(_))) {
-        true => {
-            let settings = Settings { seed: args.seed, ..Settings::default() };
-            Some(Arc::new(Agent::new(engine.clone(), Arc::new(Walls { sandbox }), None, settings)?))
-        }
-        false => None,
-    };
+    let mut records = store.as_ref().map(|store| store.known.clone()).unwrap_or_default();
     let jobs: Vec<Job> = problems
         .into_iter()
         .map(|problem| Job {
-            known: known.iter().filter(|record| record.task_id == problem.id).cloned().collect(),
+            known: records.iter().filter(|record| record.task_id == problem.id).cloned().collect(),
             problem: Arc::new(problem),
         })
         .collect();
-    let mut records = known;
-    let mut progress = Progress::new(jobs.len() * arms.len(), &jobs, &arms);
+    let mut progress = Progress::new(&jobs, &arms);
     let suite = jobs.first().map_or_else(String::new, |job| job.problem.suite.to_string());
-    let setup = Arc::new(Setup {
-        engine,
-        bench,
-        frame: Frame { source, prompts, template },
-        drawing,
-        arms,
-        slots: usize::from(args.slots),
-        adapter,
-        agent,
-    });
+    let setup = Arc::new(setup(args, engine, sandbox, (source, arms), &identity, &cancel)?);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let finished = runtime.block_on(async {
         let interrupt = cancel.clone();
@@ -271,8 +249,56 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Interrupted);
     }
-    let judged = records.iter().any(Record::counts);
-    Ok(if judged { Exit::Success } else { Exit::Error })
+    Ok(if records.iter().any(Record::counts) { Exit::Success } else { Exit::Error })
+}
+
+fn identity(args: &Args, source: &Source, engine: &Engine) -> anyhow::Result<Identity> {
+    let adapter = args.lora.as_deref().map(fingerprint).transpose();
+    Ok(Identity {
+        model: engine.info().fingerprint.clone(),
+        model_name: model_name(&args.model),
+        adapter: adapter.context("cannot read the adapter")?,
+        words: source.name().to_owned(),
+        hint: args.hint.clone(),
+        tokens_max: args.max_tokens,
+        temperature: args.temperature,
+        seed: args.seed,
+    })
+}
+
+fn setup(
+    args: &Args,
+    engine: Engine,
+    sandbox: Sandbox,
+    (source, arms): (Source, Vec<Arm>),
+    identity: &Identity,
+    cancel: &Cancel,
+) -> anyhow::Result<Setup> {
+    let prompts = Prompts::load(Profile::for_model(&engine.info().name), None)?;
+    let template = engine.info().chat_template.as_deref().map(|text| ChatTemplate::new(text, "", "")).transpose();
+    let template = template.map_err(|problem| UserError::new(Exit::NoModel, problem.to_string()))?;
+    let agent = if arms.iter().any(|arm| matches!(arm, Arm::Agent(_))) {
+        let settings = Settings { seed: args.seed, ..Settings::default() };
+        let judge = Arc::new(Walls { sandbox: sandbox.clone() });
+        Some(Arc::new(Agent::new(engine.clone(), judge, None, settings)?))
+    } else {
+        None
+    };
+    Ok(Setup {
+        engine,
+        bench: Bench { sandbox, options: verify_options(args.timeout), cancel: cancel.clone() },
+        drawing: Drawing {
+            tokens_max: args.max_tokens,
+            temperature: args.temperature,
+            seed: args.seed,
+            hint: hint(&prompts, args.hint == "code", "python")?,
+        },
+        frame: Frame { source, prompts, template },
+        arms,
+        slots: usize::from(args.slots),
+        adapter: identity.adapter.clone(),
+        agent,
+    })
 }
 
 fn model_name(path: &Path) -> String {
@@ -397,12 +423,12 @@ struct Progress {
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 impl Progress {
-    fn new(total: usize, jobs: &[Job], arms: &[Arm]) -> Self {
+    fn new(jobs: &[Job], arms: &[Arm]) -> Self {
         let has = |job: &Job, arm: &Arm| job.known.iter().any(|record| record.arm == arm.to_string());
         let known = jobs.iter().map(|job| arms.iter().filter(|arm| has(job, arm)).count()).sum::<usize>();
         let now = Instant::now();
         let live = std::io::stderr().is_terminal();
-        Self { live, started: now, told: now, total: total - known, done: 0, passed: 0, tokens: 0 }
+        Self { live, started: now, told: now, total: jobs.len() * arms.len() - known, done: 0, passed: 0, tokens: 0 }
     }
 
     fn tell(&mut self, record: &Record) {

@@ -21,17 +21,39 @@ fn pattern(text: &str) -> Regex {
 pub fn answer(text: &str) -> Option<String> {
     // What a chat's frame leaves behind.
     let text = text.split("<|im_").next().unwrap_or(text).trim();
-    if let Some(boxed) = boxes(text) {
+    // Who announces a final answer behind the last box means what is announced.
+    let last_box = text.rfind("\\boxed");
+    let announced_last =
+        text.to_lowercase().rfind("final answer is").is_some_and(|at| last_box.is_none_or(|of| of < at));
+    if !announced_last && let Some(boxed) = boxes(text) {
         return Some(boxed);
     }
-    if let Some(said) = announced(text) {
+    if let Some(said) = announced(text).or_else(|| boxes(text)) {
         return Some(said);
     }
     let few_words = text.split_whitespace().count() <= ANSWER_WORDS_MAX;
-    if few_words && !text.is_empty() && form::is_answer(text) {
+    if few_words && !text.is_empty() && !is_prose(text) && form::is_answer(text) {
         return Some(text.to_owned());
     }
-    formulas(text).pop().or_else(|| last_number(text))
+    // A number behind the last formula, in the sentence that ends the reply.
+    let last = formulas(text).pop();
+    let end = last.as_ref().and_then(|formula| Some(text.rfind(formula.as_str())? + formula.len())).unwrap_or(0);
+    let behind = text.get(end..).unwrap_or_default().trim_start_matches(['$', '\\', ')', ']', '}', '.', ' ']);
+    if !behind.is_empty()
+        && last.is_some()
+        && let Some(number) = last_number(behind)
+    {
+        return Some(number);
+    }
+    last.or_else(|| last_number(text))
+}
+
+/// Whether a text has words besides those that belong to numbers.
+fn is_prose(text: &str) -> bool {
+    const OF_NUMBERS: [&str; 6] = ["and", "or", "pct", "percent", "degrees", "dollars"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let plain = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_alphabetic() || c == '\'');
+    words.len() > 1 && words.iter().any(|word| plain(word) && !OF_NUMBERS.contains(word))
 }
 
 /// The right answer: the row's text, or the answer in it where the row has a whole solution.
@@ -99,11 +121,9 @@ fn announced(text: &str) -> Option<String> {
     let found = MARK.find_iter(text).last()?;
     let rest = text[found.end()..].trim_start_matches([':', '*', ' ', '\n', '"', '\\']);
     let rest = text.get(text.len() - rest.len()..)?;
-    let rest = match text[found.end()..text.len() - rest.len()].ends_with('\\') {
-        // `\(` and `\[` begin with what was trimmed.
-        true => &text[text.len() - rest.len() - 1..],
-        false => rest,
-    };
+    // `\(` and `\[` begin with what was trimmed.
+    let bracket = text[found.end()..text.len() - rest.len()].ends_with('\\');
+    let rest = if bracket { &text[text.len() - rest.len() - 1..] } else { rest };
     let rest = rest.split("I hope").next().unwrap_or(rest);
     let sentence = rest.split("\n\n").next().unwrap_or(rest);
     let all = formulas(sentence);

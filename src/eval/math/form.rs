@@ -175,7 +175,7 @@ fn matrix(text: &str) -> Option<Form> {
     }
     let rest = if kind == "array" { rest.split_once('}')?.1 } else { rest };
     let inner = rest.split("\\end{").next()?;
-    let rows = inner.split("\\\\").map(str::trim).filter(|row| !row.is_empty());
+    let rows = inner.split(plain::ROW_END).map(str::trim).filter(|row| !row.is_empty());
     let rows: Option<Vec<Vec<Form>>> = rows
         .map(|row| row.split('&').map(|cell| form(cell).or_else(|| Some(Form::Name(plain::letters(cell))))).collect())
         .collect();
@@ -338,17 +338,10 @@ fn in_order(a: &[Form], b: &[Form]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
 }
 
-/// Whether every item of one has an equal of its own in the other.
+/// Whether both have the same items, however often.
 fn matched(a: &[Form], b: &[Form]) -> bool {
-    let mut left: Vec<&Form> = b.iter().collect();
-    let all = a.iter().all(|item| match left.iter().position(|other| equal(item, other)) {
-        Some(at) => {
-            left.swap_remove(at);
-            true
-        }
-        None => false,
-    });
-    all && left.is_empty()
+    a.iter().all(|item| b.iter().any(|other| equal(item, other)))
+        && b.iter().all(|item| a.iter().any(|other| equal(other, item)))
 }
 
 /// A relation that only names its answer, against the answer.

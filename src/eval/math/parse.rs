@@ -35,20 +35,17 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
                     name.push(*next);
                     signs.next();
                 }
-                match name.is_empty() {
-                    false => found.push(Token::Command(name)),
-                    true => found.push(Token::Sign(signs.next()?)),
-                }
+                found.push(if name.is_empty() { Token::Sign(signs.next()?) } else { Token::Command(name) });
             }
             _ if sign.is_alphabetic() => found.push(Token::Letter(sign)),
             _ => found.push(Token::Sign(sign)),
         }
     }
-    Some(words_joined(found))
+    Some(words_joined(&found))
 }
 
 /// `sqrt`, `sin` and their like written without a backslash.
-fn words_joined(tokens: Vec<Token>) -> Vec<Token> {
+fn words_joined(tokens: &[Token]) -> Vec<Token> {
     const WORDS: [&str; 15] = [
         "arcsin", "arccos", "arctan", "sqrt", "sinh", "cosh", "tanh", "sin", "cos", "tan", "cot", "log", "exp", "ln",
         "pi",
@@ -150,10 +147,8 @@ impl Parser {
                 let mixed = self.is_mixed(&value);
                 let factor = self.power()?;
                 // `1\frac{4}{5}` is a mixed number.
-                value = match mixed {
-                    true => Expr::Sum(Box::new(value), Box::new(factor)),
-                    false => Expr::Product(Box::new(value), Box::new(factor)),
-                };
+                let (value_box, factor) = (Box::new(value), Box::new(factor));
+                value = if mixed { Expr::Sum(value_box, factor) } else { Expr::Product(value_box, factor) };
             } else {
                 return Some(value);
             }
@@ -406,10 +401,10 @@ impl Parser {
         let mut arguments = vec![inner];
         arguments.extend(base);
         let inverse = matches!(&power, Some(Expr::Negative(one)) if **one == Expr::Number(1.0));
-        let call = match inverse {
-            true => return Some(Expr::Call(format!("arc{name}"), arguments)),
-            false => Expr::Call(name.to_owned(), arguments),
-        };
+        if inverse {
+            return Some(Expr::Call(format!("arc{name}"), arguments));
+        }
+        let call = Expr::Call(name.to_owned(), arguments);
         Some(match power {
             Some(power) => Expr::Power(Box::new(call), Box::new(power)),
             None => call,

@@ -15,6 +15,9 @@ const UNITS: &str = "degrees?|deg|radians?|dollars?|cents?|euros?|yuan|yen|rupee
     seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|kg|grams?|mph|km/h|liters?|litres?|gallons?|\
     people|students?|ways|times|items|apples|books|points?|square|cubic";
 
+/// Stands for the end of a matrix's row, which LaTeX's `\\\\` would lose among its spaces.
+pub(super) const ROW_END: char = '⏎';
+
 /// The length of what stands before the brace that closes a group whose opening brace was just read; all of it where
 /// none does.
 pub(super) fn group_length(text: &str) -> usize {
@@ -59,6 +62,7 @@ pub(super) fn name(text: &str) -> Option<String> {
 fn dressed_down(text: &str) -> String {
     static BEFORE: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         let rules = [
+            (r"(\\[a-zA-Z]+)(\d)", "$1 $2"),
             (r"\\(?:boxed|fbox)\s*\{", "{"),
             (r"\\(?:left|right|bigg?|Bigg?|displaystyle|limits|mathstrut)\b\.?", ""),
             (r"\\(?:dfrac|tfrac|cfrac)", r"\frac"),
@@ -92,8 +96,12 @@ fn dressed_down(text: &str) -> String {
     });
     // A file that was escaped once too often; a matrix needs its line ends.
     static TWICE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\\\([a-zA-Z{}\[\](%$,;! ])"));
-    let mut text =
-        if text.contains("\\begin") { text.to_owned() } else { TWICE.replace_all(text, r"\$1").into_owned() };
+    let matrix = text.contains("\\begin");
+    let mut text = if matrix {
+        text.replace("\\\\", &format!(" {ROW_END} "))
+    } else {
+        TWICE.replace_all(text, r"\$1").into_owned()
+    };
     for (from, to) in BEFORE.iter() {
         text = from.replace_all(&text, *to).into_owned();
     }

@@ -185,7 +185,7 @@ fn output_of(text: &str) -> Option<String> {
 fn input_of(text: &str) -> Option<String> {
     let said = assertion(text)?.trim_matches('`').trim();
     let rest = said.strip_prefix("assert").unwrap_or(said).trim_start();
-    let Some(call) = rest.strip_prefix("f(") else { return None };
+    let call = rest.strip_prefix("f(")?;
     let end = after_call(rest).unwrap_or(rest.len());
     // Up to the bracket that closes the call.
     let input = rest[2..end].trim_end().trim_end_matches("==").trim_end();
@@ -271,7 +271,10 @@ fn letter_of(text: &str, options: usize) -> Option<char> {
         let letter = rest.next()?;
         (rest.next() == Some(')')).then_some(letter)
     });
-    bracketed.filter(char::is_ascii_uppercase).filter_map(fits).last().or_else(|| alone(text))
+    let last = bracketed.filter(char::is_ascii_uppercase).filter_map(fits).fold(None, |_, letter| Some(letter));
+    let short = text.split_whitespace().next().is_some_and(|word| word.trim_matches(['(', ')', '.', ':']).len() == 1);
+    let marked = text.trim().len() <= 2 || text.trim_start().chars().nth(1).is_some_and(|c| ").:".contains(c));
+    last.or_else(|| if short && marked { alone(text) } else { None })
 }
 
 #[cfg(test)]

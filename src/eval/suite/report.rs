@@ -134,7 +134,13 @@ impl Report {
                 generated: arm.generated_tokens,
             }
         };
-        svg(&self.arms.iter().map(point).collect::<Vec<_>>())
+        let mut points: Vec<Point> = self.arms.iter().map(point).collect();
+        // A window's line ends where nothing is cut.
+        if points.iter().any(|point| point.model == "window") {
+            let free = points.iter().filter(|point| point.model == "chat").cloned().collect::<Vec<_>>();
+            points.extend(free.into_iter().map(|point| Point { model: "window".to_owned(), ..point }));
+        }
+        svg(&points)
     }
 
     /// The report for people.
