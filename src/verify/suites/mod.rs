@@ -188,15 +188,10 @@ impl Problem {
             Ok(Candidate::Program { source, .. }) => Ok(self.program(&source)),
             Ok(other) => Ok(other),
             // A fence may hold only what completes the function that the prompt began.
-            Err(problem) if self.assembly != Assembly::Whole => {
-                let unnamed = Wanted { names: Vec::new(), ..wanted };
-                match reply::program(reply, &unnamed) {
-                    Ok(Candidate::Program { source, .. }) if source.starts_with([' ', '\t']) => {
-                        Ok(self.program(&source))
-                    }
-                    _ => Err(problem),
-                }
-            }
+            Err(problem) if self.assembly != Assembly::Whole => match reply::program::body(reply, &wanted) {
+                Some(body) => Ok(self.program(&body)),
+                None => Err(problem),
+            },
             Err(problem) => Err(problem),
         }
     }
