@@ -13,7 +13,8 @@ use z1::eval::suite::record::{Outcome, Record};
 use z1::eval::suite::report::Report;
 use z1::eval::suite::run::{Job, Setup, run, verify_options};
 use z1::eval::suite::store::{Identity, Store, read_records};
-use z1::prompt::{Profile, Prompts, WordSet};
+use z1::prompt::{Prompts, WordSet};
+use z1::traits::PromptSet;
 use z1::verify::suites::{Problem, Suite, read_problems};
 
 const HUMANEVAL: &str = r#"{"task_id":"H/0","prompt":"def add(a: int, b: int) -> int:\n    \"\"\"Adds.\n    >>> add(1, 2)\n    3\n    \"\"\"\n","entry_point":"add","canonical_solution":"    return a + b\n","test":"def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(5, 5) == 10\n"}"#;
@@ -39,7 +40,11 @@ fn setup(arms: &[Arm], words: WordSet, answer: fn(&str, u32) -> String) -> Optio
     Some(Arc::new(Setup {
         engine,
         bench: Bench { sandbox, options: verify_options(10.0), cancel: Cancel::new() },
-        frame: Frame { source: Source::Set(words), prompts: Prompts::load(Profile::Z1, None).unwrap(), template: None },
+        frame: Frame {
+            source: Source::Set(words),
+            prompts: Prompts::load(PromptSet::Default, None).unwrap(),
+            template: None,
+        },
         drawing: Drawing { tokens_max: 200, temperature: 0.7, seed: 1, hint: "\n\nHINT\n\n".to_owned() },
         arms: arms.to_vec(),
         slots: 3,
@@ -262,7 +267,7 @@ fn public_rows_become_problems() {
         assert_eq!(rows.len(), count, "{file}");
         let frame = Frame {
             source: Source::Set(WordSet::Makers),
-            prompts: Prompts::load(Profile::Z1, None).unwrap(),
+            prompts: Prompts::load(PromptSet::Default, None).unwrap(),
             template: None,
         };
         for row in rows {

@@ -21,9 +21,11 @@ use crate::eval::suite::run::{Job, Setup, run as measure, verify_options};
 use crate::eval::suite::store::{Identity, Store};
 use crate::gym::Split;
 use crate::gym::corpus::Corpus;
-use crate::prompt::{ChatTemplate, Profile, Prompts, WordSet, Words};
+use crate::model_store::registry::Registry;
+use crate::prompt::{Prompts, WordSet, Words};
 use crate::sandbox::Sandbox;
 use crate::sft::data::read::values;
+use crate::traits::PromptSet;
 use crate::verify::suites::{Gold, Problem, RowError, Suite, problem_of_json, read_problems};
 
 /// The subcommand's arguments.
@@ -274,16 +276,11 @@ fn setup(
     identity: &Identity,
     cancel: &Cancel,
 ) -> anyhow::Result<Setup> {
-    let prompts = Prompts::load(Profile::for_model(&engine.info().name), None)?;
-    let template = engine.info().chat_template.as_deref().map(|text| ChatTemplate::new(text, "", "")).transpose();
-    let template = template.map_err(|problem| UserError::new(Exit::NoModel, problem.to_string()))?;
-    let agent = if arms.iter().any(|arm| matches!(arm, Arm::Agent(_))) {
-        let settings = Settings { seed: args.seed, ..Settings::default() };
-        let judge = Arc::new(Walls { sandbox: sandbox.clone() });
-        Some(Arc::new(Agent::new(engine.clone(), judge, None, settings)?))
-    } else {
-        None
-    };
+    // The agent knows how the model is spoken to, whether or not an arm is its own.
+    let traits = Registry::built_in().traits(&engine.info().label);
+    let settings = Settings { seed: args.seed, traits, ..Settings::default() };
+    let agent = Agent::new(engine.clone(), Arc::new(Walls { sandbox: sandbox.clone() }), None, settings)?;
+    let (prompts, template) = (agent.prompts.clone(), agent.template.clone());
     Ok(Setup {
         engine,
         bench: Bench { sandbox, options: verify_options(args.timeout), cancel: cancel.clone() },
@@ -297,7 +294,7 @@ fn setup(
         arms,
         slots: usize::from(args.slots),
         adapter: identity.adapter.clone(),
-        agent,
+        agent: Some(Arc::new(agent)),
     })
 }
 
@@ -392,7 +389,7 @@ fn is_parquet(path: &Path) -> bool {
 /// Generated problems that no training saw.
 fn drawn(args: &Args) -> anyhow::Result<Vec<Result<Problem, RowError>>> {
     const COUNT: u64 = 240;
-    let prompts = Prompts::load(Profile::Nano, None)?;
+    let prompts = Prompts::load(PromptSet::Nano, None)?;
     let corpus = Corpus::measuring(args.seed, Split::Test);
     let count = args.count.map_or(COUNT, |count| count as u64);
     let mut problems = Vec::new();
