@@ -322,7 +322,7 @@ fn chosen(args: &Args) -> anyhow::Result<(Vec<Problem>, Vec<String>)> {
         values(&args.problems, &mut |row| {
             number += 1;
             rows.push(match row {
-                Ok(row) => problem_of_json(row, number, args.suite),
+                Ok((row, _)) => problem_of_json(row, number, args.suite),
                 Err(why) => Err(RowError { id: format!("row {number}"), why }),
             });
             Ok(())
