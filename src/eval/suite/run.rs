@@ -262,7 +262,11 @@ async fn by_the_model(
     let slot = slots.take().await;
     let started = Instant::now();
     request.session = slot.session();
-    let asked = generate(&setup.engine, request, &put.stops).await;
+    let asked = tokio::select! {
+        asked = generate(&setup.engine, request, &put.stops) => asked,
+        // Dropping the generation ends it; nothing of this record is kept.
+        () = setup.bench.cancel.cancelled() => return Ok((blank, Vec::new())),
+    };
     let seconds = started.elapsed().as_secs_f64();
     drop(slot);
     let replies = match asked {
