@@ -52,6 +52,10 @@ pub enum Command {
     Map(cmd::map::Args),
     /// Run any command in the sandbox
     Run(cmd::run::Args),
+    /// Serve an editor over the Agent Client Protocol on stdin and stdout
+    Acp(cmd::acp::Args),
+    /// Serve programs on this machine: the OpenAI and Anthropic interfaces
+    Serve(cmd::serve::Args),
     /// List and show transcripts
     Log(cmd::log::Args),
     /// List, show and export sessions
@@ -91,6 +95,8 @@ impl Cli {
             Some(Command::Verify(args)) => cmd::verify::run(&args),
             Some(Command::Map(args)) => cmd::map::run(&args),
             Some(Command::Run(args)) => cmd::run::run(&args),
+            Some(Command::Acp(args)) => cmd::acp::run(&args),
+            Some(Command::Serve(args)) => cmd::serve::run(&args),
             Some(Command::Log(args)) => cmd::log::run(&args),
             Some(Command::Sessions(args)) => cmd::sessions::run(&args),
             Some(Command::DebugRender(args)) => cmd::debug_render::run(&args),

@@ -31,8 +31,10 @@ pub mod agent;
 pub mod gym;
 pub mod model_store;
 
+pub mod acp;
 pub mod eval;
 pub mod host;
+pub mod serve;
 pub mod sft;
 pub mod tui;
 

@@ -150,6 +150,16 @@ impl Worker {
         free
     }
 
+    /// Lays a session on the desk: the next task is its next turn. `false` while a task runs.
+    pub fn take_up(&self, session: Session) -> bool {
+        let mut desk = lock(&self.session);
+        let free = desk.is_some();
+        if free {
+            *desk = Some(session);
+        }
+        free
+    }
+
     /// Goes on with an earlier session (`last`, its id or the beginning of it) and returns it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //!
 //! Not for: logic. What can be decided without IO is decided in a room.
 
+pub mod acp;
 pub mod apply;
 pub mod completions;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod map;
 pub mod models;
 pub mod render;
 pub mod run;
+pub mod serve;
 pub mod sessions;
 pub mod sft;
 pub mod task;

@@ -149,6 +149,15 @@ fn give_up(problem: &io::Error, running: Option<&Running>) -> anyhow::Result<()>
         .into())
 }
 
+/// Waits for the first Ctrl-C, SIGTERM or hang-up.
+///
+/// # Errors
+/// Where the system gives no signals.
+pub async fn asked_to_end() -> io::Result<()> {
+    Interrupts::listen()?.next().await;
+    Ok(())
+}
+
 /// Ctrl-C, SIGTERM and a closed terminal.
 struct Interrupts {
     #[cfg(unix)]

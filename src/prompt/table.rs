@@ -18,6 +18,7 @@ pub(super) const DEFAULT: &[Row] = &[
     ("project_system", include_str!("../../prompts/project_system.md")),
     ("revise_crash", include_str!("../../prompts/revise_crash.md")),
     ("revise_wrong", include_str!("../../prompts/revise_wrong.md")),
+    ("serve_tools", include_str!("../../prompts/serve_tools.md")),
     ("system", include_str!("../../prompts/system.md")),
     ("task", include_str!("../../prompts/task.md")),
 ];

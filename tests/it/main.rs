@@ -1,6 +1,7 @@
 //! The one integration crate. Modules in reading order.
 #![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod acp;
 mod agent;
 mod bad_input;
 mod cli;
@@ -26,6 +27,7 @@ mod redteam;
 mod replies;
 mod repo_map;
 mod sandbox;
+mod serve;
 mod sft;
 #[cfg(feature = "llama")]
 mod sft_llama;

@@ -17,7 +17,7 @@ const LEVELS: &[(u8, &[&str])] = &[
     (5, &["complexity", "verify"]),
     (6, &["gym", "model_store"]),
     (7, &["agent", "sft"]),
-    (8, &["eval", "host", "tui"]),
+    (8, &["acp", "eval", "host", "serve", "tui"]),
     (9, &["cmd"]),
     (10, &["cli"]),
 ];
@@ -39,6 +39,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("directories", &["dirs.rs"]),
     ("signal_hook", &["signals.rs"]),
     ("ureq", &["model_store/"]),
+    ("hyper", &["serve/"]),
+    ("http_body_util", &["serve/"]),
     ("parquet", &["sft/data/"]),
     ("minijinja", &["prompt.rs", "prompt/"]),
     ("clap", &["cli.rs", "cmd/", "main.rs", "bin/"]),

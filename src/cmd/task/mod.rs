@@ -12,7 +12,7 @@ use crate::agent::intent::Wish;
 use crate::agent::project as in_project;
 use crate::agent::sessions::Sessions;
 use crate::agent::worker::{Setup, Worker};
-use crate::agent::{Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
+use crate::agent::{Consent, Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
 use crate::config::{Config, Sources};
 use crate::dirs::Dirs;
 use crate::engine::{Adapter, KvType, LoadOptions, Offload};
@@ -354,9 +354,22 @@ fn setup(
     judge: Arc<dyn Judge>,
     model: Option<&str>,
 ) -> anyhow::Result<Setup> {
+    setup_beside(dirs, config, paper_exact, project, judge, model, None)
+}
+
+/// The same with so many requests decoded beside one another.
+fn setup_beside(
+    dirs: &Dirs,
+    config: &Config,
+    paper_exact: bool,
+    project: &Project,
+    judge: Arc<dyn Judge>,
+    model: Option<&str>,
+    slots: Option<u32>,
+) -> anyhow::Result<Setup> {
     let found = resolve::resolve(model, dirs)?;
     let known = resolve::known(model, dirs)?;
-    let options = LoadOptions { prompt_states: Some(prompt_states(dirs)), ..load_options(config) };
+    let options = LoadOptions { prompt_states: Some(prompt_states(dirs)), slots, ..load_options(config) };
     let prompts = Some(dirs.config.join("prompts"));
     let settings = Settings {
         samples: config.number("samples").map(|n| n as u32),
@@ -387,15 +400,30 @@ fn setup(
     })
 }
 
+/// What a host without a terminal starts a worker with: every change asks, and nobody can be asked for words; `slots`
+/// requests are decoded beside one another.
+pub(super) fn hosted(
+    dirs: &Dirs,
+    config: &Config,
+    judge: Arc<dyn Judge>,
+    model: Option<&str>,
+    slots: Option<u32>,
+) -> anyhow::Result<Setup> {
+    let project = Project { args: ProjectArgs::default(), root: None, asks: false };
+    let mut setup = setup_beside(dirs, config, false, &project, judge, model.or(config.text("model")), slots)?;
+    setup.settings.project.consent = Consent::Ask;
+    Ok(setup)
+}
+
 /// Starts the sandbox's helper; must come before any model is loaded. `Err` says why there are no walls.
-fn walls() -> Result<Sandbox, String> {
+pub(super) fn walls() -> Result<Sandbox, String> {
     std::env::current_exe().map_err(|problem| problem.to_string()).and_then(|helper_exe| {
         Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe })
             .map_err(|unavailable| unavailable.to_string())
     })
 }
 
-fn judge(walls: &Result<Sandbox, String>) -> Arc<dyn Judge> {
+pub(super) fn judge(walls: &Result<Sandbox, String>) -> Arc<dyn Judge> {
     match walls {
         Ok(sandbox) => Arc::new(Walls { sandbox: sandbox.clone() }),
         Err(why) => Arc::new(NoJudge { why: why.clone() }),
