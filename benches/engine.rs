@@ -4,7 +4,8 @@
 //! busy machine slows both. There are two peers: the barest possible loop over `llama-cpp-2` (decode, argmax,
 //! decode), and what llama.cpp's own `llama-bench` does (`llama_bench.cpp`, linked with the same libraries).
 //!
-//! Run it with `scripts/bench-engine [MODEL.gguf]`.
+//! Run it with `scripts/bench-engine [MODEL.gguf]`; `scripts/bench-engine drafts MODEL.gguf` measures what drafts from text
+//! that is there bring to replies that copy, and to one that does not.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use z1::engine::{
     physical_threads, prepare_process,
 };
 use z1::gguf::tiny::Tiny;
-use z1::prompt::{Rendered, Segment};
+use z1::prompt::{Message, Rendered, Role, Segment, render_chatml};
 use z1::task::Trajectory;
 
 /// Interleaved rounds, unless ROUNDS in the environment says otherwise; medians are taken of each side's figures and of
@@ -33,6 +34,8 @@ const ROUNDS: usize = 9;
 const SESSION_ROUNDS: usize = 3;
 const PREFILL_TOKENS: usize = 512;
 const DECODE_TOKENS: u32 = 96;
+/// Of a reply that is measured with and without drafts, at most.
+const REPLY_TOKENS: u32 = 400;
 
 fn main() {
     prepare_process();
@@ -41,6 +44,8 @@ fn main() {
         ["child", "peer", model] => peer(Path::new(model)),
         ["child", "engine", model] => block_on(engine(Path::new(model))),
         ["child", "sessions", model] => block_on(sessions(Path::new(model))),
+        ["child", "drafts", model, speculate] => block_on(drafts(Path::new(model), *speculate == "on")),
+        ["drafts", model] => compare_drafts(Path::new(model)),
         [model] => compare(PathBuf::from(model)),
         [] => {
             let folder = tempfile::tempdir().expect("a temporary folder");
@@ -129,6 +134,93 @@ fn compare(model: PathBuf) {
     row("decoded for a forced hint, beside the hint's own tokens", "hint_decoded", "hint_tokens", "");
     let value = |name: &str| median(values(name));
     println!("\nResident beyond the weights, cache included: {:.0} MiB", value("rss_mib") - (bytes >> 20) as f64);
+}
+
+/// What drafts from text that is there bring: each kind of reply with and without, one after the other, again and again.
+fn compare_drafts(model: &Path) {
+    let rounds = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SESSION_ROUNDS);
+    let program = std::env::current_exe().expect("this program has a path");
+    let run = |speculate: &str| {
+        let output = Command::new(&program).args(["child", "drafts"]).arg(model).arg(speculate).output();
+        let output = output.expect("the child runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        figures(&output.stdout)
+    };
+    let pairs: Vec<_> = (0..rounds).map(|_| (run("on"), run("off"))).collect();
+    let value = |figures: &[(String, f64)], name: &str| {
+        figures.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, value)| *value)
+    };
+    println!("{} threads, {rounds} interleaved rounds\n", physical_threads());
+    println!("| reply | with drafts | without | ratio | drafted | held | same text |\n|---|---|---|---|---|---|---|");
+    for (name, _) in REPLIES {
+        let on = |of: &str| median(pairs.iter().map(|(on, _)| value(on, &format!("{name}_{of}"))).collect());
+        let off = median(pairs.iter().map(|(_, off)| value(off, &format!("{name}_rate"))).collect());
+        let rate = |pair: &[(String, f64)]| value(pair, &format!("{name}_rate"));
+        let ratio = median(pairs.iter().map(|(on, off)| rate(on) / rate(off)).collect());
+        let hash = |pair: &[(String, f64)]| value(pair, &format!("{name}_hash")).to_bits();
+        let same = if pairs.iter().all(|(on, off)| hash(on) == hash(off)) { "yes" } else { "no" };
+        println!(
+            "| {} | {:.1} t/s | {off:.1} t/s | {ratio:.2} | {:.0} | {:.0} | {same} |",
+            name.replace('_', " "),
+            on("rate"),
+            on("drafted"),
+            on("held"),
+        );
+    }
+}
+
+/// A reply's name and what is asked for; `{file}` is a file of 150 lines.
+const REPLIES: [(&str, &str); 3] = [
+    (
+        "whole_file",
+        "In this file, rename the parameter of `area_7` to `size`. Give the whole new file in one code fence and \
+                    nothing else.\n\nshapes.py\n```python\n{file}```",
+    ),
+    (
+        "one_block",
+        "In this file, make `area_7` return 0 for negative numbers. Give all of its class, changed, in one code \
+                   fence.\n\nshapes.py\n```python\n{file}```",
+    ),
+    ("new_text", "Explain in plain words, without any code, how a hash table works and what it is good for."),
+];
+
+/// 150 lines of Python, no two functions alike.
+fn file_of_150_lines() -> String {
+    let units = ["meters", "inches", "feet", "yards", "miles", "points", "pixels", "cells", "grams", "tons"];
+    let class = |n: usize| {
+        let unit = units[n % units.len()];
+        format!(
+            "class Shape{n}:\n    \"\"\"Number {n}, measured in {unit}.\"\"\"\n\n    sides = {}\n\n    def area_{n}(self, x):\n        \
+             total = x * {} + len(\"{unit}\")\n        return total - self.sides\n\n",
+            n * 3 % 11,
+            n * n % 17
+        )
+    };
+    let file: String = (0..15).map(class).collect();
+    file.lines().take(150).map(|line| format!("{line}\n")).collect()
+}
+
+/// Replies of this model, greedy; how fast, what was drafted, and a number that tells texts apart.
+async fn drafts(path: &Path, speculate: bool) {
+    let threads = Some(physical_threads());
+    let options = LoadOptions { context_tokens_max: Some(8192), threads, speculate, ..LoadOptions::from_path(path) };
+    let engine = Engine::start_llama(options, |_| {}, &Cancel::new()).expect("the model loads");
+    let file = file_of_150_lines();
+    for (session, (name, question)) in (0..).zip(REPLIES) {
+        let messages = [Message::new(Role::User, question.replace("{file}", &file))];
+        let asked = GenerateRequest {
+            session: SessionId(session),
+            prompt: render_chatml(&messages, true),
+            window: WindowSpec::paper(REPLY_TOKENS, 1),
+            ..GenerateRequest::default()
+        };
+        let (_, seconds, replies) = timed(&engine, asked).await;
+        let stats = engine.session_stats(SessionId(session)).await.expect("alive").expect("a session");
+        let hash = replies[0].text.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        println!("{name}_rate {}\n{name}_hash {hash}", written(&replies) / seconds);
+        println!("{name}_drafted {}\n{name}_held {}", stats.drafted_tokens, stats.held_tokens);
+        engine.end_session(SessionId(session)).await.expect("alive");
+    }
 }
 
 /// The bare loop.

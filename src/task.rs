@@ -216,6 +216,8 @@ pub enum Finish {
     EndOfTurn,
     /// The answer's allowance was used up.
     AnswerLimit,
+    /// The text went round in circles, and again after it was taken back.
+    Loop,
     /// The context has no room for another token.
     ContextFull,
     /// The caller needed no more (a fence closed and its code passed).

@@ -38,7 +38,7 @@ impl<W> Attempt<W> {
 
     /// Whether it was cut by a limit.
     pub(super) const fn is_cut(&self) -> bool {
-        matches!(self.said.finish, Finish::AnswerLimit | Finish::ContextFull)
+        matches!(self.said.finish, Finish::AnswerLimit | Finish::ContextFull | Finish::Loop)
     }
 }
 

@@ -118,6 +118,7 @@ fn request(With { agent, plan }: With<'_>, ask: &Ask) -> GenerateRequest {
             answer_tokens_max: ask.budget.answer_tokens_max,
             hint: plan.hint.clone(),
             paper_exact: settings.paper_exact,
+            ..WindowSpec::default()
         },
         thinking_sampling,
         answer_sampling,
@@ -226,7 +227,15 @@ impl<K: Kind> Round<'_, K> {
                 event = generation.next() => match (event.transpose()?, continued) {
                     (None, _) => return Ok(more),
                     (Some(EngineEvent::Finished { trajectory, .. }), Some(_)) => more.push(trajectory),
-                    (Some(EngineEvent::Prefill { .. } | EngineEvent::Shifted { .. }), Some(_)) => {}
+                    (
+                        Some(
+                            EngineEvent::Allotted { .. }
+                            | EngineEvent::Prefill { .. }
+                            | EngineEvent::Shifted { .. }
+                            | EngineEvent::Rewound { .. },
+                        ),
+                        Some(_),
+                    ) => {}
                     (Some(EngineEvent::Piece { text, .. }), Some(_)) if text.is_empty() => {}
                     (Some(EngineEvent::Piece { text, forced, tokens, .. }), Some(candidate)) => {
                         let part = Part::Answer;
@@ -253,6 +262,7 @@ impl<K: Kind> Round<'_, K> {
             EngineEvent::Shifted { candidate, why, thinking_tokens } => {
                 line.emit(Event::Shifted { candidate, why, thinking_tokens }).await;
             }
+            EngineEvent::Allotted { .. } | EngineEvent::Rewound { .. } => {}
             EngineEvent::Finished { candidate, trajectory, tokens_per_second, .. } => {
                 let said = begun_with(&self.ask.prefix, trajectory);
                 line.transcript.trajectory(candidate, &said, tokens_per_second);

@@ -60,6 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         answer_tokens_max: args.answer,
         hint: args.hint.clone(),
         paper_exact: args.paper,
+        ..WindowSpec::default()
     };
     let now = args.answer_now.map(|before_token| Said::AnswerNow { before_token });
     let said: Vec<Said> = args.think_more.iter().copied().chain(now).collect();

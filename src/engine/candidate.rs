@@ -4,12 +4,16 @@
 
 use std::collections::VecDeque;
 
+use super::draft::Drafter;
 use super::model::{Constraint, Vocabulary};
 use super::sample::Sampler;
 use super::session::Branch;
 use super::{CandidateSampling, EngineError, EngineEvent, GenerateRequest, TokenId};
 use crate::task::{Finish, Part, Trajectory, Usage};
-use crate::thinking::{Phase, Step, TextStream, Window};
+use crate::thinking::{Hint, Phase, Step, TextStream, Then, Window};
+
+/// How freely is drawn, at least, after a text that went round in circles.
+const LOOP_TEMPERATURE: f32 = 0.6;
 
 /// Grammar instances of one candidate; the answer after a shift has one of its own.
 #[derive(Default)]
@@ -29,7 +33,13 @@ pub(super) struct Candidate {
     prompt_tokens: u32,
     /// The reply's tokens, drawn, given and forced.
     reply: Vec<TokenId>,
+    /// Where each of them ends in the text.
+    reply_ends: Vec<usize>,
     given_tokens: u32,
+    drafter: Drafter,
+    has_looped: bool,
+    /// The cache holds more than the branch says.
+    is_cut: bool,
     sampling: CandidateSampling,
     sampler: Sampler,
     constraints: Constraints,
@@ -67,7 +77,11 @@ impl Candidate {
             finish: None,
             prompt_tokens,
             reply: Vec::new(),
+            reply_ends: Vec::new(),
+            has_looped: false,
+            is_cut: false,
             given_tokens: 0,
+            drafter: Drafter::default(),
             sampling: own
                 .unwrap_or(CandidateSampling { thinking: request.thinking_sampling, answer: request.answer_sampling }),
             sampler: Sampler::new(request.seed, number),
@@ -79,6 +93,15 @@ impl Candidate {
             answer_at: 0,
             logprob_sum: 0.0,
         }
+    }
+
+    /// Reads the prompt: what the reply may copy.
+    pub(super) fn read(&mut self, prompt: &[TokenId]) {
+        self.drafter.extend(prompt);
+    }
+
+    pub(super) const fn drafter(&self) -> &Drafter {
+        &self.drafter
     }
 
     /// The reply's tokens so far.
@@ -104,7 +127,7 @@ impl Candidate {
     /// as it lets them.
     pub(super) fn begin(&mut self, round: &Round<'_>, events: &mut dyn FnMut(EngineEvent)) {
         let step = self.window.begin();
-        self.obey(step, None, round, events);
+        self.obey(step, None, events);
         for &token in &round.request.given {
             if !self.is_live() || self.window.phase() == Phase::Shifting {
                 return;
@@ -127,11 +150,14 @@ impl Candidate {
         if self.window.phase() == Phase::Shifting {
             self.window.hint_done();
         }
-        let sampling = match self.window.phase() {
-            Phase::Answering => &self.sampling.answer,
-            _ => &self.sampling.thinking,
+        let mut sampling = match self.window.phase() {
+            Phase::Answering => self.sampling.answer,
+            _ => self.sampling.thinking,
         };
-        let drawn = self.sampler.draw(logits, sampling, self.constraints.now.as_deref_mut());
+        if self.has_looped {
+            sampling.temperature = sampling.temperature.max(LOOP_TEMPERATURE);
+        }
+        let drawn = self.sampler.draw(logits, &sampling, self.constraints.now.as_deref_mut());
         if let Some(constraint) = &mut self.constraints.now {
             constraint.accept(drawn.token)?;
         }
@@ -143,14 +169,20 @@ impl Candidate {
     fn take_token(&mut self, token: TokenId, given: bool, round: &Round<'_>, events: &mut dyn FnMut(EngineEvent)) {
         if round.vocabulary.is_end_of_turn(token) {
             let step = self.window.step(&[], true);
-            return self.obey(step, None, round, events);
+            return self.obey(step, None, events);
         }
         let part = if self.window.phase() == Phase::Answering { Part::Answer } else { Part::Thinking };
         let bytes = round.vocabulary.piece(token, false);
         let step = self.window.step(&bytes, false);
+        if let Step::Drop(finish) = step {
+            self.finish = Some(finish);
+            return;
+        }
         self.show(&bytes, part, given, events);
         self.reply.push(token);
-        self.obey(step, Some(token), round, events);
+        self.reply_ends.push(self.text.len());
+        self.drafter.extend(&[token]);
+        self.obey(step, Some(token), events);
     }
 
     fn show(&mut self, bytes: &[u8], part: Part, given: bool, events: &mut dyn FnMut(EngineEvent)) {
@@ -164,18 +196,54 @@ impl Candidate {
         events(EngineEvent::Piece { candidate: self.number, part, text, forced: given, tokens });
     }
 
-    fn obey(&mut self, step: Step, token: Option<TokenId>, round: &Round<'_>, events: &mut dyn FnMut(EngineEvent)) {
+    fn obey(&mut self, step: Step, token: Option<TokenId>, events: &mut dyn FnMut(EngineEvent)) {
         match step {
             Step::Keep => self.pending.extend(token),
             Step::Force(hint) => {
                 self.pending.extend(token);
-                self.shift(hint, round, events);
+                self.shift(hint, events);
             }
-            Step::Stop(finish) => self.finish = Some(finish),
+            Step::Stop(finish) | Step::Drop(finish) => self.finish = Some(finish),
+            Step::Rewind { tokens, then } => self.rewind(tokens, then, events),
         }
     }
 
-    fn shift(&mut self, hint: Vec<TokenId>, round: &Round<'_>, events: &mut dyn FnMut(EngineEvent)) {
+    /// Takes the reply's last tokens back, from the text and from the cache.
+    fn rewind(&mut self, tokens: u32, then: Then, events: &mut dyn FnMut(EngineEvent)) {
+        let kept = self.reply.len().saturating_sub(tokens as usize);
+        self.reply.truncate(kept);
+        self.reply_ends.truncate(kept);
+        self.stream.finish();
+        self.unshown_tokens = 0;
+        let end = self.reply_ends.last().copied().unwrap_or(0);
+        let bytes = (self.text.len() - end) as u32;
+        self.text.truncate(end);
+        let length = self.prompt_tokens as usize + kept;
+        self.drafter.truncate(length);
+        if self.branch.tokens.len() >= length {
+            self.branch.tokens.truncate(length);
+            self.pending.clear();
+            self.is_cut = true;
+        } else {
+            // Given tokens that nobody has decoded yet.
+            self.pending.truncate(kept);
+        }
+        self.has_looped = true;
+        events(EngineEvent::Rewound { candidate: self.number, tokens, bytes });
+        match then {
+            Then::Force(hint) => self.shift(hint, events),
+            // The last token is decoded once more, for its logits.
+            Then::Retry => self.pending.extend(self.branch.tokens.pop()),
+            Then::Stop(finish) => self.finish = Some(finish),
+        }
+    }
+
+    /// Whether the cache is to be cut to what the branch holds.
+    pub(super) fn take_cut(&mut self) -> bool {
+        std::mem::take(&mut self.is_cut)
+    }
+
+    fn shift(&mut self, hint: Hint, events: &mut dyn FnMut(EngineEvent)) {
         self.stream.finish();
         self.unshown_tokens = 0;
         self.constraints.now = self.constraints.after_shift.take();
@@ -183,11 +251,13 @@ impl Candidate {
         let thinking_tokens = self.window.counts().thinking_tokens;
         events(EngineEvent::Shifted { candidate: self.number, why, thinking_tokens });
         self.shift_at = Some(self.text.len());
-        let text = round.request.window.hint.clone();
+        let Hint { text, tokens: hint } = hint;
         self.text.push_str(&text);
         self.answer_at = self.text.len();
         let tokens = hint.len() as u32;
         self.reply.extend(&hint);
+        self.reply_ends.resize(self.reply.len(), self.text.len());
+        self.drafter.extend(&hint);
         self.pending.extend(hint);
         events(EngineEvent::Piece { candidate: self.number, part: Part::Shift, text, forced: true, tokens });
     }
@@ -206,7 +276,7 @@ impl Candidate {
         Trajectory {
             text: self.text.clone(),
             shift_at: self.shift_at,
-            answer_at: self.answer_at,
+            answer_at: self.shift_at.map_or_else(|| self.window.thinking_ended_at().unwrap_or(0), |_| self.answer_at),
             shifted: self.window.shifted(),
             finish: self.finish.expect("invariant: a trajectory is taken when its candidate has ended"),
             usage: Usage {

@@ -4,9 +4,12 @@
 //!
 //! Not for: sessions and slots (`worker.rs`), phases (`thinking`), sampling (`sample.rs`).
 
+use super::draft::{DRAFT_TOKENS_MAX, Draft, Pace};
 use super::job::Job;
 use super::model::{BatchToken, Decoded, TokenModel};
 use super::worker::Worker;
+use std::time::Instant;
+
 use crate::cancel::Cancel;
 use crate::task::Finish;
 
@@ -21,7 +24,6 @@ struct Batch {
 }
 
 /// One candidate's part.
-#[derive(Clone, Copy)]
 struct Share {
     job: usize,
     candidate: usize,
@@ -29,6 +31,8 @@ struct Share {
     taken: usize,
     /// Whether its logits come back.
     has_logits: bool,
+    /// A guess at what comes after these tokens; the logits after each come back as well.
+    draft: Draft,
 }
 
 /// What a batch may hold.
@@ -46,16 +50,29 @@ impl<M: TokenModel> Worker<M> {
         }
         let limits = Limits { tokens: self.model.batch_tokens_max(), rows: self.model.batch_logits_max() };
         self.steps = self.steps.wrapping_add(1);
-        let batch = build_batch(&self.jobs, self.steps, limits);
+        let mut batch = build_batch(&self.jobs, self.steps, limits);
         if batch.tokens.is_empty() {
             return false;
         }
         let mut served: Vec<usize> = batch.shares.iter().map(|share| share.job).collect();
         served.sort_unstable();
         served.dedup();
+        // Guesses are checked beside tokens, not beside prompts: how long those take says nothing about them.
+        let plain = batch.tokens.len();
+        let answering = batch.shares.iter().all(|share| share.has_logits && share.taken == 1);
+        if answering && self.speculate {
+            add_drafts(&mut batch, &self.jobs, &self.pace, limits);
+        }
+        let drafted = batch.tokens.len() - plain;
+        let started = Instant::now();
         let cancels: Vec<Cancel> = served.iter().map(|&job| self.jobs[job].call.cancel.clone()).collect();
         match self.model.decode(&batch.tokens, &cancels) {
-            Ok(Decoded::Done) => self.hand_out(&batch),
+            Ok(Decoded::Done) => {
+                self.hand_out(&batch);
+                if answering {
+                    self.pace.learn_cost(plain, drafted, started.elapsed().as_secs_f32());
+                }
+            }
             // Only the cancel flags abort; the next look at them ends every candidate.
             Ok(Decoded::Aborted) => self.undo(&batch),
             Ok(Decoded::Full) => {
@@ -89,10 +106,39 @@ impl<M: TokenModel> Worker<M> {
             }
             job.tell_prefill(share.has_logits);
             if share.has_logits {
-                let logits = self.model.logits(row);
-                row += 1;
-                job.take_logits(share.candidate, logits, self.vocabulary.as_ref());
+                self.check(share, row);
+                row += 1 + share.draft.tokens.len();
             }
+        }
+    }
+
+    /// Draws after a candidate's last token, and on, as long as what is drawn is what was guessed. `row` is the first of
+    /// its logits.
+    fn check(&mut self, share: &Share, row: usize) {
+        let job = &mut self.jobs[share.job];
+        let mut held = 0;
+        let failed = loop {
+            job.take_logits(share.candidate, self.model.logits(row + held), self.vocabulary.as_ref());
+            let candidate = &mut job.candidates[share.candidate];
+            let Some(&guess) = share.draft.tokens.get(held) else { break false };
+            if !candidate.is_live() || candidate.pending.len() != 1 || candidate.pending[0] != guess {
+                // Where the reply is over or the window has shifted the guess was not wrong.
+                break candidate.is_live() && candidate.pending.len() == 1;
+            }
+            candidate.pending.clear();
+            candidate.branch.tokens.push(guess);
+            held += 1;
+        };
+        let candidate = &mut job.candidates[share.candidate];
+        if !candidate.take_cut() && share.draft.tokens.is_empty() {
+            return;
+        }
+        let branch = &candidate.branch;
+        self.model.truncate_sequence(branch.sequence, branch.tokens.len() as u32);
+        job.drafted_tokens += share.draft.tokens.len() as u32;
+        job.held_tokens += held as u32;
+        if !share.draft.tokens.is_empty() {
+            self.pace.learn_held(share.draft.matched, held, failed);
         }
     }
 
@@ -177,9 +223,29 @@ fn build_batch(jobs: &[Job], turn: usize, limits: Limits) -> Batch {
                         logits: has_logits && offset + 1 == taken,
                     }
                 }));
-                batch.shares.push(Share { job, candidate: index, taken, has_logits });
+                batch.shares.push(Share { job, candidate: index, taken, has_logits, draft: Draft::default() });
             }
         }
     }
     batch
+}
+
+/// Gives each candidate of the batch a guess as long as it pays.
+fn add_drafts(batch: &mut Batch, jobs: &[Job], pace: &Pace, limits: Limits) {
+    let plain = batch.tokens.len();
+    let mut drafted = 0;
+    let mut tokens = Vec::with_capacity(plain);
+    for (share, &own) in batch.shares.iter_mut().zip(&batch.tokens) {
+        tokens.push(own);
+        let candidate = &jobs[share.job].candidates[share.candidate];
+        let room = limits.tokens.min(limits.rows) - plain - drafted;
+        let room = room.min(DRAFT_TOKENS_MAX).min(candidate.window.tokens_left().saturating_sub(1) as usize);
+        let Some(mut draft) = candidate.drafter().draft(room) else { continue };
+        draft.tokens.truncate(pace.length(&draft, plain, drafted));
+        drafted += draft.tokens.len();
+        let after = own.position + 1;
+        tokens.extend((after..).zip(&draft.tokens).map(|(position, &token)| BatchToken { token, position, ..own }));
+        share.draft = draft;
+    }
+    batch.tokens = tokens;
 }

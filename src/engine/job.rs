@@ -37,6 +37,9 @@ pub(super) struct Job {
     pub(super) forked: bool,
     /// Tokens of the prompt that were decoded for this request alone.
     pub(super) prefilled_tokens: u32,
+    /// Guessed tokens that were checked, and those of them that held.
+    pub(super) drafted_tokens: u32,
+    pub(super) held_tokens: u32,
     /// When the first token could be drawn.
     started: Option<Instant>,
     /// The last word about the prompt.
@@ -60,6 +63,8 @@ impl Job {
             candidates,
             forked: count == 1,
             prefilled_tokens: 0,
+            drafted_tokens: 0,
+            held_tokens: 0,
             started: None,
             told_tokens: None,
             early: Vec::new(),
@@ -72,8 +77,13 @@ impl Job {
 
     /// Opens every window and hands the given tokens on; what that has to say waits for the prompt.
     pub(super) fn open(&mut self, vocabulary: &dyn Vocabulary) {
-        let Self { call, candidates, early, .. } = self;
+        let Self { call, candidates, early, outbox, .. } = self;
         let round = Round { request: &call.request, vocabulary };
+        if let Some(first) = candidates.first() {
+            let (thinking_tokens_max, answer_tokens_max) =
+                (first.window.thinking_tokens_max(), first.window.answer_tokens_max());
+            outbox.push_back(Ok(EngineEvent::Allotted { thinking_tokens_max, answer_tokens_max }));
+        }
         for candidate in candidates {
             candidate.begin(&round, &mut |event| early.push(event));
         }

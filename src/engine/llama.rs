@@ -62,11 +62,17 @@ pub fn load_modules() {
 /// What this machine has, as ggml and the system report it.
 pub fn machine() -> Machine {
     backend();
-    let gpus = list_llama_ggml_backend_devices()
+    let devices = list_llama_ggml_backend_devices();
+    // llama.cpp uses integrated GPUs only where there is no other.
+    let of = |kind: LlamaBackendDeviceType| devices.iter().any(|device| device.device_type == kind);
+    let used = if of(LlamaBackendDeviceType::Gpu) {
+        LlamaBackendDeviceType::Gpu
+    } else {
+        LlamaBackendDeviceType::IntegratedGpu
+    };
+    let gpus = devices
         .into_iter()
-        .filter(|device| {
-            matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
-        })
+        .filter(|device| device.device_type == used)
         .map(|device| Gpu {
             name: device.name,
             description: device.description,
@@ -178,7 +184,8 @@ fn attempt(
     });
     let inbox = inbox.take().expect("invariant: only one attempt succeeds");
     if ready.send(Ok((info, Arc::clone(&vocabulary)))).is_ok() {
-        serve(Worker::new(llama, vocabulary).with_states(states), inbox);
+        let worker = Worker::new(llama, vocabulary).with_states(states).speculating(wanted.options.speculate);
+        serve(worker, inbox);
     }
     Ok(())
 }

@@ -50,6 +50,8 @@ pub struct LoadOptions {
     pub repack: Option<bool>,
     /// Where the states of system prompts are kept between runs; without it none are.
     pub prompt_states: Option<PathBuf>,
+    /// Guess what comes next from text that is there, where it pays. Off only to measure what it brings.
+    pub speculate: bool,
     /// Refuse a model that is larger than the free memory.
     pub check_memory: bool,
 }
@@ -67,6 +69,7 @@ impl LoadOptions {
             adapter: None,
             repack: None,
             prompt_states: None,
+            speculate: true,
             check_memory: true,
         }
     }

@@ -33,10 +33,14 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Copies come faster: what the last tokens were followed by where they stood before, in the prompt or in the reply, is
+//! checked in the same batch as the next token, where that pays (`draft.rs`). The text stays what it would be.
+//!
 //! Not for: knowing what a prompt means, running code, or talking to a terminal.
 
 mod candidate;
 mod decode;
+mod draft;
 mod error;
 mod handle;
 mod inspect;
@@ -65,7 +69,7 @@ use serde::{Deserialize, Serialize};
 use crate::gguf::Label;
 use crate::task::{Part, ShiftReason, Trajectory};
 
-pub use crate::thinking::{TokenId, WindowSpec};
+pub use crate::thinking::{StopPolicy, ThinkSpec, TokenId, WindowSpec};
 pub use crate::traits::Sampling;
 pub use error::EngineError;
 pub use handle::{Engine, Generation};
@@ -141,6 +145,12 @@ pub struct GenerateRequest {
 /// What happens while a request is served. `candidate` counts from 0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EngineEvent {
+    /// What each candidate may use: the window's wish, less what the context and the number of candidates leave no room
+    /// for. The first event.
+    Allotted {
+        thinking_tokens_max: u32,
+        answer_tokens_max: u32,
+    },
     Prefill {
         done: u32,
         total: u32,
@@ -157,6 +167,13 @@ pub enum EngineEvent {
         candidate: u32,
         why: ShiftReason,
         thinking_tokens: u32,
+    },
+    /// The candidate's text went round in circles: its last `bytes` bytes, which were told as pieces, are taken back.
+    /// What comes next is drawn more freely.
+    Rewound {
+        candidate: u32,
+        tokens: u32,
+        bytes: u32,
     },
     /// `tokens` are the reply's own, hint included, as they were decoded: fit to be [`GenerateRequest::given`].
     Finished {
@@ -223,6 +240,12 @@ pub struct SessionStats {
     pub prefilled_tokens: u64,
     /// Tokens of all replies, forced ones included.
     pub generated_tokens: u64,
+    /// Tokens that were guessed from text that is there and checked beside others.
+    #[serde(default)]
+    pub drafted_tokens: u64,
+    /// Of these, tokens that the model then said.
+    #[serde(default)]
+    pub held_tokens: u64,
     /// Tokens in the log now.
     pub log_tokens: u32,
 }

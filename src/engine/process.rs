@@ -129,19 +129,39 @@ pub fn machine() -> super::Machine {
     }
 }
 
-/// Physical cores that this process may use: hyper-threads share the units that matrix kernels need.
+/// Physical cores that this process may use: hyper-threads share the units that matrix kernels need, and efficiency cores
+/// make the others wait for them.
 pub fn physical_threads() -> u32 {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut siblings: Vec<String> = (0..4096)
-        .map_while(|cpu| {
-            let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
-            std::fs::read_to_string(path).ok()
-        })
-        .collect();
+    let read = |path: String| std::fs::read_to_string(path).ok();
+    let cpu = |cpu: usize, file: &str| read(format!("/sys/devices/system/cpu/cpu{cpu}/{file}"));
+    let cores: Vec<(usize, String)> =
+        (0..4096).map_while(|number| Some((number, cpu(number, "topology/thread_siblings_list")?))).collect();
+    let capacities: Vec<Option<u32>> =
+        cores.iter().map(|(number, _)| cpu(*number, "cpu_capacity")?.trim().parse().ok()).collect();
+    let fast = fast_cpus(read("/sys/devices/cpu_core/cpus".to_owned()).as_deref(), &capacities);
+    let siblings = cores.into_iter().filter(|(number, _)| fast.as_ref().is_none_or(|fast| fast.contains(number)));
+    let mut siblings: Vec<String> = siblings.map(|(_, siblings)| siblings).collect();
     siblings.sort_unstable();
     siblings.dedup();
     let physical = if siblings.is_empty() { allowed } else { siblings.len() };
     allowed.min(physical) as u32
+}
+
+/// The processors that are no efficiency cores, where there are two kinds: by what Linux says of Intel's performance cores
+/// (a list as "0-11,16"), or by ARM's capacities (a core with less than half of the largest is a small one).
+fn fast_cpus(performance: Option<&str>, capacities: &[Option<u32>]) -> Option<Vec<usize>> {
+    if let Some(list) = performance {
+        let range = |part: &str| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some(first.trim().parse::<usize>().ok()?..=last.trim().parse::<usize>().ok()?.min(4095))
+        };
+        let cpus: Vec<usize> = list.trim().split(',').filter_map(range).flatten().collect();
+        return (!cpus.is_empty()).then_some(cpus);
+    }
+    let largest = capacities.iter().flatten().max().copied()?;
+    let large = |capacity: &Option<u32>| capacity.is_none_or(|capacity| capacity.saturating_mul(2) >= largest);
+    Some((0..capacities.len()).filter(|&cpu| large(&capacities[cpu])).collect())
 }
 
 #[cfg(all(test, unix))]
@@ -160,6 +180,15 @@ mod tests {
         std::io::stderr().write_all(b"(this line on stderr is meant to be seen)\n").expect("written");
         let text = std::fs::read_to_string(file.path()).expect("readable");
         assert!(text.contains("into the log") && !text.contains("meant to be seen"), "{text}");
+    }
+
+    #[test]
+    fn efficiency_cores_are_left_out() {
+        assert_eq!(fast_cpus(Some("0-3,8\n"), &[]), Some(vec![0, 1, 2, 3, 8]));
+        assert_eq!(fast_cpus(Some("nonsense"), &[]), None);
+        let arm = [Some(400), Some(400), Some(1024), Some(900)];
+        assert_eq!(fast_cpus(None, &arm), Some(vec![2, 3]));
+        assert_eq!(fast_cpus(None, &[None, None]), None, "one kind of core only");
     }
 
     #[test]

@@ -45,15 +45,16 @@ impl Sampler {
         sampling: &Sampling,
         constraint: Option<&mut (dyn super::model::Constraint + 'static)>,
     ) -> Drawn {
+        let all = Summary::of(logits);
         let penalised = sampling.repeat_penalty > 1.0 && sampling.repeat_last_n > 0;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut token = if penalised {
             scratch.clear();
             scratch.extend_from_slice(logits);
             self.penalise(&mut scratch, sampling);
-            self.pick(&scratch, sampling)
+            self.pick(&scratch, sampling, Summary::of(&scratch))
         } else {
-            self.pick(logits, sampling)
+            self.pick(logits, sampling, all)
         };
         if let Some(constraint) = constraint
             && !constraint.permits(token)
@@ -63,11 +64,11 @@ impl Sampler {
                 scratch.extend_from_slice(logits);
             }
             constraint.mask(&mut scratch);
-            token = self.pick(&scratch, sampling);
+            token = self.pick(&scratch, sampling, Summary::of(&scratch));
         }
         self.scratch = scratch;
         self.recent.push(token);
-        Drawn { token, logprob: logits[token as usize] - log_sum_exp(logits) }
+        Drawn { token, logprob: logits[token as usize] - all.log_sum_exp() }
     }
 
     fn penalise(&self, logits: &mut [f32], sampling: &Sampling) {
@@ -81,13 +82,12 @@ impl Sampler {
         }
     }
 
-    fn pick(&mut self, logits: &[f32], sampling: &Sampling) -> TokenId {
-        let best = argmax(logits);
+    fn pick(&mut self, logits: &[f32], sampling: &Sampling, all: Summary) -> TokenId {
+        let Summary { best, top, .. } = all;
         if sampling.temperature <= 0.0 || sampling.top_k == 1 {
             return best;
         }
-        let top = logits[best as usize];
-        let kept = ranked(logits, sampling, top);
+        let kept = ranked(logits, sampling, all);
         let weights: Vec<f32> = kept.iter().map(|&(_, logit)| ((logit - top) / sampling.temperature).exp()).collect();
         let mut left = self.rng.random::<f32>() * weights.iter().sum::<f32>();
         for (&(token, _), weight) in kept.iter().zip(&weights) {
@@ -102,25 +102,30 @@ impl Sampler {
 
 /// What top-k, top-p and min-p leave of the tokens; most probable first where a cut needs that order.
 ///
+/// The cuts look at the probabilities that are drawn from, after the temperature: so it is meant where makers advise
+/// "temperature 0.7, top-p 0.8".
+///
 /// The probable tokens are few and the others are 150 000: so only those within a range of the best one are ranked, and
 /// the range is widened until the cuts lie inside it.
-fn ranked(logits: &[f32], sampling: &Sampling, top: f32) -> Vec<(TokenId, f32)> {
-    let widest = LOGIT_RANGE * sampling.temperature.max(1.0);
+fn ranked(logits: &[f32], sampling: &Sampling, all: Summary) -> Vec<(TokenId, f32)> {
+    let Summary { top, total, .. } = all;
     let top_k = sampling.top_k as usize;
-    let total = exp_sum(logits, top);
-    let cut = sampling.top_p < 1.0 || sampling.min_p > 0.0 || top_k > 0;
-    let mut range = if cut { LOGIT_RANGE_FIRST } else { widest };
+    let relative = |logit: f32| ((logit - top) / sampling.temperature).exp();
+    let by_mass = sampling.top_p < 1.0;
+    let total = if by_mass { total_at(logits, sampling.temperature, top).unwrap_or(total) } else { total };
+    let cut = by_mass || sampling.min_p > 0.0 || top_k > 0;
+    let mut range = if cut { LOGIT_RANGE_FIRST } else { LOGIT_RANGE };
     loop {
-        let floor = top - range;
+        let floor = top - range * sampling.temperature;
         let mut kept: Vec<(TokenId, f32)> =
             (0..).zip(logits).filter(|&(_, &logit)| logit > floor).map(|(token, &logit)| (token, logit)).collect();
-        let mass = || kept.iter().map(|&(_, logit)| (logit - top).exp()).sum::<f32>();
+        let mass = || kept.iter().map(|&(_, logit)| relative(logit)).sum::<f32>();
         let holds_the_cuts = (top_k > 0 && kept.len() >= top_k)
             || (sampling.min_p > 0.0 && (-range).exp() <= sampling.min_p)
             // Rounding must not decide: what is asked for lies well inside.
-            || (sampling.top_p < 1.0 && mass() >= total * (1.0 + sampling.top_p) / 2.0);
-        if !holds_the_cuts && range < widest {
-            range = (2.0 * range).min(widest);
+            || (by_mass && mass() >= total * (1.0 + sampling.top_p) / 2.0);
+        if !holds_the_cuts && range < LOGIT_RANGE {
+            range = (2.0 * range).min(LOGIT_RANGE);
             continue;
         }
         // Ties are broken by the token's number, so that a draw never depends on the order of a sort.
@@ -130,7 +135,7 @@ fn ranked(logits: &[f32], sampling: &Sampling, top: f32) -> Vec<(TokenId, f32)> 
             kept.select_nth_unstable_by(top_k - 1, by_rank);
             kept.truncate(top_k);
             // The masses that follow are shares of what is left.
-            total = kept.iter().map(|&(_, logit)| (logit - top).exp()).sum();
+            total = kept.iter().map(|&(_, logit)| relative(logit)).sum();
         }
         // Without a cut the order of the tokens is as good as any other, and 150 000 need not be sorted.
         if cut {
@@ -141,12 +146,28 @@ fn ranked(logits: &[f32], sampling: &Sampling, top: f32) -> Vec<(TokenId, f32)> 
     }
 }
 
-/// Applies top-p and min-p, which look at the model's own probabilities (temperature comes after).
+/// Σ exp((logit − top) / temperature); `None` at temperature 1, where it is known.
+fn total_at(logits: &[f32], temperature: f32, top: f32) -> Option<f32> {
+    if (temperature - 1.0).abs() < f32::EPSILON {
+        return None;
+    }
+    let scale = 1.0 / temperature;
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            *lane += exp_not_above_one((logit - top) * scale);
+        }
+    }
+    Some(lanes.iter().sum::<f32>() + rest.iter().map(|&logit| exp_not_above_one((logit - top) * scale)).sum::<f32>())
+}
+
+/// Applies top-p and min-p.
 fn cut_by_mass(ranked: &mut Vec<(TokenId, f32)>, sampling: &Sampling, top: f32, total: f32) {
     let mut mass = 0.0;
     let mut keep = 0;
     for &(_, logit) in ranked.iter() {
-        let relative = (logit - top).exp();
+        let relative = ((logit - top) / sampling.temperature).exp();
         if keep > 0 && (mass >= sampling.top_p || relative < sampling.min_p) {
             break;
         }
@@ -156,16 +177,46 @@ fn cut_by_mass(ranked: &mut Vec<(TokenId, f32)>, sampling: &Sampling, top: f32, 
     ranked.truncate(keep);
 }
 
-/// The most probable token; the lowest number among equals.
-pub(super) fn argmax(logits: &[f32]) -> TokenId {
-    let top = largest(logits);
-    logits.iter().position(|&logit| logit >= top).unwrap_or(0) as TokenId
+/// What one pass over the logits tells.
+#[derive(Clone, Copy, Debug)]
+struct Summary {
+    /// The most probable token; the lowest number among equals.
+    best: TokenId,
+    /// Its logit.
+    top: f32,
+    /// Σ exp(logit − top).
+    total: f32,
+}
+
+/// Logits that are looked at twice while they are in the processor's nearest cache: for the largest, and for the sum.
+const BLOCK: usize = 2048;
+
+impl Summary {
+    fn of(logits: &[f32]) -> Self {
+        let (mut top, mut total, mut block_of_best) = (f32::NEG_INFINITY, 0.0, 0);
+        for (number, block) in logits.chunks(BLOCK).enumerate() {
+            let largest = largest(block);
+            if largest > top {
+                total *= if top == f32::NEG_INFINITY { 0.0 } else { (top - largest).exp() };
+                (top, block_of_best) = (largest, number);
+            }
+            if top > f32::NEG_INFINITY {
+                total += exp_sum(block, top);
+            }
+        }
+        let from = block_of_best * BLOCK;
+        let within = logits.get(from..).unwrap_or_default().iter().position(|&logit| logit >= top).unwrap_or(0);
+        Self { best: (from + within) as TokenId, top, total }
+    }
+
+    fn log_sum_exp(self) -> f32 {
+        self.top + self.total.ln()
+    }
 }
 
 /// log Σ exp(logit).
 pub(super) fn log_sum_exp(logits: &[f32]) -> f32 {
-    let top = largest(logits);
-    top + exp_sum(logits, top).ln()
+    Summary::of(logits).log_sum_exp()
 }
 
 /// Sums and maxima run side by side in so many lanes, which the compiler makes vectors of.
@@ -259,6 +310,17 @@ mod tests {
         assert!(counts(&logits, &Sampling { min_p: 0.1, ..PLAIN })[2] > 0);
     }
 
+    #[test]
+    fn the_cuts_come_after_the_temperature() {
+        // At 0.5: 0.86, 0.12, 0.02; at 1: 0.67, 0.24, 0.09.
+        let logits = [2.0, 1.0, 0.0];
+        let cold = Sampling { temperature: 0.5, top_p: 0.8, ..Sampling::GREEDY };
+        assert_eq!(counts(&logits, &cold)[1..], [0, 0]);
+        assert!(counts(&logits, &Sampling { top_p: 0.8, ..PLAIN })[1] > 0);
+        let min = Sampling { temperature: 0.5, min_p: 0.2, ..Sampling::GREEDY };
+        assert_eq!(counts(&logits, &min)[1..], [0, 0], "e⁻² of the best is below a fifth");
+    }
+
     /// Logits as flat as a random model's, as many as a real vocabulary has.
     fn flat() -> Vec<f32> {
         (0..152_064_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0 * 3.0).collect()
@@ -284,7 +346,8 @@ mod tests {
     fn a_narrow_search_ranks_what_a_wide_one_would() {
         let peaked: Vec<f32> = (0..5000).map(|n| -(n as f32) * 0.01).collect();
         for logits in [flat(), peaked, vec![1.0, 1.0, 1.0]] {
-            let top = largest(&logits);
+            let all = Summary::of(&logits);
+            let top = all.top;
             let mut whole: Vec<(TokenId, f32)> = (0..).zip(logits.iter().copied()).collect();
             whole.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             for (top_k, top_p, min_p) in [(0, 0.95, 0.0), (0, 1.0, 0.05), (20, 0.8, 0.0), (7, 1.0, 0.0), (3, 0.3, 0.2)]
@@ -296,12 +359,28 @@ mod tests {
                 }
                 let total = wanted.iter().map(|&(_, logit)| (logit - top).exp()).sum();
                 cut_by_mass(&mut wanted, &sampling, top, total);
-                let found = ranked(&logits, &sampling, top);
+                let found = ranked(&logits, &sampling, all);
                 // The last one may fall to either side by rounding where there are thousands.
                 assert!(found.len().abs_diff(wanted.len()) <= wanted.len() / 1000, "{sampling:?}");
                 assert!(found.iter().zip(&wanted).all(|(a, b)| a == b), "{sampling:?}");
             }
         }
+    }
+
+    #[test]
+    fn one_pass_finds_the_best_wherever_it_stands() {
+        let mut logits = flat();
+        for best in [0, 1, 2047, 2048, 100_000, 152_063] {
+            let before = std::mem::replace(&mut logits[best], 9.0);
+            let found = Summary::of(&logits);
+            assert_eq!((found.best as usize, found.top.to_bits()), (best, 9.0_f32.to_bits()));
+            logits[best] = before;
+        }
+        logits[5000] = 9.0;
+        logits[70_000] = 9.0;
+        assert_eq!(Summary::of(&logits).best, 5000, "the first of equals");
+        assert_eq!(Summary::of(&[f32::NEG_INFINITY, 0.0]).best, 1);
+        assert_eq!(Summary::of(&[]).best, 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::candidate::{Candidate, Constraints};
+use super::draft::Pace;
 use super::handle::Request;
 use super::job::{Call, Job};
 use super::model::{Sequence, TokenModel, Turn, Vocabulary};
@@ -31,18 +32,29 @@ pub(super) struct Worker<M> {
     waiting: VecDeque<Request>,
     /// Batches so far.
     pub(super) steps: usize,
+    /// Whether what is likely to come is guessed and checked.
+    pub(super) speculate: bool,
+    pub(super) pace: Pace,
 }
 
 impl<M: TokenModel> Worker<M> {
     pub(super) fn new(model: M, vocabulary: Arc<dyn Vocabulary>) -> Self {
         let sessions = Sessions::new(model.sequences_max());
-        Self { model, vocabulary, sessions, states: None, jobs: Vec::new(), waiting: VecDeque::new(), steps: 0 }
+        let (jobs, waiting) = (Vec::new(), VecDeque::new());
+        let pace = Pace::default();
+        Self { model, vocabulary, sessions, states: None, jobs, waiting, steps: 0, speculate: true, pace }
     }
 
     /// Keeps the states of system prompts there.
     #[cfg(feature = "llama")]
     pub(super) fn with_states(self, states: Option<States>) -> Self {
         Self { states, ..self }
+    }
+
+    /// Whether to guess.
+    #[cfg(feature = "llama")]
+    pub(super) fn speculating(self, speculate: bool) -> Self {
+        Self { speculate, ..self }
     }
 
     /// Whether nothing is served and nothing waits.
@@ -172,11 +184,12 @@ impl<M: TokenModel> Worker<M> {
         }
         let tokens = self.tokenize_for(request.session, &request.prompt);
         let room = self.room(&tokens, count)?;
+        let vocabulary = Arc::clone(&self.vocabulary);
         // Our own words: a closing tag in them is the control token that it spells.
-        let hint = self.vocabulary.tokenize(&request.window.hint, true);
+        let tokenize = |text: &str| vocabulary.tokenize(text, true);
         let prompt_tokens = tokens.len() as u32;
         let candidates = (0..count).zip(self.constraints(request, count)?).map(|(number, constraints)| {
-            let window = Window::new(&request.window, hint.clone(), room);
+            let window = Window::new(&request.window, &tokenize, room);
             Candidate::new(number, request, prompt_tokens, window, constraints)
         });
         Ok((candidates.collect(), tokens))
@@ -185,6 +198,9 @@ impl<M: TokenModel> Worker<M> {
     fn start(&mut self, call: Call, candidates: Vec<Candidate>, mut tokens: Vec<TokenId>) {
         let session = call.request.session;
         let mut job = Job::new(call, tokens.len() as u32, candidates);
+        for candidate in &mut job.candidates {
+            candidate.read(&tokens);
+        }
         job.open(self.vocabulary.as_ref());
         // What is given or forced at once is the same for all candidates: the first decodes it for them.
         tokens.extend(&job.candidates[0].pending);
@@ -249,6 +265,8 @@ impl<M: TokenModel> Worker<M> {
         session.stats.prompt_tokens += u64::from(job.prompt_tokens);
         session.stats.reused_tokens += u64::from(job.reused_tokens);
         session.stats.prefilled_tokens += u64::from(job.prefilled_tokens);
+        session.stats.drafted_tokens += u64::from(job.drafted_tokens);
+        session.stats.held_tokens += u64::from(job.held_tokens);
         let prompt_tokens = job.prompt_tokens as usize;
         let mut unused = Vec::new();
         let mut prompt = None;

@@ -88,6 +88,7 @@ async fn generate(engine: &Engine, row: &Row, settings: &Settings) -> Result<Vec
             answer_tokens_max: ANSWER_TOKENS,
             hint: if row.project.is_some() { settings.hint_project.clone() } else { settings.hint.clone() },
             paper_exact: settings.paper_exact,
+            ..WindowSpec::default()
         },
         thinking_sampling: sampling,
         answer_sampling: sampling,

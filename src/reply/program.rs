@@ -25,7 +25,7 @@ pub fn program(trajectory: &Trajectory, wanted: &Wanted) -> Result<Candidate, Fo
     if trajectory.text.trim().is_empty() {
         return Err(FormatProblem::Empty);
     }
-    let cut = matches!(trajectory.finish, Finish::AnswerLimit | Finish::ContextFull | Finish::Cancelled);
+    let cut = matches!(trajectory.finish, Finish::AnswerLimit | Finish::ContextFull | Finish::Loop | Finish::Cancelled);
     // The hint is part of the answer: it may open the fence.
     let (thinking, answer) = trajectory.text.split_at(trajectory.shift_at.unwrap_or(0));
     let answered = choose(blocks(answer, wanted, cut), wanted);

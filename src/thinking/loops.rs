@@ -2,7 +2,7 @@
 //!
 //! Small distilled models loop ("Wait, I should check that again." for ever). Two signs are looked for in
 //! the last few kilobytes: an exactly periodic tail, and one long line of prose that keeps coming back.
-//! Code repeats itself rightly, so inside a code fence only a very long exact repetition counts.
+//! Code repeats itself rightly, so inside a fence or an edit block only a very long exact repetition counts.
 //!
 //! Not for: judging whether the thinking is any good.
 
@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 const TAIL_BYTES_MAX: usize = 4096;
 /// The tail is looked at once for so many new bytes.
 const CHECK_EVERY_BYTES: usize = 48;
-/// Inside a fence a repetition must be this many times longer to count.
-const FENCE_FACTOR: usize = 5;
+/// Inside a block a repetition must be this many times longer to count.
+const BLOCK_FACTOR: usize = 5;
 /// A line of prose counts from this length on …
 const LINE_BYTES_MIN: usize = 24;
 /// … and is a loop when it came this often …
@@ -39,56 +39,65 @@ pub struct LoopDetector {
     tail: VecDeque<u8>,
     unchecked_bytes: usize,
     line: Vec<u8>,
-    /// Hashes of the last lines of prose.
-    lines: VecDeque<u64>,
-    in_fence: bool,
-    found: bool,
+    /// Hashes of the last lines of prose, and where each ended.
+    lines: VecDeque<(u64, usize)>,
+    bytes: usize,
+    /// Where what repeats itself was said for the first time to its end.
+    first_end: Option<usize>,
 }
 
 impl LoopDetector {
-    /// Adds text and returns whether it has begun to loop. Once true it stays true.
-    pub fn push(&mut self, bytes: &[u8]) -> bool {
+    /// Adds text and returns whether it has begun to loop; `inside_block` says that the text is code. Once true it stays
+    /// true.
+    pub fn push(&mut self, bytes: &[u8], inside_block: bool) -> bool {
         for &byte in bytes {
             if self.tail.len() == TAIL_BYTES_MAX {
                 self.tail.pop_front();
             }
             self.tail.push_back(byte);
+            self.bytes += 1;
             if byte == b'\n' {
-                self.end_line();
+                self.end_line(inside_block);
             } else if self.line.len() < TAIL_BYTES_MAX {
                 self.line.push(byte);
             }
         }
         self.unchecked_bytes += bytes.len();
-        if self.unchecked_bytes >= CHECK_EVERY_BYTES && !self.found {
+        if self.unchecked_bytes >= CHECK_EVERY_BYTES && self.first_end.is_none() {
             self.unchecked_bytes = 0;
-            self.found = self.tail_is_periodic();
+            self.first_end = self.periodic_bytes(inside_block).map(|repeated| self.bytes - repeated);
         }
-        self.found
+        self.first_end.is_some()
     }
 
-    fn end_line(&mut self) {
+    /// How many bytes at the end say again what was said before; 0 where nothing loops.
+    pub fn repeated_bytes(&self) -> usize {
+        self.first_end.map_or(0, |end| self.bytes - end)
+    }
+
+    fn end_line(&mut self, inside_block: bool) {
         let line = std::mem::take(&mut self.line);
         let words = line.trim_ascii();
-        if words.starts_with(b"```") {
-            self.in_fence = !self.in_fence;
-            return;
-        }
-        if self.in_fence || words.len() < LINE_BYTES_MIN {
+        if inside_block || words.len() < LINE_BYTES_MIN {
             return;
         }
         let hash = fnv1a(words);
         if self.lines.len() == LINES_MAX {
             self.lines.pop_front();
         }
-        self.lines.push_back(hash);
-        self.found |= self.lines.iter().filter(|&&seen| seen == hash).count() >= LINE_REPEATS;
+        self.lines.push_back((hash, self.bytes));
+        let mut same = self.lines.iter().filter(|(seen, _)| *seen == hash);
+        let first = same.next().map(|(_, end)| *end);
+        if same.count() + 1 >= LINE_REPEATS && self.first_end.is_none() {
+            self.first_end = first;
+        }
     }
 
-    /// Looks at every suffix of the tail for a period, by the prefix function of the reversed tail.
-    fn tail_is_periodic(&self) -> bool {
+    /// Looks at every suffix of the tail for a period, by the prefix function of the reversed tail; how many bytes repeat
+    /// the first period.
+    fn periodic_bytes(&self, inside_block: bool) -> Option<usize> {
         let reversed: Vec<u8> = self.tail.iter().rev().copied().collect();
-        let factor = if self.in_fence { FENCE_FACTOR } else { 1 };
+        let factor = if inside_block { BLOCK_FACTOR } else { 1 };
         let mut border = vec![0usize; reversed.len()];
         for end in 1..reversed.len() {
             let mut length = border[end - 1];
@@ -101,10 +110,12 @@ impl LoopDetector {
             if (end + 1) / period >= repeats_min(period).saturating_mul(factor)
                 && !reversed[..period].iter().all(u8::is_ascii_whitespace)
             {
-                return true;
+                // Further back it may have begun already.
+                let further = (end + 1..reversed.len()).take_while(|&at| reversed[at] == reversed[at - period]).count();
+                return Some(end + 1 + further - period);
             }
         }
-        false
+        None
     }
 }
 
@@ -124,7 +135,42 @@ mod tests {
 
     fn loops(text: &str) -> bool {
         let mut detector = LoopDetector::default();
-        text.as_bytes().chunks(4).any(|chunk| detector.push(chunk))
+        let mut scanner = crate::scan::Scanner::new();
+        text.split_inclusive(' ').any(|piece| {
+            scanner.push(piece);
+            detector.push(piece.as_bytes(), scanner.inside_block())
+        })
+    }
+
+    #[test]
+    fn it_knows_where_the_loop_began() {
+        let (before, sentence) = ("First something else, said once. ", "Wait, I should check that again. ");
+        let mut detector = LoopDetector::default();
+        let text = format!("{before}{}", sentence.repeat(30));
+        let mut said = 0;
+        for chunk in text.as_bytes().chunks(4) {
+            said += chunk.len();
+            if detector.push(chunk, false) {
+                break;
+            }
+        }
+        // A period may be read from any of its letters on.
+        let kept = said - detector.repeated_bytes();
+        assert!((before.len()..=before.len() + sentence.len()).contains(&kept), "{kept}");
+        let mut lines = LoopDetector::default();
+        let line = |n: usize| format!("case number {}\nBut we need to handle the empty list too.\n", n * n);
+        let text: String = (0..20).map(line).collect();
+        let said = text.as_bytes().iter().take_while(|&&byte| !lines.push(&[byte], false)).count() + 1;
+        assert_eq!(said - lines.repeated_bytes(), line(0).len(), "up to the first time");
+        assert_eq!(LoopDetector::default().repeated_bytes(), 0);
+    }
+
+    #[test]
+    fn an_edit_block_without_a_fence_is_code() {
+        let methods =
+            lines(14, |n| format!("    def method_{n}(self):\n        raise NotImplementedError(\"not yet\")\n\n"));
+        let block = format!("src/base.py\n<<<<<<< SEARCH\n{methods}=======\n{methods}>>>>>>> REPLACE\n");
+        assert!(!loops(&block));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Phase, Step, TokenId, Window, WindowSpec};
+use super::{Counts, Hint, Phase, Step, Then, TokenId, Window, WindowSpec};
 use crate::task::{Finish, Part, ShiftReason};
 
 /// One recorded piece: what a transcript calls `piece`, or just a text.
@@ -56,10 +56,31 @@ pub enum Said {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum ReplayEvent {
-    Piece { part: Part, text: String, tokens: u32 },
-    Widened { tokens: u32, thinking_tokens_max: u32 },
-    Shifted { why: ShiftReason, thinking_tokens: u32, forced_tokens: u32, hint: String },
-    Finished { finish: Finish, shifted: Option<ShiftReason>, counts: Counts, unused_pieces: usize },
+    Piece {
+        part: Part,
+        text: String,
+        tokens: u32,
+    },
+    Widened {
+        tokens: u32,
+        thinking_tokens_max: u32,
+    },
+    /// The last tokens went round in circles and were taken back.
+    Rewound {
+        tokens: u32,
+    },
+    Shifted {
+        why: ShiftReason,
+        thinking_tokens: u32,
+        forced_tokens: u32,
+        hint: String,
+    },
+    Finished {
+        finish: Finish,
+        shifted: Option<ShiftReason>,
+        counts: Counts,
+        unused_pieces: usize,
+    },
 }
 
 /// Runs pieces through a window.
@@ -68,8 +89,8 @@ pub enum ReplayEvent {
 /// are what the model says; where none is marked, the stream simply goes on. Recorded hints are left out:
 /// the window forces its own, counted as `hint_tokens`.
 pub fn replay(spec: &WindowSpec, pieces: &[RecordedPiece], hint_tokens: u32, said: &[Said]) -> Vec<ReplayEvent> {
-    let hint: Vec<TokenId> = vec![0; hint_tokens as usize];
-    let mut run = Run { window: Window::new(spec, hint, u32::MAX / 2), spec, said, events: Vec::new(), tokens: 0 };
+    let hint = |_: &str| -> Vec<TokenId> { vec![0; hint_tokens as usize] };
+    let mut run = Run { window: Window::new(spec, &hint, u32::MAX / 2), said, events: Vec::new(), tokens: 0 };
     let answers_are_marked = pieces.iter().any(|piece| piece.part == Some(Part::Answer));
     let step = run.window.begin();
     let mut finish = run.obey(&step);
@@ -85,7 +106,9 @@ pub fn replay(spec: &WindowSpec, pieces: &[RecordedPiece], hint_tokens: u32, sai
     }
     let finish = finish.unwrap_or_else(|| match run.window.step(b"", true) {
         Step::Stop(finish) => finish,
-        Step::Keep | Step::Force(_) => unreachable!("an end of turn stops every window"),
+        Step::Keep | Step::Force(_) | Step::Rewind { .. } | Step::Drop(_) => {
+            unreachable!("an end of turn stops every window")
+        }
     });
     run.events.push(ReplayEvent::Finished {
         finish,
@@ -98,7 +121,6 @@ pub fn replay(spec: &WindowSpec, pieces: &[RecordedPiece], hint_tokens: u32, sai
 
 struct Run<'a> {
     window: Window,
-    spec: &'a WindowSpec,
     said: &'a [Said],
     events: Vec<ReplayEvent>,
     tokens: u32,
@@ -114,7 +136,7 @@ impl Run<'_> {
             let step = self.window.step(bytes, false);
             self.tokens += 1;
             let finish = self.obey(&step);
-            if step != Step::Keep {
+            if step != Step::Keep && !matches!(step, Step::Rewind { then: Then::Retry, .. }) {
                 return finish;
             }
         }
@@ -138,19 +160,29 @@ impl Run<'_> {
     fn obey(&mut self, step: &Step) -> Option<Finish> {
         match step {
             Step::Keep => None,
-            Step::Stop(finish) => Some(*finish),
-            Step::Force(hint) => {
-                let why = self.window.shifted().expect("invariant: a window that forces its hint has shifted");
-                self.events.push(ReplayEvent::Shifted {
-                    why,
-                    thinking_tokens: self.window.counts().thinking_tokens,
-                    forced_tokens: hint.len() as u32,
-                    hint: self.spec.hint.clone(),
-                });
-                self.window.hint_done();
-                None
+            Step::Stop(finish) | Step::Drop(finish) => Some(*finish),
+            Step::Rewind { tokens, then } => {
+                self.events.push(ReplayEvent::Rewound { tokens: *tokens });
+                match then {
+                    Then::Retry => None,
+                    Then::Stop(finish) => Some(*finish),
+                    Then::Force(hint) => self.shift(hint),
+                }
             }
+            Step::Force(hint) => self.shift(hint),
         }
+    }
+
+    fn shift(&mut self, hint: &Hint) -> Option<Finish> {
+        let why = self.window.shifted().expect("invariant: a window that forces its hint has shifted");
+        self.events.push(ReplayEvent::Shifted {
+            why,
+            thinking_tokens: self.window.counts().thinking_tokens,
+            forced_tokens: hint.tokens.len() as u32,
+            hint: hint.text.clone(),
+        });
+        self.window.hint_done();
+        None
     }
 }
 

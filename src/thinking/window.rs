@@ -1,11 +1,12 @@
 //! The phase machine itself: Thinking → Shifting → Answering → Done.
 //!
-//! Not for: detecting loops (`loops.rs`) or assembling text (`utf8.rs`).
+//! Not for: reading what is said (`reader.rs`), or knowing when it is complete (`stop.rs`).
 
 use serde::{Deserialize, Serialize};
 
+use super::reader::{Read, Reader};
 use super::utf8::CharTail;
-use super::{LoopDetector, TokenId, WindowSpec};
+use super::{StopPolicy, ThinkSpec, TokenId, WindowSpec};
 use crate::task::{Finish, ShiftReason};
 
 /// Tokens that a cut at W may wait for the rest of a character: UTF-8 needs at most three more bytes, and
@@ -29,14 +30,39 @@ pub enum Phase {
     Done,
 }
 
+/// Loops that a generation is brought out of; the next one ends it.
+const LOOPS_MAX: u32 = 1;
+
+/// A forced text and its tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    pub text: String,
+    pub tokens: Vec<TokenId>,
+}
+
 /// What to do after a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Decode the token and sample the next one.
     Keep,
     /// Decode the token, then these tokens, call [`Window::hint_done`], and sample on.
-    Force(Vec<TokenId>),
-    /// The generation is over.
+    Force(Hint),
+    /// The text goes round in circles: take the last `tokens` sampled tokens back, this one included, as if they had
+    /// never been said.
+    Rewind { tokens: u32, then: Then },
+    /// The generation is over; the token belongs to it.
+    Stop(Finish),
+    /// The generation is over, and this token is none of it.
+    Drop(Finish),
+}
+
+/// What comes after a rewind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Force this, as [`Step::Force`] does.
+    Force(Hint),
+    /// Draw again from there, more freely.
+    Retry,
     Stop(Finish),
 }
 
@@ -54,7 +80,9 @@ pub struct Counts {
 /// steps the window may be moved by [`Window::answer_now`] and [`Window::think_more`].
 #[derive(Clone, Debug)]
 pub struct Window {
-    hint: Vec<TokenId>,
+    hint: Hint,
+    /// The hint inside think tags.
+    closing_hint: Hint,
     /// Tokens that thinking and answer may use together; the hint's are already taken off.
     usable_tokens: u32,
     /// What the caller asked for, before the room was looked at.
@@ -71,7 +99,9 @@ pub struct Window {
     due: Option<ShiftReason>,
     overdue_tokens: u32,
     tail: CharTail,
-    loops: LoopDetector,
+    reader: Reader,
+    stop: StopPolicy,
+    loops: u32,
 }
 
 impl Window {
@@ -79,12 +109,17 @@ impl Window {
     ///
     /// Where the room is too small for everything that `spec` asks for, the answer keeps at least half of
     /// what is left after the hint, so that no window can leave an empty answer.
-    pub fn new(spec: &WindowSpec, hint: Vec<TokenId>, room_tokens: u32) -> Self {
-        let hint_tokens = hint.len() as u32;
+    pub fn new(spec: &WindowSpec, tokenize: &dyn Fn(&str) -> Vec<TokenId>, room_tokens: u32) -> Self {
+        let forced = |text: String| Hint { tokens: tokenize(&text), text };
+        let hint = forced(spec.hint.clone());
+        let think = spec.think.as_ref().filter(|_| !spec.paper_exact);
+        let closing_hint = think.map_or_else(|| hint.clone(), |think| forced(closing(think, &spec.hint)));
+        let hint_tokens = hint.tokens.len().max(closing_hint.tokens.len()) as u32;
         let can_shift = room_tokens > hint_tokens.saturating_add(CHARACTER_TOKENS_MAX);
         let usable_tokens = if can_shift { room_tokens - hint_tokens - CHARACTER_TOKENS_MAX } else { room_tokens };
         let mut window = Self {
             hint,
+            closing_hint,
             usable_tokens,
             answer_tokens_wanted: spec.answer_tokens_max.max(1),
             thinking_tokens_max: 0,
@@ -97,7 +132,9 @@ impl Window {
             due: None,
             overdue_tokens: 0,
             tail: CharTail::default(),
-            loops: LoopDetector::default(),
+            reader: Reader::new(think),
+            stop: spec.stop,
+            loops: 0,
         };
         window.allot(spec.thinking_tokens_max);
         window
@@ -138,25 +175,23 @@ impl Window {
             Phase::Shifting => panic!("invariant: hint_done is called before the next token is sampled"),
             Phase::Thinking | Phase::Answering if end_of_turn => self.stop(Finish::EndOfTurn),
             Phase::Thinking => self.think(bytes),
-            Phase::Answering => {
-                self.counts.answer_tokens += 1;
-                if self.counts.answer_tokens >= self.answer_tokens_max {
-                    return self.stop(Finish::AnswerLimit);
-                }
-                Step::Keep
-            }
+            Phase::Answering => self.answer(bytes),
         }
     }
 
     fn think(&mut self, bytes: &[u8]) -> Step {
         self.counts.thinking_tokens += 1;
         self.tail.feed(bytes);
+        // It reads always, so that a window that was widened has seen everything.
+        let read = self.reader.take(bytes);
+        if let Some(step) = self.complete_or_looping(read) {
+            return step;
+        }
+        if read.thinking_ended && !self.paper_exact {
+            return self.answer_by_itself();
+        }
         if self.due.is_none() && self.at_cap(bytes) {
             self.due = Some(ShiftReason::Budget);
-        }
-        // The detector is fed always, so that a window that was widened has seen everything.
-        if !self.paper_exact && self.loops.push(bytes) && self.due.is_none() {
-            self.due = Some(ShiftReason::Loop);
         }
         if !self.can_shift {
             let full = self.counts.thinking_tokens >= self.usable_tokens;
@@ -165,23 +200,80 @@ impl Window {
         self.shift_if_due()
     }
 
+    fn answer(&mut self, bytes: &[u8]) -> Step {
+        self.counts.answer_tokens += 1;
+        self.tail.feed(bytes);
+        let read = self.reader.take(bytes);
+        if let Some(step) = self.complete_or_looping(read) {
+            return step;
+        }
+        if self.counts.answer_tokens >= self.answer_tokens_max {
+            return self.stop(Finish::AnswerLimit);
+        }
+        Step::Keep
+    }
+
+    /// The answer has begun without a hint: with the closing tag, or with a block that the cap found open.
+    fn answer_by_itself(&mut self) -> Step {
+        self.due = None;
+        self.phase = Phase::Answering;
+        if self.answer_tokens_max == 0 { self.stop(Finish::ContextFull) } else { Step::Keep }
+    }
+
+    fn complete_or_looping(&mut self, read: Read) -> Option<Step> {
+        if let Some((kind, prose_lines, line)) = self.reader.after_block()
+            && self.stop.is_complete(kind, prose_lines, line)
+        {
+            // A block's closing line belongs to the reply; the first word after it does not.
+            let closes = prose_lines == 0 && line.is_empty();
+            self.stop(Finish::Stopped);
+            return Some(if closes { Step::Stop(Finish::Stopped) } else { Step::Drop(Finish::Stopped) });
+        }
+        (read.loops && self.due.is_none() && !self.paper_exact).then(|| self.break_loop())
+    }
+
+    fn break_loop(&mut self) -> Step {
+        self.loops += 1;
+        let tokens = self.reader.rewind();
+        self.tail = CharTail::default();
+        let then = if self.phase == Phase::Thinking && self.can_shift && !self.reader.inside_answer() {
+            Then::Force(self.shift(ShiftReason::Loop))
+        } else if self.loops > LOOPS_MAX {
+            self.stop(Finish::Loop);
+            Then::Stop(Finish::Loop)
+        } else {
+            Then::Retry
+        };
+        Step::Rewind { tokens, then }
+    }
+
     /// Whether the window is used up, or nearly so with a line just ended.
     fn at_cap(&self, bytes: &[u8]) -> bool {
         let left = self.thinking_tokens_max.saturating_sub(self.counts.thinking_tokens);
         let allowance = (self.thinking_tokens_max / LINE_END_FRACTION).min(LINE_END_TOKENS_MAX);
-        left == 0 || (!self.paper_exact && left <= allowance && bytes.ends_with(b"\n"))
+        let line_end = !self.paper_exact && bytes.ends_with(b"\n") && !self.reader.inside_answer();
+        left == 0 || (line_end && left <= allowance)
     }
 
     fn shift_if_due(&mut self) -> Step {
         let Some(why) = self.due.filter(|_| self.can_shift) else { return Step::Keep };
+        if !self.paper_exact && self.reader.inside_answer() {
+            return self.answer_by_itself();
+        }
         if self.tail.inside_character() && self.overdue_tokens < CHARACTER_TOKENS_MAX {
             self.overdue_tokens += 1;
             return Step::Keep;
         }
+        Step::Force(self.shift(why))
+    }
+
+    fn shift(&mut self, why: ShiftReason) -> Hint {
+        let hint = if self.reader.is_thinking() { &self.closing_hint } else { &self.hint }.clone();
         self.phase = Phase::Shifting;
-        self.shifted = Some(why);
-        self.counts.forced_tokens = self.hint.len() as u32;
-        Step::Force(self.hint.clone())
+        (self.shifted, self.due) = (Some(why), None);
+        self.counts.forced_tokens = hint.tokens.len() as u32;
+        self.reader.begin_answer(&hint.text);
+        hint
     }
 
     /// The hint has been decoded; what is sampled from here on is the answer.
@@ -237,6 +329,16 @@ impl Window {
         self.shifted
     }
 
+    /// Tokens that may still be drawn, at most.
+    pub const fn tokens_left(&self) -> u32 {
+        self.usable_tokens.saturating_sub(self.counts.thinking_tokens + self.counts.answer_tokens)
+    }
+
+    /// Where thinking between tags ended by itself, in bytes of the text.
+    pub const fn thinking_ended_at(&self) -> Option<usize> {
+        self.reader.thinking_ended_at()
+    }
+
     /// The window in force: what was asked for, less what the context has no room for.
     pub const fn thinking_tokens_max(&self) -> u32 {
         self.thinking_tokens_max
@@ -248,6 +350,14 @@ impl Window {
     }
 }
 
+/// The hint that closes the tag it stands in.
+fn closing(think: &ThinkSpec, hint: &str) -> String {
+    if hint.contains(&think.close) {
+        return hint.to_owned();
+    }
+    format!("\n{}\n\n{}", think.close, hint.trim_start())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -255,97 +365,225 @@ mod tests {
     use super::*;
 
     fn spec(thinking: u32, answer: u32, paper_exact: bool) -> WindowSpec {
-        WindowSpec { thinking_tokens_max: thinking, answer_tokens_max: answer, hint: String::new(), paper_exact }
+        let hint = "HINT".to_owned();
+        WindowSpec { hint, paper_exact, ..WindowSpec::paper(thinking, answer) }
     }
 
     const HINT: [TokenId; 3] = [7, 8, 9];
 
+    /// A window whose hint has these tokens.
+    fn window(spec: &WindowSpec, hint: &[TokenId], room_tokens: u32) -> Window {
+        Window::new(spec, &|_| hint.to_vec(), room_tokens)
+    }
+
+    fn forced(tokens: &[TokenId]) -> Step {
+        Step::Force(Hint { text: "HINT".to_owned(), tokens: tokens.to_vec() })
+    }
+
+    /// Says a text word by word; what came back last, and what was kept.
+    fn say(window: &mut Window, text: &str) -> (Step, String) {
+        let mut said = String::new();
+        for piece in text.split_inclusive([' ', '\n']) {
+            let step = window.step(piece.as_bytes(), false);
+            if !matches!(step, Step::Drop(_)) {
+                said.push_str(piece);
+            }
+            if step != Step::Keep {
+                return (step, said);
+            }
+        }
+        (Step::Keep, said)
+    }
+
+    const PROGRAM: &str = "It is short:\n```python\ndef f(x):\n    y = x + 1\n    return y\n```\n";
+
+    #[test]
+    fn a_block_that_is_open_at_the_cap_is_the_answer_and_is_not_cut() {
+        let mut open = window(&spec(8, 60, false), &HINT, 1000);
+        open.begin();
+        assert_eq!(say(&mut open, PROGRAM).0, Step::Keep);
+        assert_eq!((open.phase(), open.shifted()), (Phase::Answering, None));
+        let edit = "src/a.py\n<<<<<<< SEARCH\nold line of code\n=======\nnew line of code\n>>>>>>> REPLACE\n";
+        let mut open = window(&spec(8, 60, false), &HINT, 1000);
+        open.begin();
+        assert_eq!(say(&mut open, edit).0, Step::Keep);
+        let mut paper = window(&spec(8, 60, true), &HINT, 1000);
+        paper.begin();
+        assert_eq!(say(&mut paper, PROGRAM).0, forced(&HINT), "the paper cuts where it cuts");
+    }
+
+    #[test]
+    fn a_block_that_never_ends_is_stopped_at_the_answers_allowance() {
+        let mut open = window(&spec(8, 20, false), &HINT, 1000);
+        open.begin();
+        let text = format!("```python\n{}", (0..200).map(|n| format!("x{n} = {}\n", n * n)).collect::<String>());
+        assert_eq!(say(&mut open, &text).0, Step::Stop(Finish::AnswerLimit));
+        assert!(open.counts().thinking_tokens <= 8 && open.counts().answer_tokens == 20, "{:?}", open.counts());
+    }
+
+    #[test]
+    fn answer_now_inside_a_block_forces_nothing() {
+        let mut open = window(&spec(100, 60, false), &HINT, 1000);
+        open.begin();
+        say(&mut open, "```python\ndef ");
+        assert!(open.answer_now());
+        assert_eq!(say(&mut open, "f(): pass\n```\n").0, Step::Keep);
+        assert_eq!(open.phase(), Phase::Answering);
+    }
+
+    #[test]
+    fn thinking_between_tags_is_closed_by_the_hint_or_ends_by_itself() {
+        let think = Some(ThinkSpec { open: "<think>".into(), close: "</think>".into(), opened: true });
+        let tagged = WindowSpec { think, ..spec(10, 60, false) };
+        let text = |text: &str| text.bytes().map(TokenId::from).collect::<Vec<_>>();
+        let mut cut = Window::new(&tagged, &text, 1000);
+        cut.begin();
+        let (step, _) = say(&mut cut, "Let me see:\n```python\na = 1\nb = 2\nc = 3\nd = 4\n");
+        let Step::Force(hint) = step else { panic!("a block inside the tags is no answer: {step:?}") };
+        assert_eq!(hint.text, "\n</think>\n\nHINT");
+        assert_eq!(hint.tokens.len(), hint.text.len());
+        let mut ends = Window::new(&tagged, &text, 1000);
+        ends.begin();
+        assert_eq!(say(&mut ends, "So it is.\n</think>\nThe answer ").0, Step::Keep);
+        assert_eq!((ends.phase(), ends.shifted()), (Phase::Answering, None));
+        assert_eq!(ends.thinking_ended_at(), Some("So it is.\n</think>".len()));
+        let own = WindowSpec { hint: "</think>So:".to_owned(), ..tagged };
+        let mut own = Window::new(&own, &text, 1000);
+        own.begin();
+        own.answer_now();
+        assert_eq!(say(&mut own, "x").0, Step::Force(Hint { text: "</think>So:".into(), tokens: text("</think>So:") }));
+    }
+
+    #[test]
+    fn a_complete_answer_ends_the_reply_before_the_explanation() {
+        let stop = StopPolicy { after_code: Some(0), after_edits: Some(2), after_shell: true };
+        let mut done = window(&WindowSpec { stop, ..spec(500, 60, false) }, &HINT, 1000);
+        done.begin();
+        let (step, said) = say(&mut done, &format!("{PROGRAM}\nThis function adds one to x and returns it.\n"));
+        assert_eq!((step, said), (Step::Drop(Finish::Stopped), format!("{PROGRAM}\n")));
+        let mut two = window(&WindowSpec { stop, ..spec(500, 60, false) }, &HINT, 1000);
+        two.begin();
+        let (step, said) = say(&mut two, &format!("{PROGRAM}\n{PROGRAM}"));
+        assert_eq!(step, Step::Drop(Finish::Stopped), "prose before another fence ends it too: {said}");
+        let mut shell = window(&WindowSpec { stop, ..spec(500, 60, false) }, &HINT, 1000);
+        shell.begin();
+        let (step, said) = say(&mut shell, "```bash\ncat cache.py\n```\nOutput:\nreturn 42\n");
+        assert_eq!((step, said.as_str()), (Step::Stop(Finish::Stopped), "```bash\ncat cache.py\n```\n"));
+    }
+
+    const CIRCLE: &str = "Wait, I should check that again. ";
+
+    #[test]
+    fn a_loop_is_taken_back_and_the_hint_comes_where_it_began() {
+        let mut w = window(&spec(2000, 900, false), &HINT, 10_000);
+        w.begin();
+        let before = "One thought that is said once. ";
+        let (step, said) = say(&mut w, &format!("{before}{}", CIRCLE.repeat(60)));
+        let Step::Rewind { tokens, then: Then::Force(_) } = step else { panic!("{step:?}") };
+        let pieces: Vec<&str> = said.split_inclusive(' ').collect();
+        let kept = pieces[..pieces.len() - tokens as usize].concat();
+        assert!(kept.len() >= before.len() && kept.len() <= before.len() + CIRCLE.len(), "{kept}");
+        assert_eq!(w.shifted(), Some(ShiftReason::Loop));
+    }
+
+    #[test]
+    fn an_answer_that_loops_is_tried_once_more_and_then_ended() {
+        let mut w = window(&spec(0, 4000, false), &HINT, 10_000);
+        assert_eq!(w.begin(), forced(&HINT));
+        w.hint_done();
+        let (step, _) = say(&mut w, &CIRCLE.repeat(60));
+        assert!(matches!(step, Step::Rewind { then: Then::Retry, .. }), "{step:?}");
+        let (step, _) = say(&mut w, &CIRCLE.repeat(60));
+        assert!(matches!(step, Step::Rewind { then: Then::Stop(Finish::Loop), .. }), "{step:?}");
+        assert!(w.counts().answer_tokens < 400);
+    }
+
     #[test]
     fn a_model_that_ends_by_itself_is_left_alone() {
-        let mut window = Window::new(&spec(10, 5, false), HINT.to_vec(), 1000);
-        assert_eq!(window.begin(), Step::Keep);
-        assert_eq!(window.step(b"hello", false), Step::Keep);
-        assert_eq!(window.step(b"", true), Step::Stop(Finish::EndOfTurn));
-        assert_eq!(window.counts(), Counts { thinking_tokens: 1, forced_tokens: 0, answer_tokens: 0 });
-        assert_eq!(window.shifted(), None);
+        let mut w = window(&spec(10, 5, false), &HINT, 1000);
+        assert_eq!(w.begin(), Step::Keep);
+        assert_eq!(w.step(b"hello", false), Step::Keep);
+        assert_eq!(w.step(b"", true), Step::Stop(Finish::EndOfTurn));
+        assert_eq!(w.counts(), Counts { thinking_tokens: 1, forced_tokens: 0, answer_tokens: 0 });
+        assert_eq!(w.shifted(), None);
     }
 
     #[test]
     fn paper_mode_cuts_exactly_at_w_and_gives_the_answer_its_own_allowance() {
-        let mut window = Window::new(&spec(3, 2, true), HINT.to_vec(), 1000);
-        assert_eq!(window.begin(), Step::Keep);
-        assert_eq!(window.step(b"a\n", false), Step::Keep);
-        assert_eq!(window.step(b"b\n", false), Step::Keep);
-        assert_eq!(window.step(b"c", false), Step::Force(HINT.to_vec()));
-        window.hint_done();
-        assert_eq!(window.step(b"d", false), Step::Keep);
-        assert_eq!(window.step(b"e", false), Step::Stop(Finish::AnswerLimit));
-        assert_eq!(window.counts(), Counts { thinking_tokens: 3, forced_tokens: 3, answer_tokens: 2 });
-        assert_eq!(window.shifted(), Some(ShiftReason::Budget));
+        let mut w = window(&spec(3, 2, true), &HINT, 1000);
+        assert_eq!(w.begin(), Step::Keep);
+        assert_eq!(w.step(b"a\n", false), Step::Keep);
+        assert_eq!(w.step(b"b\n", false), Step::Keep);
+        assert_eq!(w.step(b"c", false), forced(&HINT));
+        w.hint_done();
+        assert_eq!(w.step(b"d", false), Step::Keep);
+        assert_eq!(w.step(b"e", false), Step::Stop(Finish::AnswerLimit));
+        assert_eq!(w.counts(), Counts { thinking_tokens: 3, forced_tokens: 3, answer_tokens: 2 });
+        assert_eq!(w.shifted(), Some(ShiftReason::Budget));
     }
 
     #[test]
     fn an_empty_window_answers_at_once() {
-        let mut window = Window::new(&spec(0, 2, false), HINT.to_vec(), 1000);
-        assert_eq!(window.begin(), Step::Force(HINT.to_vec()));
+        let mut w = window(&spec(0, 2, false), &HINT, 1000);
+        assert_eq!(w.begin(), forced(&HINT));
     }
 
     #[test]
     fn near_the_cap_a_line_end_is_the_place_to_cut() {
-        let mut window = Window::new(&spec(64, 9, false), Vec::new(), 1000);
-        window.begin();
+        let mut w = window(&spec(64, 9, false), &[], 1000);
+        w.begin();
         for n in 0..60 {
-            assert_eq!(window.step(if n % 2 == 0 { b"x\n" } else { b"yz" }, false), Step::Keep, "token {n}");
+            assert_eq!(w.step(if n % 2 == 0 { b"x\n" } else { b"yz" }, false), Step::Keep, "token {n}");
         }
-        assert_eq!(window.step(b".\n", false), Step::Force(Vec::new()));
-        assert_eq!(window.counts().thinking_tokens, 61);
+        assert_eq!(w.step(b".\n", false), forced(&[]));
+        assert_eq!(w.counts().thinking_tokens, 61);
     }
 
     #[test]
     fn a_cut_waits_for_the_character_to_end() {
         let euro = "€".as_bytes();
-        let mut window = Window::new(&spec(1, 9, true), HINT.to_vec(), 1000);
-        window.begin();
-        assert_eq!(window.step(&euro[..1], false), Step::Keep);
-        assert_eq!(window.step(&euro[1..2], false), Step::Keep);
-        assert_eq!(window.step(&euro[2..], false), Step::Force(HINT.to_vec()));
+        let mut w = window(&spec(1, 9, true), &HINT, 1000);
+        w.begin();
+        assert_eq!(w.step(&euro[..1], false), Step::Keep);
+        assert_eq!(w.step(&euro[1..2], false), Step::Keep);
+        assert_eq!(w.step(&euro[2..], false), forced(&HINT));
     }
 
     #[test]
     fn answer_now_shifts_at_the_next_token_and_think_more_moves_the_cap() {
-        let mut window = Window::new(&spec(2, 9, false), HINT.to_vec(), 1000);
-        window.begin();
-        assert_eq!(window.step(b"a", false), Step::Keep);
-        assert_eq!(window.think_more(2), 2);
-        assert_eq!(window.step(b"b", false), Step::Keep);
-        assert!(window.answer_now());
-        assert_eq!(window.step(b"c", false), Step::Force(HINT.to_vec()));
-        assert_eq!(window.shifted(), Some(ShiftReason::AnswerNow));
-        assert_eq!(window.think_more(5), 0, "too late");
-        assert!(!window.answer_now(), "too late");
+        let mut w = window(&spec(2, 9, false), &HINT, 1000);
+        w.begin();
+        assert_eq!(w.step(b"a", false), Step::Keep);
+        assert_eq!(w.think_more(2), 2);
+        assert_eq!(w.step(b"b", false), Step::Keep);
+        assert!(w.answer_now());
+        assert_eq!(w.step(b"c", false), forced(&HINT));
+        assert_eq!(w.shifted(), Some(ShiftReason::AnswerNow));
+        assert_eq!(w.think_more(5), 0, "too late");
+        assert!(!w.answer_now(), "too late");
     }
 
     #[test]
     fn a_loop_shifts_early_but_not_in_paper_mode() {
         for (paper, expected) in [(false, Some(ShiftReason::Loop)), (true, None)] {
-            let mut window = Window::new(&spec(2000, 9, paper), Vec::new(), 10_000);
-            window.begin();
+            let mut w = window(&spec(2000, 9, paper), &[], 10_000);
+            w.begin();
             for _ in 0..200 {
-                if window.step(b"Wait, I should check that again. ", false) != Step::Keep {
+                if w.step(b"Wait, I should check that again. ", false) != Step::Keep {
                     break;
                 }
             }
-            assert_eq!(window.shifted(), expected);
+            assert_eq!(w.shifted(), expected);
         }
     }
 
     #[test]
     fn a_room_without_place_for_the_hint_ends_as_a_full_context() {
-        let mut window = Window::new(&spec(100, 100, false), HINT.to_vec(), 2);
-        assert_eq!(window.begin(), Step::Keep);
-        assert_eq!(window.step(b"a", false), Step::Keep);
-        assert_eq!(window.step(b"b", false), Step::Stop(Finish::ContextFull));
-        assert_eq!(Window::new(&spec(1, 1, false), Vec::new(), 0).begin(), Step::Stop(Finish::ContextFull));
+        let mut w = window(&spec(100, 100, false), &HINT, 2);
+        assert_eq!(w.begin(), Step::Keep);
+        assert_eq!(w.step(b"a", false), Step::Keep);
+        assert_eq!(w.step(b"b", false), Step::Stop(Finish::ContextFull));
+        assert_eq!(window(&spec(1, 1, false), &[], 0).begin(), Step::Stop(Finish::ContextFull));
     }
 
     /// What may happen to a running window.
@@ -374,30 +612,30 @@ mod tests {
             thinking in 0u32..200, answer in 0u32..100, hint in 0usize..20, room in 0u32..400,
             paper in any::<bool>(), acts in acts(),
         ) {
-            let mut window = Window::new(&spec(thinking, answer, paper), vec![1; hint], room);
-            prop_assert!(room <= hint as u32 + 3 || window.answer_tokens_max() >= 1, "an empty answer");
+            let mut w = window(&spec(thinking, answer, paper), &vec![1; hint], room);
+            prop_assert!(room <= hint as u32 + 3 || w.answer_tokens_max() >= 1, "an empty answer");
             let mut granted = 0;
-            let mut step = window.begin();
+            let mut step = w.begin();
             for act in acts {
-                if let Step::Force(tokens) = &step {
-                    prop_assert_eq!(tokens.len(), hint);
-                    window.hint_done();
+                if let Step::Force(forced) | Step::Rewind { then: Then::Force(forced), .. } = &step {
+                    prop_assert_eq!(forced.tokens.len(), hint);
+                    w.hint_done();
                 }
                 if matches!(step, Step::Stop(_)) { break; }
                 step = match act {
-                    Act::Token(bytes) => window.step(&bytes, false),
-                    Act::End => window.step(b"", true),
-                    Act::AnswerNow => { window.answer_now(); Step::Keep }
-                    Act::ThinkMore(n) => { granted += window.think_more(n); Step::Keep }
+                    Act::Token(bytes) => w.step(&bytes, false),
+                    Act::End => w.step(b"", true),
+                    Act::AnswerNow => { w.answer_now(); Step::Keep }
+                    Act::ThinkMore(n) => { granted += w.think_more(n); Step::Keep }
                 };
-                let counts = window.counts();
+                let counts = w.counts();
                 let used = counts.thinking_tokens + counts.forced_tokens + counts.answer_tokens;
                 prop_assert!(used <= room, "{used} of {room}");
-                if window.can_shift {
+                if w.can_shift {
                     prop_assert!(counts.thinking_tokens <= thinking + granted + CHARACTER_TOKENS_MAX);
                 }
                 prop_assert!(counts.answer_tokens <= answer.max(1));
-                prop_assert!(window.shifted().is_none() || window.answer_tokens_max() >= 1);
+                prop_assert!(w.shifted().is_none() || w.answer_tokens_max() >= 1);
             }
         }
 
@@ -406,9 +644,9 @@ mod tests {
             text in "[a-z€é日🦀\\n ]{1,300}", thinking in 0u32..100, sizes in proptest::collection::vec(1usize..5, 1200),
             paper in any::<bool>(),
         ) {
-            let mut window = Window::new(&spec(thinking, 10, paper), vec![1], 10_000);
+            let mut w = window(&spec(thinking, 10, paper), &[1], 10_000);
             let mut kept = Vec::new();
-            let mut step = window.begin();
+            let mut step = w.begin();
             let mut sizes = sizes.into_iter();
             // Every token is a character or a part of one, as in a byte-level vocabulary.
             for character in text.chars() {
@@ -416,7 +654,7 @@ mod tests {
                 while step == Step::Keep && !rest.is_empty() {
                     let after = rest.split_off(sizes.next().unwrap_or(1).min(rest.len()));
                     kept.extend_from_slice(&rest);
-                    step = window.step(&rest, false);
+                    step = w.step(&rest, false);
                     rest = after;
                 }
             }

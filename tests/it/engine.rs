@@ -12,7 +12,7 @@ use z1::task::{Finish, Part, ShiftReason, Trajectory};
 const HINT: &str = "\n\nSo the answer is:\n\n";
 
 fn window(thinking_tokens_max: u32) -> WindowSpec {
-    WindowSpec { thinking_tokens_max, answer_tokens_max: 50, hint: HINT.to_owned(), paper_exact: false }
+    WindowSpec { thinking_tokens_max, answer_tokens_max: 50, hint: HINT.to_owned(), ..WindowSpec::default() }
 }
 
 fn ask(text: &str) -> Rendered {

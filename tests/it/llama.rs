@@ -46,6 +46,7 @@ fn request(session: u32, prompt: Rendered) -> GenerateRequest {
             answer_tokens_max: 12,
             hint: "\n\nThe answer:\n\n".to_owned(),
             paper_exact: true,
+            ..WindowSpec::default()
         },
         thinking_sampling: Sampling::GREEDY,
         answer_sampling: Sampling::GREEDY,

@@ -7,6 +7,7 @@ mod bad_input;
 mod cli;
 #[cfg(all(feature = "llama", feature = "pull"))]
 mod doctor;
+mod drafts;
 mod edits;
 mod engine;
 mod gguf;

@@ -120,6 +120,7 @@ async fn reply(engine: &Engine, text: &str) -> Trajectory {
             answer_tokens_max: 8,
             hint: "\n\n".to_owned(),
             paper_exact: true,
+            ..WindowSpec::default()
         },
         thinking_sampling: Sampling::GREEDY,
         answer_sampling: Sampling::GREEDY,

@@ -194,6 +194,7 @@ async fn given_tokens_are_not_drawn_again_and_the_window_cuts_them_as_if_they_we
         answer_tokens_max: 20,
         hint: "\n\nSo:\n".to_owned(),
         paper_exact: true,
+        ..WindowSpec::default()
     };
     let asked = |thinking_tokens_max, given| GenerateRequest {
         window: window(thinking_tokens_max),

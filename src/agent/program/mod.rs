@@ -205,7 +205,7 @@ fn other_code(text: &str) -> String {
 
 /// Whether a reply was cut by a limit.
 const fn cut(said: &Trajectory) -> bool {
-    matches!(said.finish, Finish::AnswerLimit | Finish::ContextFull)
+    matches!(said.finish, Finish::AnswerLimit | Finish::ContextFull | Finish::Loop)
 }
 
 /// What is run, in words.

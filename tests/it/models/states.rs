@@ -25,6 +25,7 @@ async fn ask(model: &Path, states: &Path, rules: &str) -> Trajectory {
             answer_tokens_max: 8,
             hint: "\n\nSo:\n\n".into(),
             paper_exact: true,
+            ..WindowSpec::default()
         },
         thinking_sampling: Sampling::GREEDY,
         answer_sampling: Sampling::GREEDY,
