@@ -12,7 +12,7 @@ use super::trials::{Judged, Trials};
 use super::ways::Ways;
 use crate::complexity::budget::ANSWER_TOKENS_MIN;
 use crate::engine::{
-    CandidateSampling, EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, WindowSpec,
+    CandidateSampling, EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, ThinkSpec, WindowSpec,
 };
 use crate::event::{Command, Event};
 use crate::prompt::{Message, Rendered, Segment};
@@ -118,6 +118,11 @@ fn request(With { agent, plan }: With<'_>, ask: &Ask) -> GenerateRequest {
             answer_tokens_max: ask.budget.answer_tokens_max,
             hint: plan.hint.clone(),
             paper_exact: settings.paper_exact,
+            think: settings.traits.think.as_ref().map(|tags| ThinkSpec {
+                open: tags.open.clone(),
+                close: tags.close.clone(),
+                opened: tags.opened_by_template,
+            }),
             ..WindowSpec::default()
         },
         thinking_sampling,

@@ -103,6 +103,7 @@ async fn generate(engine: &Engine, problem: &Problem, asking: &Asking, window: u
             answer_tokens_max: asking.answer_tokens,
             hint: asking.hint.clone(),
             paper_exact: false,
+            ..WindowSpec::default()
         },
         thinking_sampling: sampling,
         answer_sampling: sampling,
