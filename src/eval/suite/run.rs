@@ -291,7 +291,7 @@ async fn by_the_model(
     // What was given and lies before the shift was not drawn again.
     let reused = given.min(record.usage.thinking_tokens);
     let decoded_tokens = record.decoded_tokens - reused;
-    Ok((Record { seconds, decoded_tokens, ..record }, tokens))
+    Ok((Record { decoded_tokens, seconds, ..record }, tokens))
 }
 
 /// The record of all answers; the first one is what the arm is judged by.
