@@ -172,12 +172,14 @@ pub fn request(put: &Put, arm: Arm, drawing: &Drawing, session: SessionId) -> Ge
             answer_tokens_max: drawing.tokens_max,
             hint: drawing.hint.clone(),
             paper_exact: true,
+            ..WindowSpec::default()
         },
         Arm::Force(tokens) => WindowSpec {
             thinking_tokens_max: tokens,
             answer_tokens_max: drawing.tokens_max,
             hint: crate::prompt::force_hint(),
             paper_exact: true,
+            ..WindowSpec::default()
         },
         // What is written is cut at the allowance; the shift there is the end, see `settle`.
         _ => WindowSpec {
@@ -185,6 +187,7 @@ pub fn request(put: &Put, arm: Arm, drawing: &Drawing, session: SessionId) -> Ge
             answer_tokens_max: 1,
             hint: "\n".to_owned(),
             paper_exact: true,
+            ..WindowSpec::default()
         },
     };
     let (candidates, sampling) = match arm {
