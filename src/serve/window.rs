@@ -56,6 +56,7 @@ pub(super) fn choose(facts: Facts<'_>) -> Option<Chosen> {
         answer_tokens_max: (total - thinking.min(total)).max(1),
         hint,
         paper_exact: false,
+        ..WindowSpec::default()
     };
     let free = total - total.div_ceil(4).min(ANSWER_TOKENS_MIN);
     let wanted = match facts.wish {
