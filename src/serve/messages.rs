@@ -253,7 +253,7 @@ mod tests {
         .unwrap();
         let texts: Vec<&str> = ask.messages.iter().map(|message| message.content.as_str()).collect();
         assert_eq!(texts[..2], ["S", "U"]);
-        assert!(texts[2].starts_with("A\n<tool_call>") && texts[3].contains("R"), "{texts:?}");
+        assert!(texts[2].starts_with("A\n<tool_call>") && texts[3].contains("\nR\n"), "{texts:?}");
         assert_eq!((ask.thinking, ask.tokens_max), (Wish::Tokens(40), Some(64)));
     }
 

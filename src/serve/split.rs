@@ -172,8 +172,8 @@ pub(super) fn beginning_at_end(text: &str, word: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn tags() -> Option<ThinkTags> {
-        Some(ThinkTags { open: "<think>".into(), close: "</think>".into(), opened_by_template: false })
+    fn tags() -> ThinkTags {
+        ThinkTags { open: "<think>".into(), close: "</think>".into(), opened_by_template: false }
     }
 
     /// Thought and text of these pieces.
@@ -202,24 +202,24 @@ mod tests {
             let characters: Vec<char> = whole.chars().collect();
             let pieces: Vec<String> = characters.chunks(size).map(|chunk| chunk.iter().collect()).collect();
             let pieces: Vec<(Part, &str)> = pieces.iter().map(|piece| (Part::Thinking, piece.as_str())).collect();
-            assert_eq!(read(Splitter::new(tags(), false, false), &pieces), wanted, "in pieces of {size}");
+            assert_eq!(read(Splitter::new(Some(tags()), false, false), &pieces), wanted, "in pieces of {size}");
         }
     }
 
     #[test]
     fn thinking_may_be_opened_by_the_prompt_or_missing() {
-        let opened = Splitter::new(tags(), true, false);
+        let opened = Splitter::new(Some(tags()), true, false);
         assert_eq!(read(opened, &[(Part::Thinking, "a</think>b")]), both("a", "b"));
-        let none = Splitter::new(tags(), false, false);
+        let none = Splitter::new(Some(tags()), false, false);
         assert_eq!(read(none, &[(Part::Thinking, "<thin"), (Part::Thinking, "g>")]), both("", "<thing>"));
-        let unclosed = Splitter::new(tags(), true, false);
+        let unclosed = Splitter::new(Some(tags()), true, false);
         assert_eq!(read(unclosed, &[(Part::Thinking, "a</thi")]), both("a</thi", ""));
     }
 
     #[test]
     fn a_shift_ends_thinking_and_its_hint_is_not_shown() {
         let pieces = [(Part::Thinking, "<think>mm"), (Part::Shift, "so\n</think>\n\n"), (Part::Answer, "4")];
-        assert_eq!(read(Splitter::new(tags(), false, false), &pieces), both("mm", "4"));
+        assert_eq!(read(Splitter::new(Some(tags()), false, false), &pieces), both("mm", "4"));
         let pieces = [(Part::Thinking, "mm"), (Part::Shift, "so:\n```python\n"), (Part::Answer, "x")];
         assert_eq!(read(Splitter::new(None, false, true), &pieces), both("mm", "```python\nx"));
     }
