@@ -290,7 +290,7 @@ fn setup(
             seed: args.seed,
             hint: hint(&prompts, args.hint == "code", "python")?,
         },
-        frame: Frame { source, prompts, template },
+        frame: Frame { source, prompts, template: Some(template) },
         arms,
         slots: usize::from(args.slots),
         adapter: identity.adapter.clone(),
