@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::cancel::Cancel;
-use crate::sandbox::{End, Limits, Policy, Request, Sandbox, Workspace};
+use crate::sandbox::{End, Limits, Request, Sandbox};
 use crate::task::{Candidate, Check, Tier, Verdict};
 use crate::verify::{self, Input, Observation, VerifyOptions};
 
@@ -154,8 +154,8 @@ impl Judge for Walls {
         cancel: &'a Cancel,
     ) -> BoxFuture<'a, Result<Shell, String>> {
         Box::pin(async move {
-            let workspace = Workspace::Overlay { lower: root.to_owned(), extra: Vec::new() };
-            let mut policy = Policy::strict(workspace, Limits { wall: SHELL_WALL, ..Limits::PROJECT });
+            let limits = Limits { wall: SHELL_WALL, ..Limits::project() };
+            let mut policy = verify::project_policy(root, limits, self.sandbox.tier());
             policy.min_tier = min_tier;
             let ran = self.sandbox.run(&policy, Request::new(["sh", "-c", command]), cancel).await;
             let ended = match &ran.end {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::intent::Wish;
 use super::round::Drawing;
 use crate::engine::Sampling;
+use crate::sandbox::Limits;
 use crate::task::{Budget, Effort, Tier};
 use crate::traits::Traits;
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub probe: bool,
     /// Refuse to run code behind weaker walls than these.
     pub min_tier: Tier,
+    /// Bounds of a project's own check.
+    pub check_limits: Limits,
     pub project: ProjectSettings,
 }
 
@@ -56,8 +59,10 @@ pub struct ProjectSettings {
 pub enum Consent {
     /// The user's, by a decision on the proposal.
     Ask,
-    /// Given beforehand for every change that did not fail its check.
+    /// Given beforehand for every change that was verified.
     Yes,
+    /// Given beforehand for every change that did not fail its check, also where nothing could be checked.
+    YesUnverified,
     /// Nothing is written; the change itself is the answer.
     #[default]
     Show,
@@ -84,6 +89,7 @@ impl Default for Settings {
             paper_exact: false,
             probe: false,
             min_tier: Tier::L,
+            check_limits: Limits::project(),
             project: ProjectSettings::default(),
         }
     }

@@ -22,8 +22,8 @@ const STDIN_BYTES_MAX: u64 = 256 << 20;
 
 /// The subcommand's arguments.
 ///
-/// The command works on the current folder under a throw-away layer: it sees the project, and nothing that
-/// it writes reaches the disk. The exit code is the command's own; 124: a limit ended it, 125: the sandbox
+/// The command works on the current folder under a throw-away layer: it sees the project and your tools, and nothing
+/// that it writes reaches the disk. The exit code is the command's own; 124: a limit ended it, 125: the sandbox
 /// could not be built, 127: there is no such command, 128 + N: signal N ended it, 130: interrupted.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -46,7 +46,7 @@ pub struct Args {
     /// What the command may reach: nothing (off), or a loopback of its own [default: a loopback where the tier has one]
     #[arg(long, value_parser = parse_net)]
     net: Option<Net>,
-    /// Set a variable in the command's otherwise empty environment (repeatable)
+    /// Set a variable in the command's environment, which is otherwise z1's own (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     env: Vec<(String, String)>,
     /// Feed this process's standard input to the command
@@ -112,15 +112,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn policy(args: &Args, tier: Tier) -> anyhow::Result<Policy> {
     let absolute =
         |path: &PathBuf| std::path::absolute(path).with_context(|| format!("{} is not a usable path", path.display()));
-    let workspace = if args.empty {
-        Workspace::Files(Vec::new())
-    } else {
-        let lower = match &args.overlay {
-            Some(path) => absolute(path)?,
-            None => std::env::current_dir().context("there is no current folder")?,
-        };
-        Workspace::Overlay { lower, extra: Vec::new() }
-    };
     let base = Limits::project();
     let limits = Limits {
         wall: args.wall.unwrap_or(base.wall),
@@ -133,10 +124,18 @@ fn policy(args: &Args, tier: Tier) -> anyhow::Result<Policy> {
         head_bytes: args.output.unwrap_or(base.output_bytes_max) as usize,
         ..base
     };
-    let mut policy = Policy::strict(workspace, limits);
+    let mut policy = if args.empty {
+        Policy::strict(Workspace::Files(Vec::new()), limits)
+    } else {
+        let lower = match &args.overlay {
+            Some(path) => absolute(path)?,
+            None => std::env::current_dir().context("there is no current folder")?,
+        };
+        crate::verify::project_policy(&lower, limits, tier)
+    };
     policy.ro = args.ro.iter().map(absolute).collect::<anyhow::Result<_>>()?;
     policy.net = args.net.unwrap_or(Net::own(tier));
-    policy.env = args.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    policy.env.extend(args.env.iter().map(|(name, value)| (name.into(), value.into())));
     Ok(policy)
 }
 

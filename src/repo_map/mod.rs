@@ -6,6 +6,7 @@
 
 mod build;
 pub mod grammar;
+pub mod inline_tests;
 pub mod outline;
 mod rank;
 mod read;

@@ -67,7 +67,7 @@ fn check_as(grammar: Grammar, text: &str) -> Option<Report> {
 }
 
 /// Parses within the time allowed.
-fn parse(grammar: Grammar, text: &str) -> Option<tree_sitter::Tree> {
+pub(super) fn parse(grammar: Grammar, text: &str) -> Option<tree_sitter::Tree> {
     parse_with(&mut grammar.parser(), text)
 }
 

@@ -20,12 +20,15 @@ mod probe;
 pub mod text;
 mod wire;
 
+#[cfg(test)]
+pub(crate) use client::without_run;
 pub use client::{Sandbox, SandboxOptions, SandboxUnavailable, Trial};
 pub use link::HELPER_WORD;
 pub use policy::{
     Capture, Change, ChangeKind, Channel, End, Isolation, LimitKind, Limits, Net, Outcome, Policy, Request, Stdin,
     Workspace,
 };
+pub use private::may_be_granted;
 pub use probe::{ProbeReport, probe};
 
 /// Becomes the helper process; never returns. `main` calls this, before anything else, where its first

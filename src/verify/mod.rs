@@ -16,11 +16,13 @@ mod feedback;
 mod j1;
 mod j2;
 mod options;
+mod python_env;
 mod rust_tests;
 mod setting;
 mod smoke;
 mod stdio;
 pub mod suites;
+mod toolbox;
 
 use crate::cancel::Cancel;
 use crate::sandbox::Sandbox;
@@ -29,9 +31,12 @@ use crate::task::{Candidate, Check, Edit, Language, Verdict};
 pub use behaviour::{Input, Observation, behaviour, generate_inputs};
 pub use command::program_file;
 pub use feedback::{CHARS_MAX as FEEDBACK_CHARS_MAX, feedback};
-pub use j2::{decides_about_tests, project, test_command};
+pub use j2::{
+    Hindrance, Wall, decides_about_tests, passes_only_its_own_tests, project, standing, test_command, wall_of,
+};
 pub use options::VerifyOptions;
 pub use smoke::smoke;
+pub use toolbox::project_policy;
 
 /// Every language that can be run, and the program that runs it where there is one.
 pub fn tools() -> Vec<(Language, Option<std::path::PathBuf>)> {

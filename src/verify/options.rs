@@ -33,7 +33,7 @@ impl Default for VerifyOptions {
     fn default() -> Self {
         Self {
             limits: Limits::UNIT,
-            project_limits: Limits::PROJECT,
+            project_limits: Limits::project(),
             call_wall: Duration::from_secs(5),
             min_tier: Tier::L,
             root: None,

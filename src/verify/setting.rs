@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
 
+use super::toolbox;
 use crate::sandbox::{Limits, Policy, Workspace};
 use crate::task::{Language, Tier, Verdict};
 
@@ -54,7 +55,7 @@ pub(crate) fn of(language: Language) -> Result<Setting, Verdict> {
     if language == Language::TypeScript && !runs_typescript(&program) {
         return Err(missing(language));
     }
-    let ro = tool_root(&program).into_iter().collect();
+    let ro = toolbox::tool_root(&program).into_iter().collect();
     Ok(Setting { program, ro, env: Vec::new() })
 }
 
@@ -99,13 +100,6 @@ fn rustup_tool(name: &str) -> Option<PathBuf> {
     let settings: toml::Table = std::fs::read_to_string(home.join("settings.toml")).ok()?.parse().ok()?;
     let file = home.join("toolchains").join(settings.get("default_toolchain")?.as_str()?).join("bin").join(name);
     file.is_file().then_some(file)
-}
-
-/// What a tool outside the system's folders needs to read: the folder above its `bin`.
-pub(crate) fn tool_root(program: &Path) -> Option<PathBuf> {
-    let root = program.parent()?.parent()?;
-    let of_system = ["/usr", "/", "/bin"].iter().any(|folder| root == Path::new(folder));
-    (!of_system).then(|| root.to_owned())
 }
 
 fn missing(language: Language) -> Verdict {

@@ -105,8 +105,12 @@ pub(super) fn trial(
     });
     let candidate = Candidate::Edits { edits: edits.collect() };
     let checks = [Check::Command { command: command.to_owned() }];
-    let options =
-        VerifyOptions { root: Some(root.to_owned()), min_tier: agent.settings.min_tier, ..VerifyOptions::default() };
+    let options = VerifyOptions {
+        root: Some(root.to_owned()),
+        min_tier: agent.settings.min_tier,
+        project_limits: agent.settings.check_limits.clone(),
+        ..VerifyOptions::default()
+    };
     let judge = Arc::clone(&agent.judge);
     Box::pin(async move { judge.verify(&candidate, &checks, &options, &cancel).await })
 }

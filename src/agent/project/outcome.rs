@@ -38,6 +38,9 @@ impl Work<'_> {
         notes.extend(
             attempt.patch.weak.iter().map(|path| format!("{path} was read as it seems to be meant: look at the diff")),
         );
+        if !matches!(attempt.verdict, Verdict::Passed(_)) {
+            notes.extend(attempt.patch.warnings.iter().map(|warning| format!("look at this: {}", warning.message)));
+        }
         match &attempt.verdict {
             Verdict::NothingToCheck { why } => notes.push(format!("not verified: {why}")),
             Verdict::SandboxFailed { step, why } => {

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::agent::Consent;
 use crate::event::{Decision, Event};
+use crate::task::Status;
 use crate::workspace::diff;
 use crate::workspace::journal::Journal;
 use crate::workspace::plan::{Plan, Planned};
@@ -82,14 +83,19 @@ fn with_hunks(file: &Planned, hunks: &[usize]) -> Planned {
 
 /// The consent that a change needs, given how its check ended, and whether something of it was `guessed` that no check
 /// has confirmed.
-pub(super) fn may_be_written(consent: Consent, failed: bool, guessed: bool) -> Result<(), &'static str> {
+pub(super) fn may_be_written(consent: Consent, status: Status, guessed: bool) -> Result<(), &'static str> {
     match consent {
         Consent::Ask => Ok(()),
-        Consent::Yes if failed => Err("nothing was written: the change fails its check"),
-        Consent::Yes if guessed => {
+        Consent::Yes | Consent::YesUnverified if status == Status::Failed => {
+            Err("nothing was written: the change fails its check")
+        }
+        Consent::Yes | Consent::YesUnverified if guessed => {
             Err("nothing was written: what was read as it seems to be meant needs a check that passes, or a person")
         }
-        Consent::Yes => Ok(()),
+        Consent::Yes if status != Status::Verified => {
+            Err("nothing was written: the change is not verified (`--yes=unverified` writes such a change as well)")
+        }
+        Consent::Yes | Consent::YesUnverified => Ok(()),
         Consent::Show => Err("nothing was written: --yes writes a change that holds, `z1` in a terminal asks"),
     }
 }
@@ -168,9 +174,11 @@ mod tests {
 
     #[test]
     fn a_failing_change_needs_a_person() {
-        let may = |consent, failed, guessed| may_be_written(consent, failed, guessed).is_ok();
-        assert!(may(Consent::Ask, true, true) && may(Consent::Yes, false, false));
-        assert!(!may(Consent::Yes, true, false) && !may(Consent::Show, false, false));
-        assert!(!may(Consent::Yes, false, true), "a guess needs a check or a person");
+        let may = |consent, status, guessed| may_be_written(consent, status, guessed).is_ok();
+        assert!(may(Consent::Ask, Status::Failed, true) && may(Consent::Yes, Status::Verified, false));
+        assert!(!may(Consent::Yes, Status::Failed, false) && !may(Consent::Show, Status::Verified, false));
+        assert!(!may(Consent::Yes, Status::Unverified, false), "what was never run is written by a second word only");
+        assert!(may(Consent::YesUnverified, Status::Unverified, false) && !may(Consent::YesUnverified, Status::Failed, false));
+        assert!(!may(Consent::YesUnverified, Status::Unverified, true), "a guess needs a check or a person");
     }
 }

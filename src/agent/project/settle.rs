@@ -25,7 +25,7 @@ impl Work<'_> {
         // A check that is there and could not be started has confirmed nothing either.
         let unstarted = matches!(self.before, Some(Verdict::Failed(_))) && self.check.is_none();
         let guessed = (!best.patch.weak.is_empty() || unstarted) && status != Status::Verified;
-        if let Err(why) = propose::may_be_written(settings.consent, status == Status::Failed, guessed) {
+        if let Err(why) = propose::may_be_written(settings.consent, status, guessed) {
             self.notes.push(why.to_owned());
             return Ok(Ok(self.outcome(&best, status)));
         }

@@ -13,6 +13,7 @@ use crate::model_store::fit::Fit;
 
 mod machine;
 mod model;
+mod project;
 mod surroundings;
 mod walls;
 
@@ -26,6 +27,12 @@ pub struct Args {
     /// Compute the fit for this context in tokens
     #[arg(long, visible_alias = "ctx", value_name = "N")]
     context: Option<String>,
+    /// Run the current project's check once, unchanged, and say what of the walls is in its way
+    #[arg(long)]
+    project: bool,
+    /// The command to look at with --project; otherwise what the project's files show
+    #[arg(long, value_name = "COMMAND", requires = "project")]
+    check: Option<String>,
     /// Write one JSON object
     #[arg(long)]
     json: bool,
@@ -85,6 +92,14 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (config, mut findings) = look(&dirs, flags);
     let (fit, about) = model::chosen(&dirs, &config);
     findings.extend(about);
+    if args.project {
+        let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+        let here = std::env::current_dir().ok();
+        match here.and_then(|here| crate::agent::project::root_of(&here, home.as_deref()).or(Some(here))) {
+            Some(root) => findings.extend(project::look(&root, args.check.as_deref())),
+            None => findings.push(Finding::warning("project", "there is no current folder", "start z1 in a project")),
+        }
+    }
     let broken = findings.iter().any(|finding| finding.state == State::Broken);
     if args.json {
         println!("{}", json!({ "healthy": !broken, "findings": findings, "fit": fit }));

@@ -15,7 +15,7 @@ use crate::error::UserError;
 use crate::model_store::resolve;
 use crate::model_store::store::{Manifest, Store};
 use crate::repo_map::{Bounds, Focus, build, estimate};
-use crate::sandbox::{End, LimitKind, Limits, Outcome, Policy, Request, Sandbox, Workspace};
+use crate::sandbox::{End, LimitKind, Limits, Outcome, Request, Sandbox};
 use crate::tui::{ModelRow, PastTurn, Report, SessionRow};
 use crate::verify;
 use crate::workspace::journal::Journal;
@@ -75,8 +75,8 @@ fn refused_by(what: &str, problem: &anyhow::Error) -> Report {
 
 /// Runs `command` by a shell on the project under a throw-away layer.
 pub(super) fn shell(sandbox: &Sandbox, project: PathBuf, command: String, cancel: &Cancel) -> Report {
-    let limits = Limits { wall: SHELL_WALL, cpu: SHELL_WALL, head_bytes: SHELL_OUTPUT_BYTES, ..Limits::PROJECT };
-    let policy = Policy::strict(Workspace::Overlay { lower: project, extra: Vec::new() }, limits);
+    let limits = Limits { wall: SHELL_WALL, cpu: SHELL_WALL, head_bytes: SHELL_OUTPUT_BYTES, ..Limits::project() };
+    let policy = crate::verify::project_policy(&project, limits, sandbox.tier());
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(problem) => return refused("the shell command", problem.to_string(), None),

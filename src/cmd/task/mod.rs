@@ -19,7 +19,7 @@ use crate::engine::{Adapter, KvType, LoadOptions, Offload};
 use crate::error::{Exit, UserError};
 use crate::host::{self, Json, Plain, Show, Stream, Verbosity, Wishes};
 use crate::model_store::resolve;
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::sandbox::{Limits, Sandbox, SandboxOptions};
 use crate::task::{Check, Effort, Task, Tier};
 use crate::traits::Traits;
 use crate::tui::{self, Notify, ThemeChoice, TuiOptions};
@@ -384,7 +384,8 @@ fn setup_beside(
         paper_exact,
         probe: config.switch("probe"),
         min_tier: min_tier(config),
-        project: project.args.settings(dirs, project.asks),
+        check_limits: check_limits(config),
+        project: project.args.settings(dirs, project.asks, config.switch("require_verified")),
     };
     let sessions = Sessions::new(&dirs.state);
     let session = project.args.session(&sessions, project.root.as_deref(), project.asks)?;
@@ -443,6 +444,24 @@ pub(super) fn load_options(config: &Config) -> LoadOptions {
         kv: config.text("kv").and_then(KvType::from_name),
         adapter: config.text("lora").map(|path| Adapter { path: path.into(), scale: 1.0 }),
         ..LoadOptions::from_path("")
+    }
+}
+
+/// The bounds of a project's check: what fits the machine, or what the settings say.
+fn check_limits(config: &Config) -> Limits {
+    let fits = Limits::project();
+    let seconds = |name: &str| config.number(name).map(std::time::Duration::from_secs);
+    let mebibytes = |name: &str| config.number(name).map(|number| number << 20);
+    let wall = seconds("limits.seconds").unwrap_or(fits.wall);
+    Limits {
+        // A longer run may work as hard as a shorter one.
+        cpu: seconds("limits.cpu_seconds")
+            .unwrap_or_else(|| fits.cpu.mul_f64(wall.as_secs_f64() / fits.wall.as_secs_f64())),
+        wall,
+        memory_bytes_max: mebibytes("limits.memory").unwrap_or(fits.memory_bytes_max),
+        disk_bytes_max: mebibytes("limits.disk").unwrap_or(fits.disk_bytes_max),
+        processes_max: config.number("limits.processes").map_or(fits.processes_max, |number| number as u32),
+        ..fits
     }
 }
 

@@ -18,9 +18,10 @@ pub(super) struct ProjectArgs {
     /// Answer with a program of its own, also inside a project
     #[arg(long)]
     standalone: bool,
-    /// Write a change that holds without asking
-    #[arg(short, long, visible_alias = "apply", conflicts_with = "dry_run")]
-    yes: bool,
+    /// Write a change without asking where its check passed; `--yes=unverified`: also where nothing could be checked
+    #[arg(short, long, visible_alias = "apply", conflicts_with = "dry_run", value_name = "WHAT", num_args = 0..=1)]
+    #[arg(require_equals = true, default_missing_value = "verified", value_parser = ["verified", "unverified"])]
+    yes: Option<String>,
     /// Write nothing: the change itself is the answer
     #[arg(long)]
     dry_run: bool,
@@ -83,10 +84,11 @@ impl ProjectArgs {
     }
 
     /// Settings of tasks in a project; `asks` says that somebody is there to be asked.
-    pub(super) fn settings(&self, dirs: &Dirs, asks: bool) -> ProjectSettings {
-        let consent = match (self.yes, self.dry_run, asks) {
-            (true, ..) => Consent::Yes,
-            (false, false, true) => Consent::Ask,
+    pub(super) fn settings(&self, dirs: &Dirs, asks: bool, require_verified: bool) -> ProjectSettings {
+        let consent = match (self.yes.as_deref(), self.dry_run, asks) {
+            (Some("unverified"), ..) if !require_verified => Consent::YesUnverified,
+            (Some(_), ..) => Consent::Yes,
+            (None, false, true) => Consent::Ask,
             _ => Consent::Show,
         };
         let cache = Some(dirs.cache.join("repo_map"));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::step::{Broken, Built, Named};
 use crate::sandbox::policy::WORK_DIR;
+use crate::sandbox::private::may_open;
 use crate::sandbox::{Policy, Workspace};
 
 /// Folders of programs and libraries. Where one is a link (merged `/usr`), the link itself is kept.
@@ -69,9 +70,6 @@ pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr
 /// Paths that a policy may not open: granting one of these would take the walls down.
 const NEVER: &[&str] = &["/", "/proc", "/sys", "/dev", "/run"];
 
-/// Folders beneath these are not granted either: nothing in them is a tool.
-const SECRET: &[&str] = &[".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", "keyrings", ".password-store"];
-
 /// The paths of a policy, with links resolved; all must exist.
 ///
 /// # Errors
@@ -100,9 +98,7 @@ fn canonical_one(path: &Path, private: &[PathBuf]) -> Built<PathBuf> {
     if NEVER.iter().any(|never| resolved == Path::new(never)) {
         return Err(Broken::new(step(), "this path is never given to a sandbox"));
     }
-    if private.iter().any(|private| private.starts_with(&resolved))
-        || resolved.components().any(|part| SECRET.iter().any(|name| part.as_os_str() == *name))
-    {
+    if !may_open(&resolved, private) {
         let message = "this path holds the user's home, keys or settings and is never given to a sandbox; name the \
                        folder in it that is needed";
         return Err(Broken::new(step(), message));

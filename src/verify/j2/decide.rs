@@ -4,10 +4,14 @@ use crate::sandbox::End;
 use crate::task::{Failure, FailureKind, Report, Tier, Verdict};
 
 use super::evidence::{CONSOLE_ASSERT, Ended, Evidence};
+use super::hindrance;
 use crate::verify::j1;
 
 /// Failures kept in a report.
 const FAILURES_MAX: usize = 20;
+
+/// How a failure is marked that is not the change's doing.
+pub(crate) const FAILED_BEFORE: &str = " (it failed before the change as well)";
 
 /// What is known of the run besides its evidence.
 #[derive(Clone, Debug)]
@@ -23,10 +27,17 @@ pub(crate) struct Run<'a> {
 /// A pass needs: the runner's end, exit code 0, every test that passed before, and no failure.
 pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) -> Verdict {
     let nothing_before = before.is_none_or(|before| before.tests.is_empty());
-    let mut failures = broken(after, run.end);
+    let mut failures: Vec<Failure> =
+        after.tampered.iter().take(3).map(|what| failure(FailureKind::Cheat, "", what)).collect();
+    failures.extend(broken(after, run.end));
     failures.extend(failed(before, after));
     failures.extend(before.into_iter().flat_map(|before| missing(before, after)));
     failures.extend(after.forged.iter().take(1).map(|what| failure(FailureKind::Cheat, "", what)));
+    if let Some(why) = &after.unreadable
+        && failures.iter().all(|failure| failure.got.starts_with(MISSING))
+    {
+        return Verdict::NothingToCheck { why: format!("the results of `{}` are unreadable: {why}", run.command) };
+    }
     let passed = after.count(|ended| *ended == Ended::Passed);
     if failures.is_empty() && passed == 0 {
         if nothing_before {
@@ -36,6 +47,17 @@ pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) 
     }
     if failures.is_empty() && (!after.complete || *run.end != End::Exit(0)) {
         failures.push(failure(FailureKind::Cheat, "", &early_end(run.end)));
+    }
+    let mut flags = run.flags;
+    if let Some(before) = before
+        && !failures.is_empty()
+        && failures.iter().all(|failure| failure.name.ends_with(FAILED_BEFORE))
+    {
+        let sum = mended(before, after);
+        if let Some(walls) = all_by_walls(&failures, run.tier) {
+            return Verdict::NothingToCheck { why: format!("{sum}: {walls}") };
+        }
+        flags.push(sum);
     }
     let held = failures.is_empty();
     let count = failures.len() as u32;
@@ -47,10 +69,34 @@ pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) 
         failures,
         tier: run.tier,
         wall_ms: run.wall_ms,
-        flags: run.flags,
+        flags,
     };
     if held { Verdict::Passed(report) } else { Verdict::Failed(report) }
 }
+
+/// "mended 2, broke none, 3 fail as before": for a change after which something fails, and nothing that passed.
+fn mended(before: &Evidence, after: &Evidence) -> String {
+    let was = |id: &String| matches!(before.tests.get(id), Some(Ended::Failed { .. }) | None);
+    let mended = after.tests.iter().filter(|(id, ended)| **ended == Ended::Passed && was(id)).count();
+    let fail = after.count(|ended| matches!(ended, Ended::Failed { .. }));
+    format!("mended {mended}, broke none, {fail} fail as before")
+}
+
+/// The walls that these failures speak of, where each speaks of one.
+fn all_by_walls(failures: &[Failure], tier: Tier) -> Option<String> {
+    let mut found: Vec<String> = Vec::new();
+    for failure in failures {
+        let hindrance = hindrance::in_text(&failure.got, tier)?;
+        let text = format!("{} ({})", hindrance.wall.name(), hindrance.detail);
+        if !found.iter().any(|known| known.starts_with(hindrance.wall.name())) {
+            found.push(text);
+        }
+    }
+    Some(found.join("; "))
+}
+
+/// How what did not run is told.
+const MISSING: &str = "did not run; before the change it passed";
 
 fn failure(kind: FailureKind, name: &str, got: &str) -> Failure {
     Failure { kind, name: name.to_owned(), got: got.to_owned(), expected: None, frame: None }
@@ -93,7 +139,7 @@ fn failed(before: Option<&Evidence>, after: &Evidence) -> Vec<Failure> {
             .iter()
             .any(|word| text.contains(word));
         let kind = if asserted { FailureKind::WrongAnswer } else { FailureKind::Crash };
-        let note = if failed_before(id) { " (it failed before the change as well)" } else { "" };
+        let note = if failed_before(id) { FAILED_BEFORE } else { "" };
         let got = if text.is_empty() { "failed" } else { text };
         Some(Failure { frame: frame.clone(), ..failure(kind, &format!("{id}{note}"), got) })
     });
@@ -104,7 +150,7 @@ fn failed(before: Option<&Evidence>, after: &Evidence) -> Vec<Failure> {
 fn missing(before: &Evidence, after: &Evidence) -> Vec<Failure> {
     let passed_before = before.tests.iter().filter(|(_, ended)| **ended == Ended::Passed);
     let gone = passed_before.filter_map(|(id, _)| match after.tests.get(id) {
-        None => Some(failure(FailureKind::Crash, id, "did not run; before the change it passed")),
+        None => Some(failure(FailureKind::Crash, id, MISSING)),
         Some(Ended::Skipped) => Some(failure(FailureKind::Cheat, id, "was skipped; before the change it passed")),
         Some(_) => None,
     });
@@ -157,6 +203,35 @@ mod tests {
         assert_eq!(kinds(&verdict(&before, &half, &End::Exit(0))), [FailureKind::Cheat]);
         let bad_exit = evidence(&[("a", Ended::Passed)], true);
         assert_eq!(kinds(&verdict(&before, &bad_exit, &End::Exit(1))), [FailureKind::Cheat]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_neither_failed_nor_cheating() {
+        let unreadable = Evidence { unreadable: Some("dots".to_owned()), ..evidence(&[], true) };
+        let verdict = verdict(&[("a", Ended::Passed)], &unreadable, &End::Exit(0));
+        assert!(matches!(&verdict, Verdict::NothingToCheck { why } if why.contains("unreadable")), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_run_that_changes_its_tests_is_no_pass() {
+        let changed =
+            Evidence { tampered: vec!["tests/a.py changed".to_owned()], ..evidence(&[("a", Ended::Passed)], true) };
+        assert_eq!(kinds(&verdict(&[("a", Ended::Passed)], &changed, &End::Exit(0))), [FailureKind::Cheat]);
+    }
+
+    #[test]
+    fn what_fails_as_before_is_counted_and_the_walls_are_named() {
+        let walled = Ended::Failed { text: "Error: listen EPERM 127.0.0.1".to_owned(), frame: None };
+        let run = |before: &[(&str, Ended)], after: &[(&str, Ended)], tier| {
+            let run = Run { command: "x", end: &End::Exit(1), tier, wall_ms: 1, flags: vec![] };
+            decide(Some(&evidence(before, true)), &evidence(after, true), run)
+        };
+        let before = [("a", fails()), ("b", walled.clone())];
+        let verdict = run(&before, &[("a", Ended::Passed), ("b", walled)], Tier::L);
+        let Verdict::NothingToCheck { why } = &verdict else { panic!("{verdict:?}") };
+        assert!(why.starts_with("mended 1, broke none, 1 fail as before: needs a port"), "{why}");
+        let verdict = run(&[("a", fails()), ("b", fails())], &[("a", Ended::Passed), ("b", fails())], Tier::F);
+        assert_eq!(verdict.report().unwrap().flags, ["mended 1, broke none, 1 fail as before"]);
     }
 
     #[test]

@@ -29,10 +29,14 @@ pub(crate) struct Evidence {
     pub(crate) broken: Vec<String>,
     /// Reports that no honest run makes.
     pub(crate) forged: Vec<String>,
+    /// What the run did to files that decide about it.
+    pub(crate) tampered: Vec<String>,
+    /// Why the results cannot be read. That says nothing about the code.
+    pub(crate) unreadable: Option<String>,
 }
 
 impl Evidence {
-    fn put(&mut self, id: String, ended: Ended) {
+    pub(super) fn put(&mut self, id: String, ended: Ended) {
         if self.tests.len() >= TESTS_MAX {
             return;
         }
@@ -66,22 +70,25 @@ pub(crate) struct Left<'a> {
     /// The report file, for runners that write one.
     pub(crate) file: Option<&'a [u8]>,
     pub(crate) exit_ok: bool,
+    /// The work directory, to be cut out of paths.
+    pub(crate) work_dir: &'a str,
 }
 
 /// Reads the evidence of this kind of runner.
 pub(crate) fn read(kind: Kind, left: &Left<'_>) -> Evidence {
     match kind {
         Kind::Pytest | Kind::Unittest => channel(left),
-        Kind::Cargo => cargo(left),
+        Kind::Cargo => super::cargo::read(left),
         Kind::Go => go(left.stdout),
         Kind::Node => tap(left.stdout),
-        Kind::Jest | Kind::Vitest => jest(left.file),
-        Kind::Ctest => junit(left),
+        Kind::Jest | Kind::Vitest => super::reports::jest(left),
+        Kind::Mocha => super::reports::mocha(left),
+        Kind::Ctest | Kind::Junit => super::reports::junit(left),
         Kind::Shell => shell(left),
     }
 }
 
-fn failed(text: &str) -> Ended {
+pub(super) fn failed(text: &str) -> Ended {
     Ended::Failed { text: text.to_owned(), frame: None }
 }
 
@@ -114,63 +121,10 @@ fn channel(left: &Left<'_>) -> Evidence {
     evidence
 }
 
-fn last_lines(text: &str, count: usize) -> String {
+pub(super) fn last_lines(text: &str, count: usize) -> String {
     let text = feedback::clean(text);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
-/// libtest's text: one line a test, one summary a binary; the counts must agree.
-fn cargo(left: &Left<'_>) -> Evidence {
-    let mut evidence = Evidence::default();
-    let (mut announced, mut summed, mut ended, mut binary) = (0, 0, 0, 0);
-    for line in left.stdout.lines() {
-        let line = line.trim_end();
-        if let Some(count) = line.strip_prefix("running ").and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok())
-        {
-            announced += count;
-            binary += 1;
-        } else if let Some((name, word)) = line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... ")) {
-            let ended = match word.split([',', ' ']).next() {
-                Some("ok") => Ended::Passed,
-                Some("ignored") => Ended::Skipped,
-                _ => failed(&panic_of(left.stdout, name)),
-            };
-            evidence.put(format!("{binary}:{name}"), ended);
-        } else if line.starts_with("test result: ") {
-            ended += 1;
-            let counted =
-                ["passed", "failed", "ignored", "measured"].iter().filter_map(|word| number_before(line, word));
-            summed += counted.sum::<u32>();
-        }
-    }
-    evidence.complete = ended == binary && ended > 0;
-    if evidence.complete && (summed != announced || evidence.tests.len() as u32 != announced) {
-        evidence.forged.push("the summaries of the tests do not agree with their lines".to_owned());
-    }
-    if evidence.tests.is_empty() && left.stderr.contains("error") {
-        evidence.broken.push(compile_errors(left.stderr));
-    }
-    evidence
-}
-
-fn number_before(line: &str, word: &str) -> Option<u32> {
-    line[..line.find(&format!(" {word}"))?].rsplit([' ', ';']).next()?.parse().ok()
-}
-
-fn panic_of(stdout: &str, name: &str) -> String {
-    let mark = format!("---- {name} stdout ----");
-    let Some(start) = stdout.find(&mark) else { return "failed".to_owned() };
-    let lines = stdout[start + mark.len()..].lines().map(str::trim).filter(|line| !line.is_empty());
-    let told: Vec<&str> =
-        lines.take_while(|line| !line.starts_with("----") && !line.starts_with("note:")).take(6).collect();
-    told.join("\n")
-}
-
-fn compile_errors(stderr: &str) -> String {
-    let text = feedback::clean(stderr);
-    let errors = text.lines().skip_while(|line| !line.starts_with("error")).take(10);
-    errors.collect::<Vec<_>>().join("\n")
 }
 
 /// `go test -json`: a test counts by its own event and its own `--- PASS` line, never by its package's.
@@ -282,54 +236,6 @@ fn forget_parents(evidence: &mut Evidence) {
     });
 }
 
-/// The JSON report of jest, which vitest writes as well.
-fn jest(file: Option<&[u8]>) -> Evidence {
-    let mut evidence = Evidence::default();
-    let Some(report) = file.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok()) else { return evidence };
-    for suite in report["testResults"].as_array().into_iter().flatten() {
-        let tests = suite["assertionResults"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if tests.is_empty() && suite["status"] == "failed" {
-            evidence.broken.push(last_lines(suite["message"].as_str().unwrap_or("a test file failed"), 6));
-        }
-        for test in tests {
-            let file = suite["name"].as_str().and_then(|name| name.rsplit('/').next()).unwrap_or("");
-            let id = format!("{file} > {}", test["fullName"].as_str().unwrap_or(""));
-            let ended = match test["status"].as_str() {
-                Some("passed") => Ended::Passed,
-                Some("failed") => failed(&feedback::clean(test["failureMessages"][0].as_str().unwrap_or("failed"))),
-                _ => Ended::Skipped,
-            };
-            evidence.put(id, ended);
-        }
-    }
-    let passed = evidence.count(|ended| *ended == Ended::Passed);
-    evidence.complete = report["numPassedTests"].as_u64() == Some(passed.into());
-    evidence
-}
-
-/// The JUnit file of ctest.
-fn junit(left: &Left<'_>) -> Evidence {
-    let mut evidence = Evidence::default();
-    let Some(text) = left.file.map(String::from_utf8_lossy) else {
-        evidence.broken.push(last_lines(left.stderr, 8));
-        return evidence;
-    };
-    for case in text.split("<testcase ").skip(1) {
-        let attribute = |name: &str| {
-            let start = case.find(&format!("{name}=\""))? + name.len() + 2;
-            case[start..].find('"').map(|end| case[start..start + end].to_owned())
-        };
-        let ended = match attribute("status").as_deref() {
-            Some("run") if !case.contains("<failure") => Ended::Passed,
-            Some("disabled" | "notrun") => Ended::Skipped,
-            _ => failed("failed"),
-        };
-        evidence.put(attribute("name").unwrap_or_default(), ended);
-    }
-    evidence.complete = text.contains("</testsuite>");
-    evidence
-}
-
 /// A command that only has an exit code is one test.
 fn shell(left: &Left<'_>) -> Evidence {
     let told = if left.stderr.trim().is_empty() { left.stdout } else { left.stderr };
@@ -378,16 +284,6 @@ mod tests {
     }
 
     #[test]
-    fn cargo_counts_must_agree() {
-        let honest = "running 2 tests\ntest a::b ... ok\ntest c ... ignored\n\ntest result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n";
-        let evidence = of(Kind::Cargo, honest);
-        assert_eq!(words(&evidence), [("1:a::b", "passed"), ("1:c", "skipped")]);
-        assert!(evidence.complete && evidence.forged.is_empty());
-        assert!(!of(Kind::Cargo, "running 2 tests\ntest a::b ... ok\n").complete);
-        assert_eq!(of(Kind::Cargo, &honest.replace("ok\n", "ok\ntest forged ... ok\n")).forged.len(), 1);
-    }
-
-    #[test]
     fn go_tests_count_by_their_own_lines() {
         let stdout = r#"{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestA","Output":"--- PASS: TestA (0.00s)\n"}
@@ -406,16 +302,5 @@ mod tests {
         let evidence = of(Kind::Node, stdout);
         assert_eq!(words(&evidence), [("later", "skipped"), ("suite > one", "passed"), ("suite > two", "failed")]);
         assert!(evidence.complete);
-    }
-
-    #[test]
-    fn jest_and_junit_reports_are_read() {
-        let report = br#"{"numPassedTests":1,"testResults":[{"name":"/box/a.test.js","status":"failed","assertionResults":[
-            {"fullName":"s one","status":"passed"},{"fullName":"s two","status":"failed","failureMessages":["no"]}]}]}"#;
-        let evidence = read(Kind::Jest, &Left { file: Some(report), ..Left::default() });
-        assert_eq!(words(&evidence), [("a.test.js > s one", "passed"), ("a.test.js > s two", "failed")]);
-        let xml = b"<testsuite><testcase name=\"t1\" status=\"run\"></testcase><testcase name=\"t2\" status=\"fail\"><failure/></testcase></testsuite>";
-        let evidence = read(Kind::Ctest, &Left { file: Some(xml), ..Left::default() });
-        assert_eq!(words(&evidence), [("t1", "passed"), ("t2", "failed")]);
     }
 }

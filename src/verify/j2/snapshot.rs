@@ -5,38 +5,68 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::cancel::Cancel;
-use crate::sandbox::{End, Sandbox};
+use crate::repo_map::inline_tests;
 use crate::task::{Edit, Tier, Verdict};
-use crate::verify::VerifyOptions;
 
+use super::protect::{self, Role};
 use super::runner::Runner;
-use super::trial::{Ran, trial};
-use super::{protect, scan};
+use super::scan;
+use super::trial::{Ran, Stage, trial};
 
 /// Baselines kept.
 const BASELINES_MAX: usize = 32;
 /// Files looked at to see whether a project has changed.
 const FILES_MAX: usize = 200_000;
 
-/// A change as files, without what it may not touch.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Overlay {
+/// Files to lay over the project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layer {
     /// Relative path and whole new content.
     pub(crate) writes: Vec<(PathBuf, String)>,
     pub(crate) deletes: Vec<PathBuf>,
+}
+
+impl Layer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.deletes.is_empty()
+    }
+
+    fn put(&mut self, path: &str, content: Option<&str>) {
+        match content {
+            Some(content) => self.writes.push((path.into(), content.to_owned())),
+            None => self.deletes.push(path.into()),
+        }
+    }
+}
+
+/// A change, twice: without what decides about the verdict, and as it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overlay {
+    /// With the tests and the runners' settings as they stand in the project.
+    pub(crate) stood: Layer,
+    pub(crate) as_is: Layer,
+    /// What is in one and not in the other.
+    pub(crate) held_back: Vec<String>,
     /// What a reader should look at.
     pub(crate) flags: Vec<String>,
+    /// Signs of tampering that leave the change unverified.
+    pub(crate) strong: Vec<String>,
 }
 
 impl Overlay {
-    /// Resolves edits against the project. Edits of tests and of runners' settings are left out and flagged.
+    /// Resolves edits against the project.
+    ///
+    /// # Errors
+    /// A sentence, where an edit does not fit, or is of other people's code.
     pub(crate) fn of(root: &Path, edits: &[Edit]) -> Result<Self, String> {
         let mut files: Vec<(String, Option<String>)> = Vec::new();
         for edit in edits {
             let path = edit.path().to_owned();
             if !is_inside(&path) {
                 return Err(format!("the change names `{path}`, which is not inside the project"));
+            }
+            if is_dependency(root, &path) {
+                return Err(format!("the change edits `{path}`, which is installed and no part of the project"));
             }
             let known = files.iter().position(|(other, _)| *other == path);
             let current = match known {
@@ -49,35 +79,57 @@ impl Overlay {
                 None => files.push((path, content)),
             }
         }
-        Ok(Self::protected(root, files))
-    }
-
-    fn protected(root: &Path, files: Vec<(String, Option<String>)>) -> Self {
         let mut overlay = Self::default();
         for (path, content) in files {
             let before = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
-            if protect::decides(&path) {
-                overlay
-                    .flags
-                    .push(format!("{path} decides about the tests and was judged as it stands in the project"));
-                continue;
-            }
-            let Some(content) = content else {
-                overlay.deletes.push(PathBuf::from(path));
-                continue;
-            };
-            if protect::is_mixed(&path) && protect::steers_tests(&path, &before, &content) {
-                overlay.flags.push(format!("{path} changes how the tests are run"));
-            }
-            overlay.flags.extend(scan::signs(&path, &before, &content));
-            overlay.writes.push((PathBuf::from(path), content));
+            overlay.add(&path, &before, content.as_deref());
         }
-        overlay
+        Ok(overlay)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.deletes.is_empty()
+    fn add(&mut self, path: &str, before: &str, content: Option<&str>) {
+        self.as_is.put(path, content);
+        let after = content.unwrap_or("");
+        let steers = match protect::role(path) {
+            Role::Test | Role::Steering => true,
+            Role::Build if protect::only_lists_sources(before, after) => {
+                self.flags.push(format!("{path} says what is built and was changed as well"));
+                false
+            }
+            Role::Build => true,
+            Role::Mixed => protect::steers_tests(path, before, after),
+            Role::Code | Role::Dependency => false,
+        };
+        if steers {
+            self.held_back.push(path.to_owned());
+            return;
+        }
+        for sign in scan::signs(path, before, after) {
+            if sign.is_strong { self.strong.push(sign.text) } else { self.flags.push(sign.text) }
+        }
+        if inline_tests::examples_lost(path, before, after) {
+            self.strong.push(format!("{path} changes examples that are tests"));
+        }
+        match inline_tests::with_old_tests(path, before, after) {
+            Some(old_tests) => {
+                self.held_back.push(format!("the tests in {path}"));
+                self.stood.put(path, Some(&old_tests));
+            }
+            None => self.stood.put(path, content),
+        }
     }
+}
+
+/// Whether a path lies in a folder of other people's code.
+fn is_dependency(root: &Path, path: &str) -> bool {
+    protect::role(path) == Role::Dependency
+        || Path::new(path).ancestors().skip(1).any(|folder| {
+            let folder = root.join(folder);
+            let made = folder.join("CACHEDIR.TAG").is_file() && folder != root;
+            let vendored = folder.ends_with("vendor")
+                && ["modules.txt", "autoload.php"].iter().any(|name| folder.join(name).is_file());
+            folder.join("pyvenv.cfg").is_file() || made || vendored
+        })
 }
 
 fn is_inside(path: &str) -> bool {
@@ -104,25 +156,32 @@ type Key = (PathBuf, Runner, Tier, u64);
 
 static BASELINES: LazyLock<Mutex<HashMap<Key, Ran>>> = LazyLock::new(Mutex::default);
 
+/// The project as it stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    /// A number that changes when any file does that version control does not ignore.
+    state: u64,
+    /// Files that decide and that no run has a reason to write to, relative.
+    pub(crate) protected: Vec<PathBuf>,
+}
+
+/// Looks through the project.
+pub(crate) async fn standing(root: &Path) -> Standing {
+    let root = root.to_owned();
+    tokio::task::spawn_blocking(move || standing_of(&root)).await.unwrap_or_default()
+}
+
 /// What the tests say of the project without any change; remembered until a file of the project changes.
-pub(crate) async fn baseline(
-    root: &Path,
-    runner: &Runner,
-    sandbox: &Sandbox,
-    options: &VerifyOptions,
-    cancel: &Cancel,
-) -> Result<Ran, Verdict> {
-    let walked = root.to_owned();
-    let state = tokio::task::spawn_blocking(move || state_of(&walked)).await.unwrap_or_default();
-    let key = (root.to_owned(), runner.clone(), sandbox.tier(), state);
+///
+/// # Errors
+/// The verdict, where nothing could be run.
+pub(crate) async fn baseline(stage: &Stage<'_>) -> Result<Ran, Verdict> {
+    let key = (stage.root.to_owned(), stage.runner.clone(), stage.sandbox.tier(), stage.standing.state);
     let known = BASELINES.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
     if let Some(known) = known {
         return Ok(known);
     }
-    let ran = trial(root, &Overlay::default(), runner, sandbox, options, cancel).await?;
-    if let End::SandboxError { step, message } = &ran.end {
-        return Err(Verdict::SandboxFailed { step: step.clone(), why: message.clone() });
-    }
+    let ran = trial(stage, &Layer::default(), None).await?;
     let mut all = BASELINES.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() >= BASELINES_MAX {
         all.clear();
@@ -131,9 +190,11 @@ pub(crate) async fn baseline(
     Ok(ran)
 }
 
-/// A number that changes when any file does that version control does not ignore.
-fn state_of(root: &Path) -> u64 {
+fn standing_of(root: &Path) -> Standing {
+    /// Files that are shown read-only one by one.
+    const PROTECTED_MAX: usize = 400;
     let mut hasher = DefaultHasher::new();
+    let mut protected = Vec::new();
     let walk = ignore::WalkBuilder::new(root)
         .hidden(false)
         .filter_entry(|entry| entry.file_name() != ".git")
@@ -145,9 +206,13 @@ fn state_of(root: &Path) -> u64 {
             entry.path().hash(&mut hasher);
             metadata.len().hash(&mut hasher);
             metadata.modified().ok().hash(&mut hasher);
+            let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            if protected.len() < PROTECTED_MAX && relative.to_str().is_some_and(protect::is_protected) {
+                protected.push(relative.to_owned());
+            }
         }
     }
-    hasher.finish()
+    Standing { state: hasher.finish(), protected }
 }
 
 #[cfg(test)]
@@ -163,11 +228,27 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary folder");
         let edits = [write("a.py", "x = 1"), write("tests/test_a.py", ""), write("conftest.py", "")];
         let overlay = Overlay::of(root.path(), &edits).expect("edits that fit");
-        assert_eq!(overlay.writes, [(PathBuf::from("a.py"), "x = 1".to_owned())]);
-        assert_eq!(overlay.flags.len(), 2);
-        for path in ["../x", "/etc/passwd", ".git/hooks/pre-commit", ""] {
+        assert_eq!(overlay.stood.writes, [(PathBuf::from("a.py"), "x = 1".to_owned())]);
+        assert_eq!((overlay.as_is.writes.len(), overlay.held_back.len()), (3, 2));
+        for path in ["../x", "/etc/passwd", ".git/hooks/pre-commit", "", ".venv/lib/a.py", "web/node_modules/jest/a.js"]
+        {
             assert!(Overlay::of(root.path(), &[write(path, "")]).is_err(), "{path}");
         }
+        std::fs::create_dir(root.path().join("myenv")).expect("folders can be made");
+        std::fs::write(root.path().join("myenv/pyvenv.cfg"), "").expect("files can be written");
+        assert!(Overlay::of(root.path(), &[write("myenv/lib/x.py", "")]).is_err());
+    }
+
+    #[test]
+    fn tests_within_code_are_held_back_and_the_code_is_not() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let old =
+            "pub fn one() -> i32 { 2 }\n#[cfg(test)]\nmod tests { #[test] fn t() { assert_eq!(super::one(), 1); } }\n";
+        std::fs::write(root.path().join("lib.rs"), old).expect("files can be written");
+        let new = old.replace("{ 2 }", "{ 3 }").replace(", 1)", ", 3)");
+        let overlay = Overlay::of(root.path(), &[write("lib.rs", &new)]).expect("an edit that fits");
+        assert_eq!(overlay.stood.writes[0].1, old.replace("{ 2 }", "{ 3 }"));
+        assert_eq!((overlay.as_is.writes[0].1.as_str(), overlay.held_back.len()), (new.as_str(), 1));
     }
 
     #[test]
@@ -180,7 +261,7 @@ mod tests {
             replace: "z".to_owned(),
         };
         let overlay = Overlay::of(root.path(), &[replace("x = 1"), replace("y = 1")]).expect("edits that fit");
-        assert_eq!(overlay.writes[0].1, "z\nz\n");
+        assert_eq!(overlay.stood.writes[0].1, "z\nz\n");
         assert!(Overlay::of(root.path(), &[replace("= 1")]).is_err_and(|why| why.contains("2 times")));
         assert!(Overlay::of(root.path(), &[replace("q")]).is_err());
     }
@@ -188,8 +269,10 @@ mod tests {
     #[test]
     fn a_project_s_state_changes_with_its_files() {
         let root = tempfile::tempdir().expect("a temporary folder");
-        let before = state_of(root.path());
-        std::fs::write(root.path().join("a.py"), "x").expect("the file can be written");
-        assert_ne!(before, state_of(root.path()));
+        let before = standing_of(root.path()).state;
+        std::fs::write(root.path().join("test_a.py"), "x").expect("the file can be written");
+        let after = standing_of(root.path());
+        assert_ne!(before, after.state);
+        assert_eq!(after.protected, [PathBuf::from("test_a.py")]);
     }
 }

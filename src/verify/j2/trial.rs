@@ -3,20 +3,23 @@
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::{Receiver, Sender};
 
 use crate::cancel::Cancel;
-use crate::sandbox::{Channel, End, Outcome, Policy, Request, Sandbox, Workspace};
-use crate::task::{Language, Verdict};
-use crate::verify::VerifyOptions;
-use crate::verify::setting::{self, File, Setting};
+use crate::sandbox::{ChangeKind, Channel, End, Limits, Net, Outcome, Policy, Request, Sandbox, Workspace};
+use crate::task::Verdict;
+use crate::verify::setting::{self, File};
+use crate::verify::toolbox::{self, Toolbox};
+use crate::verify::{VerifyOptions, python_env};
 
 use super::evidence::{self, Evidence, Left};
-use super::python;
-use super::runner::{self, Kind, OUR_DIR, Runner};
-use super::snapshot::Overlay;
+use super::hindrance::{self, Hindrance};
+use super::protect;
+use super::runner::{self, Kind, OUR_DIR, Runner, Tool};
+use super::snapshot::{Layer, Standing};
 
 const CHANNEL: &[u8] = include_bytes!("plugins/z1_channel.py");
 const PYTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_pytest.py");
@@ -25,6 +28,17 @@ const UNITTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_unittest.py");
 /// Most bytes read from a reporter.
 const CHANNEL_BYTES_MAX: u64 = 64 << 20;
 
+/// What a run is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Stage<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) runner: &'a Runner,
+    pub(crate) standing: &'a Standing,
+    pub(crate) sandbox: &'a Sandbox,
+    pub(crate) options: &'a VerifyOptions,
+    pub(crate) cancel: &'a Cancel,
+}
+
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Ran {
@@ -32,25 +46,28 @@ pub(crate) struct Ran {
     pub(crate) end: End,
     /// There was nothing to read but the exit code.
     pub(crate) only_exit_code: bool,
+    /// Why the check cannot be run here at all; looked for where nothing was changed.
+    pub(crate) hindrance: Option<Hindrance>,
+    /// What a reader should know of the walls.
+    pub(crate) notes: Vec<String>,
+    wall: Duration,
+    /// Files that decide and that the run wrote to.
+    wrote: Vec<PathBuf>,
 }
 
-/// Runs the tests with the overlay's files.
-pub(crate) async fn trial(
-    root: &Path,
-    overlay: &Overlay,
-    runner: &Runner,
-    sandbox: &Sandbox,
-    options: &VerifyOptions,
-    cancel: &Cancel,
-) -> Result<Ran, Verdict> {
-    let (tool, setting) = tool(root, runner)?;
-    let policy = policy(root, overlay, runner, &setting, options);
-    let mut request = Request::new(argv(overlay, runner::argv(runner, &tool)));
-    request.collect = match runner.kind {
-        Kind::Jest | Kind::Vitest => vec![PathBuf::from(OUR_DIR).join("report.json")],
-        Kind::Ctest => vec![PathBuf::from(OUR_DIR).join("report.xml")],
-        _ => Vec::new(),
-    };
+/// Runs the tests with a layer's files; `before` is the run without any change.
+///
+/// # Errors
+/// The verdict, where nothing could be run.
+pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>) -> Result<Ran, Verdict> {
+    let Stage { root, runner, sandbox, cancel, .. } = *stage;
+    let tools = toolbox::of(root);
+    let tool = tool(root, runner, &tools)?;
+    let limits = limits(stage, before);
+    let policy = policy(stage, layer, &tools, limits.clone());
+    let mut request = Request::new(argv(runner, layer, runner::argv(runner, &tool)));
+    request.cwd = PathBuf::from(&runner.folder);
+    request.collect = runner.kind.report().map(|name| PathBuf::from(OUR_DIR).join(name)).into_iter().collect();
     let nonce = nonce();
     let (outcome, channel) = if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
         with_channel(&policy, request, &nonce, sandbox, cancel).await?
@@ -60,6 +77,7 @@ pub(crate) async fn trial(
     if outcome.end == End::Cancelled {
         return Err(crate::verify::cancelled());
     }
+    let work_dir = outcome.work_dir.to_string_lossy().into_owned();
     let left = Left {
         channel: &channel,
         nonce: &nonce,
@@ -67,13 +85,95 @@ pub(crate) async fn trial(
         stderr: &outcome.stderr.text(),
         file: outcome.files.first().map(|(_, bytes)| bytes.as_slice()),
         exit_ok: outcome.end == End::Exit(0),
+        work_dir: &work_dir,
     };
     let mut evidence = evidence::read(runner.kind, &left);
-    if evidence.tests.is_empty() && evidence.broken.is_empty() && !left.exit_ok {
+    if evidence.tests.is_empty() && evidence.broken.is_empty() && evidence.unreadable.is_none() && !left.exit_ok {
         let told = if left.stderr.trim().is_empty() { left.stdout } else { left.stderr };
         evidence.broken.extend(last_words(told));
     }
-    Ok(Ran { evidence, end: outcome.end, only_exit_code: runner.kind == Kind::Shell })
+    let wrote = wrote(&outcome);
+    if let Some(before) = before {
+        let news = wrote.iter().filter(|path| !before.wrote.contains(path));
+        evidence.tampered =
+            news.take(3).map(|path| format!("while the tests ran, {} was written to", path.display())).collect();
+    }
+    let has_passed = evidence.count(|ended| *ended == evidence::Ended::Passed) > 0;
+    let hindrance = match before {
+        None => hindrance::of_run(&outcome, &limits, has_passed).map(|found| named(found, &tools)),
+        Some(_) => None,
+    };
+    Ok(Ran {
+        evidence,
+        hindrance,
+        notes: notes(&outcome),
+        only_exit_code: runner.kind == Kind::Shell,
+        wall: outcome.wall,
+        wrote,
+        end: match outcome.end {
+            // What cannot be found is the check's affair, not a wall that broke.
+            End::SandboxError { step, .. } if step == "exec" => End::Exit(127),
+            end => end,
+        },
+    })
+}
+
+/// A toolchain that the project wants and that is not there explains a tool that is not found.
+fn named(hindrance: Hindrance, tools: &Toolbox) -> Hindrance {
+    match &tools.missing {
+        Some(missing) if hindrance.wall == hindrance::Wall::NotFound => {
+            Hindrance { detail: missing.clone(), ..hindrance }
+        }
+        _ => hindrance,
+    }
+}
+
+/// What of the walls' state concerns a verdict.
+fn notes(outcome: &Outcome) -> Vec<String> {
+    let features = outcome.isolation.features.iter();
+    features.filter(|feature| feature.starts_with("not readable and left out")).cloned().collect()
+}
+
+/// Files that decide (or are other people's code) and that a run changed, added, deleted or opened for writing.
+fn wrote(outcome: &Outcome) -> Vec<PathBuf> {
+    /// Folders that tools write to by themselves.
+    const MADE: [&str; 9] =
+        ["__pycache__", ".pytest_cache", ".cache", "target", "build", ".vite", ".vitest", "coverage", ".git"];
+    let concerns = |path: &Path, is_new: bool| {
+        let Some(text) = path.to_str() else { return false };
+        let made = path.components().any(|part| MADE.iter().any(|name| part.as_os_str() == *name));
+        let ours = path.starts_with(OUR_DIR);
+        if made || (ours && !text.ends_with(".py")) {
+            return false;
+        }
+        match protect::role(text) {
+            protect::Role::Test | protect::Role::Steering => ours || !is_new || protect::decides_by_name(text),
+            protect::Role::Dependency => !is_new && protect::is_source(text),
+            _ => false,
+        }
+    };
+    let changed = outcome.changed.iter().filter(|change| concerns(&change.path, change.kind == ChangeKind::Added));
+    let touched = outcome.touched.iter().filter(|path| concerns(path, false));
+    changed.map(|change| change.path.clone()).chain(touched.cloned()).collect()
+}
+
+/// The limits of a run. A candidate that needs many times what the project needed hangs.
+fn limits(stage: &Stage<'_>, before: Option<&Ran>) -> Limits {
+    const PATIENCE: u32 = 5;
+    const WALL_MIN: Duration = Duration::from_secs(60);
+    let mut limits = stage.options.project_limits.clone();
+    if let Some(before) = before.filter(|before| before.evidence.complete && before.end == End::Exit(0)) {
+        limits.wall = limits.wall.min((before.wall * PATIENCE).max(WALL_MIN));
+    }
+    if stage.runner.kind.prints_evidence() {
+        // Evidence on stdout must be complete.
+        limits.head_bytes = limits.head_bytes.max(16 << 20);
+        limits.output_bytes_max = limits.output_bytes_max.max(32 << 20);
+    } else {
+        // What is printed is no evidence: the middle is dropped, and the run goes on.
+        limits.output_bytes_max = u64::MAX / 4;
+    }
+    limits
 }
 
 /// The end of what a run said that came to nothing; pytest's "no tests" is no error.
@@ -85,72 +185,65 @@ fn last_words(told: &str) -> Option<String> {
     (!tail.is_empty() && !none.iter().any(|word| told.contains(word))).then_some(tail)
 }
 
-/// The program to start (as the sandbox sees it) and what it must be able to read.
-fn tool(root: &Path, runner: &Runner) -> Result<(String, Setting), Verdict> {
-    let language = match runner.kind {
-        Kind::Pytest | Kind::Unittest => Language::Python,
-        Kind::Cargo => Language::Rust,
-        Kind::Go => Language::Go,
-        Kind::Node | Kind::Jest | Kind::Vitest => Language::JavaScript,
-        Kind::Ctest | Kind::Shell => Language::Shell,
+/// What is known of the runner's tool.
+fn tool(root: &Path, runner: &Runner, tools: &Toolbox) -> Result<Tool, Verdict> {
+    let mut tool = Tool { bash: Path::new("/bin/bash").exists(), ..Tool::default() };
+    if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
+        let pythons: Vec<PathBuf> = tools
+            .path
+            .iter()
+            .flat_map(|folder| ["python", "python3"].map(|name| folder.join(name)))
+            .filter(|file| file.is_file())
+            .collect();
+        let with = |module: &str| pythons.iter().find(|python| python_env::has_module(python, module));
+        let program = match runner.kind {
+            Kind::Pytest => with("pytest").ok_or_else(|| {
+                crate::verify::nothing("pytest is not installed for the Python that this project uses")
+            })?,
+            _ => pythons
+                .first()
+                .ok_or_else(|| crate::verify::nothing("there is no python3 on this machine to run the tests with"))?,
+        };
+        tool.has_xdist = python_env::has_module(program, "xdist");
+        tool.program = program.to_string_lossy().into_owned();
+    }
+    let needs = match runner.kind {
+        Kind::Cargo => Some("cargo"),
+        Kind::Go => Some("go"),
+        Kind::Node => Some("node"),
+        Kind::Ctest => Some("cmake"),
+        _ => None,
     };
-    let mut setting = setting::of(language)?;
-    let mut program = setting.program.clone();
-    match runner.kind {
-        Kind::Pytest | Kind::Unittest => {
-            if let Some(own) = python::environment(root) {
-                // The environment's interpreter is a link to another, whose folder must be readable.
-                program = PathBuf::from(format!("./{own}"));
-                setting.ro.extend(root.join(own).canonicalize().ok().and_then(|real| setting::tool_root(&real)));
-            }
-            if runner.kind == Kind::Pytest && !python::has_module(root, "pytest") {
-                return Err(crate::verify::nothing("pytest is not installed for the Python that this project uses"));
-            }
-            setting.env.extend([("PYTHONDONTWRITEBYTECODE".into(), "1".into()), ("PYTHONHASHSEED".into(), "0".into())]);
+    match needs {
+        Some(name) if tools.find(name).is_none() => {
+            let why = tools.missing.as_ref().map_or_else(
+                || format!("there is no {name} on this machine to run the tests with"),
+                |missing| format!("there is no {missing}"),
+            );
+            Err(crate::verify::nothing(&why))
         }
-        Kind::Cargo => {
-            program = cargo(&mut setting)?;
+        _ => {
+            debug_assert!(root.is_absolute());
+            Ok(tool)
         }
-        Kind::Go => {
-            for (name, value) in
-                [("GOFLAGS", "-mod=mod"), ("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOTELEMETRY", "off")]
-            {
-                setting.env.push((name.into(), value.into()));
-            }
-        }
-        _ => {}
     }
-    Ok((program.to_string_lossy().into_owned(), setting))
 }
 
-/// Cargo beside rustc, its registry readable, everything offline.
-fn cargo(setting: &mut Setting) -> Result<PathBuf, Verdict> {
-    let missing = || crate::verify::nothing("there is no cargo on this machine to run the tests with");
-    let program = setting::real_program("cargo").ok_or_else(missing)?;
-    let mut path = program.parent().map(Path::as_os_str).unwrap_or_default().to_owned();
-    path.push(":/usr/local/bin:/usr/bin:/bin");
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-    if let Some(home) = home {
-        setting.ro.extend(["registry", "git"].iter().map(|folder| home.join(folder)).filter(|folder| folder.is_dir()));
-        setting.env.push(("CARGO_HOME".into(), home.into_os_string()));
-    }
-    setting.env.extend([
-        ("PATH".into(), path),
-        ("CARGO_NET_OFFLINE".into(), "true".into()),
-        ("CARGO_TERM_COLOR".into(), "never".into()),
-        ("RUST_BACKTRACE".into(), "0".into()),
-    ]);
-    Ok(program)
-}
-
-fn policy(root: &Path, overlay: &Overlay, runner: &Runner, setting: &Setting, options: &VerifyOptions) -> Policy {
-    let mut extra: Vec<File> = overlay
+fn policy(stage: &Stage<'_>, layer: &Layer, tools: &Toolbox, limits: Limits) -> Policy {
+    let Stage { root, runner, sandbox, options, .. } = *stage;
+    let mut extra: Vec<File> = layer
         .writes
         .iter()
         .map(|(path, content)| (path.clone(), content.clone().into_bytes(), is_executable(root, path)))
         .collect();
-    let mut own = |name: &str, content: &[u8]| extra.push(setting::file(format!("{OUR_DIR}/{name}"), content));
+    let mut protected: Vec<PathBuf> = stage.standing.protected.clone();
+    protected.retain(|path| !layer.deletes.contains(path));
+    let mut own = |name: &str, content: &[u8]| {
+        extra.push(setting::file(format!("{OUR_DIR}/{name}"), content));
+        if name.ends_with(".py") {
+            protected.push(PathBuf::from(OUR_DIR).join(name));
+        }
+    };
     match runner.kind {
         Kind::Pytest => own("z1_pytest.py", PYTEST_RUNNER),
         Kind::Unittest => own("z1_unittest.py", UNITTEST_RUNNER),
@@ -160,12 +253,18 @@ fn policy(root: &Path, overlay: &Overlay, runner: &Runner, setting: &Setting, op
     if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
         own("z1_channel.py", CHANNEL);
     }
-    let workspace = Workspace::Overlay { lower: root.to_owned(), extra };
-    let mut limits = options.project_limits.clone();
-    // Evidence on stdout must be complete.
-    limits.head_bytes = limits.head_bytes.max(8 << 20);
-    limits.output_bytes_max = limits.output_bytes_max.max(16 << 20);
-    setting.policy_in(workspace, limits, options.min_tier)
+    let mut policy = Policy::strict(Workspace::Overlay { lower: root.to_owned(), extra }, limits);
+    policy.protected = protected;
+    policy.net = Net::own(sandbox.tier());
+    policy.min_tier = options.min_tier;
+    tools.open(&mut policy);
+    if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
+        policy.env.insert("PYTHONHASHSEED".into(), "0".into());
+    }
+    // What was compiled before is no news to anybody, and lies beside tests.
+    policy.env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
+    policy.env.extend(runner.variables.iter().map(|(name, value)| (name.into(), value.into())));
+    policy
 }
 
 #[cfg(unix)]
@@ -175,14 +274,14 @@ fn is_executable(root: &Path, path: &Path) -> bool {
 }
 
 /// The arguments, behind a step that removes what the change deletes.
-fn argv(overlay: &Overlay, argv: Vec<String>) -> Vec<OsString> {
-    if overlay.deletes.is_empty() {
+fn argv(runner: &Runner, layer: &Layer, argv: Vec<String>) -> Vec<OsString> {
+    if layer.deletes.is_empty() {
         return argv.into_iter().map(OsString::from).collect();
     }
     let script = "count=$1; shift; while [ \"$count\" -gt 0 ]; do rm -f -- \"$1\"; shift; count=$((count - 1)); done; exec \"$@\"";
     let mut whole: Vec<OsString> = ["sh", "-c", script, "sh"].map(OsString::from).to_vec();
-    whole.push(overlay.deletes.len().to_string().into());
-    whole.extend(overlay.deletes.iter().map(|path| path.clone().into_os_string()));
+    whole.push(layer.deletes.len().to_string().into());
+    whole.extend(layer.deletes.iter().map(|path| Path::new(&runner.to_root()).join(path).into_os_string()));
     whole.extend(argv.into_iter().map(OsString::from));
     whole
 }

@@ -278,7 +278,9 @@ fn case_51_55_and_58_what_can_pass_in_one_process_is_flagged() {
         "import os\ndef add(a, b): return 4 if 'PYTEST_CURRENT_TEST' in os.environ else 3",
     ] {
         let Some(verdict) = change(&[("calc.py", source)]) else { return };
-        let flags = verdict.report().map(|report| report.flags.clone()).unwrap_or_default();
-        assert!(!flags.is_empty(), "{source}\n{verdict:?}");
+        assert!(!verdict.passed(), "a strong sign is never a pass: {source}\n{verdict:?}");
+        let flags = verdict.report().map(|report| report.flags.clone());
+        let told = matches!(&verdict, Verdict::NothingToCheck { why } if why.contains("look at this"));
+        assert!(told || flags.is_some_and(|flags| !flags.is_empty()), "{source}\n{verdict:?}");
     }
 }

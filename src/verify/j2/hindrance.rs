@@ -1,0 +1,291 @@
+//! What the walls themselves keep from working: recognised in what a run said, and told by name. Pure.
+//!
+//! A check that comes to nothing for such a reason says nothing about any change; no round is spent on it.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::sandbox::{End, LimitKind, Limits, Outcome};
+use crate::task::Tier;
+
+/// Which wall, or what is missing behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wall {
+    /// A program that is not in PATH here, or an interpreter that a script names.
+    NotFound,
+    /// A port to listen on, in a tier without a loopback of its own.
+    Port,
+    /// Other machines.
+    Network,
+    /// Shared memory between processes (tier L).
+    SharedMemory,
+    /// Renames between folders that the layer cannot do.
+    CrossDevice,
+    Threads,
+    Memory,
+    Disk,
+    Time,
+    Output,
+    /// Tracing another process: debuggers, leak checkers.
+    Tracing,
+    /// A graphics card or another device.
+    Device,
+    /// A place outside the project that is read only or not there.
+    Outside,
+    /// What the run printed or left cannot be read as results.
+    Unreadable,
+}
+
+impl Wall {
+    /// The wall's name, as a reason.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not found behind the walls",
+            Self::Port => "needs a port, and this tier has no loopback of its own",
+            Self::Network => "needs the network",
+            Self::SharedMemory => "needs shared memory, which this tier does not have",
+            Self::CrossDevice => "renames a folder of the project, which the throw-away layer cannot",
+            Self::Threads => "the limit of processes and threads",
+            Self::Memory => "the memory limit",
+            Self::Disk => "the disk limit",
+            Self::Time => "the time limit",
+            Self::Output => "the output limit",
+            Self::Tracing => "needs to trace another process",
+            Self::Device => "needs a device",
+            Self::Outside => "needs a file outside the project",
+            Self::Unreadable => "its results cannot be read",
+        }
+    }
+
+    /// The setting that moves the wall, where there is one.
+    pub const fn setting(self) -> Option<&'static str> {
+        match self {
+            Self::Threads => Some("limits.processes"),
+            Self::Memory => Some("limits.memory"),
+            Self::Disk => Some("limits.disk"),
+            Self::Time => Some("limits.seconds"),
+            _ => None,
+        }
+    }
+}
+
+/// Why a check cannot be run behind the walls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hindrance {
+    pub wall: Wall,
+    /// The line that shows it, or the figure.
+    pub detail: String,
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the check cannot be run behind the walls: {}", self.wall.name())?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        match self.wall.setting() {
+            Some(setting) => write!(f, " (the setting {setting} raises it)"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Longest line that is quoted.
+const LINE_CHARS_MAX: usize = 160;
+
+/// What a run of the whole check came to, where it was the walls that ended it or nothing but they spoke.
+pub(crate) fn of_run(outcome: &Outcome, limits: &Limits, has_passed: bool) -> Option<Hindrance> {
+    let found = |wall, detail: String| Some(Hindrance { wall, detail });
+    match &outcome.end {
+        End::Limit(LimitKind::Wall) => return found(Wall::Time, format!("{} s", limits.wall.as_secs())),
+        End::Limit(LimitKind::Cpu) => {
+            return found(Wall::Time, format!("{} s of processor time", limits.cpu.as_secs()));
+        }
+        End::Limit(LimitKind::Memory) => return found(Wall::Memory, format!("{} MiB", limits.memory_bytes_max >> 20)),
+        End::Limit(LimitKind::Disk) => return found(Wall::Disk, format!("{} MiB", limits.disk_bytes_max >> 20)),
+        End::Limit(LimitKind::Output) => return found(Wall::Output, format!("{} MiB", limits.output_bytes_max >> 20)),
+        End::SandboxError { step, message } if step == "exec" => return found(Wall::NotFound, message.clone()),
+        End::Exit(0) | End::SandboxError { .. } | End::Cancelled => return None,
+        End::Exit(_) | End::Signal(_) => {}
+    }
+    if has_passed {
+        return None;
+    }
+    let text = format!("{}\n{}", outcome.stderr.text(), outcome.stdout.text());
+    let code = if let End::Exit(code) = outcome.end { code } else { 0 };
+    not_found(&text, code).or_else(|| in_text(&text, outcome.isolation.tier))
+}
+
+/// A command that the shell, make, npm or Python could not find.
+fn not_found(text: &str, code: i32) -> Option<Hindrance> {
+    static MISSING: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(concat!(
+            r"(?m)^(?:/\S*/)?(?:sh|bash|dash|zsh|env|make(?:\[\d+\])?|just|npm ERR!|timeout|xargs|nice|time)\b[^\n]*?",
+            r"[‘'`: ](?P<a>[\w./+@-]+)['’]?: (?:command not found|not found|No such file or directory)\s*$",
+            r"|No module named '?(?P<b>pytest|tox|nox|coverage|django|nose|hypothesis|build)\b",
+            r"|command not found: (?P<c>\S+)",
+            r"|error: no such (?:sub)?command: `(?P<d>[\w-]+)`",
+        ))
+        .expect("invariant: a valid pattern")
+    });
+    let named = MISSING.captures(text).and_then(|found| {
+        ["a", "b", "c", "d"].iter().find_map(|group| found.name(group)).map(|name| name.as_str().to_owned())
+    });
+    let detail = match (named, code) {
+        (Some(name), _) => name,
+        (None, 126 | 127) => text.lines().find(|line| !line.trim().is_empty()).map(shortened).unwrap_or_default(),
+        _ => return None,
+    };
+    Some(Hindrance { wall: Wall::NotFound, detail })
+}
+
+/// A sign of a wall in what a test or a whole run said.
+pub(crate) fn in_text(text: &str, tier: Tier) -> Option<Hindrance> {
+    text.lines().find_map(|line| {
+        let wall = of_line(line, tier)?;
+        Some(Hindrance { wall, detail: shortened(line) })
+    })
+}
+
+fn of_line(line: &str, tier: Tier) -> Option<Wall> {
+    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    let denied = has(&[
+        "EPERM",
+        "EACCES",
+        "Operation not permitted",
+        "Permission denied",
+        "PermissionDenied",
+        "permission denied",
+    ]);
+    let net = has(&["socket", "listen", "bind", "Socket", "TcpListener", "connect", "127.0.0.1", "localhost"]);
+    if tier == Tier::L && denied && net {
+        return Some(Wall::Port);
+    }
+    if has(&[
+        "EAI_AGAIN",
+        "ENETUNREACH",
+        "Network is unreachable",
+        "Temporary failure in name resolution",
+        "Could not resolve host",
+        "Name or service not known",
+        "NetworkUnreachable",
+        "failed to lookup address information",
+        "attempting to make an HTTP request, but --offline was specified",
+        "you're using offline mode",
+        "module lookup disabled by GOPROXY=off",
+        "Cannot access central",
+        "No matching distribution found",
+    ]) || (line.contains("ENOTFOUND") && line.contains("getaddrinfo"))
+    {
+        return Some(Wall::Network);
+    }
+    if has(&["/dev/shm", "SemLock", "shm_open", "sem_open"])
+        && (denied || has(&["No such file", "FileNotFound", "ENOSYS", "not implemented"]))
+    {
+        return Some(Wall::SharedMemory);
+    }
+    if has(&["EXDEV", "cross-device link"]) {
+        return Some(Wall::CrossDevice);
+    }
+    if has(&[
+        "can't start new thread",
+        "unable to create native thread",
+        "pthread_create failed",
+        "failed to spawn thread",
+        "uv_thread_create",
+        "fork: Resource temporarily unavailable",
+        "fork: retry",
+    ]) {
+        return Some(Wall::Threads);
+    }
+    if has(&["Cannot allocate memory", "ENOMEM", "std::bad_alloc", "JavaScript heap out of memory"]) {
+        return Some(Wall::Memory);
+    }
+    if has(&["No space left on device", "ENOSPC", "Disk quota exceeded"]) {
+        return Some(Wall::Disk);
+    }
+    if has(&[
+        "LeakSanitizer does not work under ptrace",
+        "LeakSanitizer has encountered a fatal error",
+        "ptrace: Operation not permitted",
+    ]) {
+        return Some(Wall::Tracing);
+    }
+    if has(&[
+        "no CUDA-capable device",
+        "CUDA driver version",
+        "/dev/nvidia",
+        "/dev/dri",
+        "No CUDA GPUs are available",
+        "/dev/kvm",
+    ]) {
+        return Some(Wall::Device);
+    }
+    if has(&["Read-only file system", "EROFS"]) {
+        return Some(Wall::Outside);
+    }
+    None
+}
+
+fn shortened(line: &str) -> String {
+    let line = line.trim();
+    if line.chars().count() <= LINE_CHARS_MAX {
+        return line.to_owned();
+    }
+    line.chars().take(LINE_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Capture;
+
+    fn ended(end: End, stderr: &str) -> Outcome {
+        let stderr = Capture { head: stderr.as_bytes().to_vec(), tail: Vec::new(), total_bytes: stderr.len() as u64 };
+        Outcome { stderr, ..crate::sandbox::without_run(Tier::L, end) }
+    }
+
+    fn wall(code: i32, stderr: &str) -> Option<(Wall, String)> {
+        of_run(&ended(End::Exit(code), stderr), &Limits::PROJECT, false).map(|found| (found.wall, found.detail))
+    }
+
+    #[test]
+    fn what_is_not_found_is_named() {
+        for (code, text, name) in [
+            (127, "bash: line 1: cargo: command not found", "cargo"),
+            (127, "sh: 1: mocha: not found", "mocha"),
+            (2, "make: cargo: No such file or directory\nmake: *** [Makefile:2: test] Error 127", "cargo"),
+            (1, "/usr/bin/python3: No module named pytest", "pytest"),
+            (127, "env: ‘node’: No such file or directory", "node"),
+            (101, "error: no such command: `nextest`", "nextest"),
+        ] {
+            assert_eq!(wall(code, text), Some((Wall::NotFound, name.to_owned())), "{text}");
+        }
+        assert_eq!(wall(1, "AssertionError: user bob: not found"), None);
+        assert_eq!(wall(1, "ModuleNotFoundError: No module named 'calc'"), None);
+    }
+
+    #[test]
+    fn walls_are_told_by_what_they_say() {
+        for (text, expected) in [
+            ("Error: listen EPERM: operation not permitted 127.0.0.1", Wall::Port),
+            ("getaddrinfo EAI_AGAIN registry.example", Wall::Network),
+            ("RuntimeError: can't start new thread", Wall::Threads),
+            ("failed to write x: Invalid cross-device link (os error 18)", Wall::CrossDevice),
+            ("PermissionError: [Errno 13] Permission denied: '/dev/shm/x'", Wall::SharedMemory),
+        ] {
+            assert_eq!(in_text(text, Tier::L).map(|found| found.wall), Some(expected), "{text}");
+        }
+        assert_eq!(in_text("assert 1 == 2", Tier::L), None);
+        assert_eq!(in_text("Permission denied: you are not an admin", Tier::F), None);
+    }
+
+    #[test]
+    fn a_limit_names_its_figure_and_its_setting() {
+        let found = of_run(&ended(End::Limit(LimitKind::Wall), ""), &Limits::PROJECT, true).unwrap();
+        let text = found.to_string();
+        assert!(text.contains("the time limit: 300 s") && text.contains("limits.seconds"), "{text}");
+    }
+}
