@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::repo_map::inline_tests;
+use crate::sandbox::End;
 use crate::task::{Edit, Tier, Verdict};
 
 use super::protect::{self, Role};
@@ -182,6 +183,9 @@ pub(crate) async fn baseline(stage: &Stage<'_>) -> Result<Ran, Verdict> {
         return Ok(known);
     }
     let ran = trial(stage, &Layer::default(), None).await?;
+    if let End::SandboxError { step, message } = &ran.end {
+        return Err(Verdict::SandboxFailed { step: step.clone(), why: message.clone() });
+    }
     let mut all = BASELINES.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() >= BASELINES_MAX {
         all.clear();

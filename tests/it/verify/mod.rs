@@ -1,5 +1,6 @@
 //! The judges through their public interface.
 
+mod corpus;
 mod forms;
 mod functions;
 mod languages;
