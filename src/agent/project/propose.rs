@@ -178,7 +178,10 @@ mod tests {
         assert!(may(Consent::Ask, Status::Failed, true) && may(Consent::Yes, Status::Verified, false));
         assert!(!may(Consent::Yes, Status::Failed, false) && !may(Consent::Show, Status::Verified, false));
         assert!(!may(Consent::Yes, Status::Unverified, false), "what was never run is written by a second word only");
-        assert!(may(Consent::YesUnverified, Status::Unverified, false) && !may(Consent::YesUnverified, Status::Failed, false));
+        assert!(
+            may(Consent::YesUnverified, Status::Unverified, false)
+                && !may(Consent::YesUnverified, Status::Failed, false)
+        );
         assert!(!may(Consent::YesUnverified, Status::Unverified, true), "a guess needs a check or a person");
     }
 }

@@ -68,7 +68,8 @@ fn missing(case: &Case, tier: Tier) -> Option<String> {
         "cargo" if is_root && tier != Tier::F => Some("cargo for root outside tier F".to_owned()),
         "xdist" | "asan" => None,
         tool => {
-            let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|f| f.join(tool).is_file());
+            let found =
+                std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|f| f.join(tool).is_file());
             (!found).then(|| tool.to_owned())
         }
     })
@@ -95,8 +96,7 @@ fn hold(case: &Case, sandbox: &Sandbox) -> Vec<String> {
     for (change, files) in &case.changes {
         let edits: Vec<Edit> =
             files.iter().map(|(path, content)| Edit::Write { path: path.clone(), content: content.clone() }).collect();
-        let verdict =
-            run_async(project(root.path(), &edits, Some(&case.check), sandbox, &options, &Cancel::new()));
+        let verdict = run_async(project(root.path(), &edits, Some(&case.check), sandbox, &options, &Cancel::new()));
         let right = match (change.as_str(), &verdict) {
             ("right", verdict) => verdict.passed(),
             ("wrong", verdict) => matches!(verdict, Verdict::Failed(_)),
