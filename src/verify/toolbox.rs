@@ -72,8 +72,10 @@ pub(crate) fn gather(root: &Path, variable: Variable<'_>) -> Toolbox {
         }
     }
     // Neither time nor place is made up: a project's tests may depend on the user's.
+    let has_language = ["LANG", "LC_CTYPE"].iter().any(|name| variable(name).is_some());
     for name in ["LC_ALL", "TZ", "SOURCE_DATE_EPOCH"] {
-        if !tools.env.iter().any(|(known, _)| known == name) {
+        // Who has said nothing of a language has one in which every file has a name.
+        if (name != "LC_ALL" || has_language) && !tools.env.iter().any(|(known, _)| known == name) {
             tools.env.push((name.into(), OsString::new()));
         }
     }

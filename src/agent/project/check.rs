@@ -148,6 +148,9 @@ pub(super) fn cannot_start(before: &Verdict) -> Option<String> {
         "cannot be used multiple times",
         "missing script:",
     ];
+    if let Verdict::NothingToCheck { why } = before {
+        return why.contains(verify::Wall::NotFound.name()).then(|| why.clone());
+    }
     let Verdict::Failed(report) = before else { return None };
     let [only] = report.failures.as_slice() else { return None };
     let lower = only.got.to_lowercase();

@@ -60,7 +60,6 @@ const OWN: &[&str] = &[
     "stat",
     "statm",
     "status",
-    "task",
 ];
 
 /// Without these not even `localhost` has an address.

@@ -126,7 +126,7 @@ fn not_found(text: &str, code: i32) -> Option<Hindrance> {
             r"[‘'`: ](?P<a>[\w./+@-]+)['’]?: (?:command not found|not found|No such file or directory)\s*$",
             r"|No module named '?(?P<b>pytest|tox|nox|coverage|django|nose|hypothesis|build)\b",
             r"|command not found: (?P<c>\S+)",
-            r"|error: no such (?:sub)?command: `(?P<d>[\w-]+)`",
+            r"|error: no such (?:sub)?command: `(?P<d>[\w+.-]+)`",
         ))
         .expect("invariant: a valid pattern")
     });

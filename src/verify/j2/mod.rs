@@ -98,15 +98,16 @@ pub async fn project(
         return judging.untouched();
     }
     match judging.change(&overlay).await {
-        Ok(verdict) | Err(verdict) => suspected(verdict, &overlay),
+        Ok(verdict) | Err(verdict) => suspected(verdict, &overlay, judging.before.only_exit_code),
     }
 }
 
 /// A pass of a change with a strong sign of tampering is none.
-fn suspected(verdict: Verdict, overlay: &Overlay) -> Verdict {
+fn suspected(verdict: Verdict, overlay: &Overlay, exit_code_only: bool) -> Verdict {
     match verdict {
-        Verdict::Passed(report) if !overlay.strong.is_empty() => {
-            let signs = overlay.strong.join("; ");
+        Verdict::Passed(report) if !overlay.strong.is_empty() || (exit_code_only && !overlay.leaving.is_empty()) => {
+            let leaving = overlay.leaving.iter().filter(|_| exit_code_only);
+            let signs = overlay.strong.iter().chain(leaving).cloned().collect::<Vec<_>>().join("; ");
             Verdict::NothingToCheck { why: format!("{} passed, but look at this: {signs}", report.passed) }
         }
         Verdict::Failed(mut report) => {

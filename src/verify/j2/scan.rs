@@ -109,6 +109,20 @@ pub(crate) fn signs(path: &str, before: &str, after: &str) -> Vec<Sign> {
     found
 }
 
+/// Whether the added lines leave with success: for a check that looks at an exit code alone, that is all it takes.
+pub(crate) fn leaves_with_success(before: &str, after: &str) -> bool {
+    static LEAVES: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(concat!(
+            r"\bos\._exit\b|\b(sys\.)?exit\s*\(\s*0?\s*\)|\bquit\s*\(\s*\)|\bSystemExit\s*(\(\s*0?\s*\)|$)",
+            r"|process\.(exit|reallyExit)\s*\(\s*0?\s*\)|process::exit\s*\(\s*0|System\.exit\s*\(\s*0|\b_exit\s*\(\s*0",
+            r"|^\s*exec\s+\S|^\s*exit(\s+0)?\s*(;|$)|^\s*trap\s",
+        ))
+        .expect("invariant: a valid pattern")
+    });
+    let old: std::collections::HashSet<&str> = before.lines().map(str::trim).collect();
+    after.lines().any(|line| !old.contains(line.trim()) && !is_comment(line) && LEAVES.is_match(line))
+}
+
 /// A line that is nothing but a comment does nothing.
 fn is_comment(line: &str) -> bool {
     let line = line.trim_start();
@@ -159,6 +173,18 @@ mod tests {
             "const assertion = value",
         ] {
             assert_eq!(signs("a", "", plain), Vec::<Sign>::new(), "{plain}");
+        }
+    }
+
+    #[test]
+    fn leaving_with_success_is_seen() {
+        for text in
+            ["raise SystemExit(0)", "import os; os._exit(0)", "exec /bin/true", "exit 0", "process.exit()", "exit(0);"]
+        {
+            assert!(leaves_with_success("", text), "{text}");
+        }
+        for text in ["sys.exit(1)", "process.exit(1)", "exit 1", "executor.run()", "re.exec(x)", "exits = 3"] {
+            assert!(!leaves_with_success("", text), "{text}");
         }
     }
 

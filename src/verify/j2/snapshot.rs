@@ -52,6 +52,8 @@ pub(crate) struct Overlay {
     pub(crate) flags: Vec<String>,
     /// Signs of tampering that leave the change unverified.
     pub(crate) strong: Vec<String>,
+    /// Files that end the process with success: a strong sign where an exit code is all that is looked at.
+    pub(crate) leaving: Vec<String>,
 }
 
 impl Overlay {
@@ -107,6 +109,9 @@ impl Overlay {
         }
         for sign in scan::signs(path, before, after) {
             if sign.is_strong { self.strong.push(sign.text) } else { self.flags.push(sign.text) }
+        }
+        if scan::leaves_with_success(before, after) {
+            self.leaving.push(format!("{path} ends the process with success, and only an exit code was looked at"));
         }
         if inline_tests::examples_lost(path, before, after) {
             self.strong.push(format!("{path} changes examples that are tests"));

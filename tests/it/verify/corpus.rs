@@ -62,8 +62,8 @@ fn cases() -> Vec<Case> {
 fn missing(case: &Case, tier: Tier) -> Option<String> {
     let is_root = rustix::process::geteuid().is_root();
     case.needs.iter().find_map(|need| match need.as_str() {
-        "loopback" | "accounts" if tier == Tier::L => Some(format!("{need} in tier L")),
-        "loopback" | "accounts" => None,
+        "loopback" | "accounts" | "own-path" if tier == Tier::L => Some(format!("{need} in tier L")),
+        "loopback" | "accounts" | "own-path" => None,
         // Root's own toolchain lies in root's home, which another user cannot enter.
         "cargo" if is_root && tier != Tier::F => Some("cargo for root outside tier F".to_owned()),
         "xdist" | "asan" => None,
