@@ -210,7 +210,13 @@ pub(super) async fn generate(
                 }
             }
             Some(EngineEvent::Finished { trajectory: whole, .. }) => trajectory = Some(whole),
-            Some(EngineEvent::Prefill { .. } | EngineEvent::Shifted { .. }) => {}
+            // What a rewind takes back of a loop was sent already; a stream cannot unsay it.
+            Some(
+                EngineEvent::Allotted { .. }
+                | EngineEvent::Prefill { .. }
+                | EngineEvent::Shifted { .. }
+                | EngineEvent::Rewound { .. },
+            ) => {}
         }
     }
     let rest = reading.finish();

@@ -89,7 +89,7 @@ pub(crate) fn from_command(command: &str, script: &dyn Fn(&str) -> Option<String
             let Some(kind) = script(&folder).as_deref().and_then(script_kind) else { return shell };
             (kind, own(words), words.len())
         }
-        ["npx" | "pnpx", rest @ ..] | ["yarn" | "pnpm", "exec" | "run", rest @ ..] | ["yarn" | "pnpm", rest @ ..] => {
+        ["yarn" | "pnpm", "exec" | "run", rest @ ..] | ["npx" | "pnpx" | "yarn" | "pnpm", rest @ ..] => {
             let Some((kind, used)) = node_runner(rest) else { return shell };
             let used = words.len() - rest.len() + used;
             (kind, own(&words[..used]), used)
