@@ -19,6 +19,8 @@ pub(super) enum Told {
 enum Place {
     /// Nothing but white space yet.
     Start,
+    /// The thinking has begun; line breaks before it are left out.
+    Opened,
     Inside,
     /// The thinking is over; white space before the answer is left out.
     Before,
@@ -40,7 +42,7 @@ pub(super) struct Splitter {
 impl Splitter {
     pub(super) fn new(tags: Option<ThinkTags>, opened: bool, unmarked: bool) -> Self {
         let place = match (&tags, opened) {
-            (Some(_), true) => Place::Inside,
+            (Some(_), true) => Place::Opened,
             (Some(_), false) => Place::Start,
             (None, _) => Place::Outside,
         };
@@ -49,7 +51,7 @@ impl Splitter {
 
     /// Whether what comes next is thinking, as far as is known.
     pub(super) fn is_thinking(&self) -> bool {
-        if self.unmarked { !self.shifted } else { self.place == Place::Inside }
+        if self.unmarked { !self.shifted } else { matches!(self.place, Place::Opened | Place::Inside) }
     }
 
     /// Whether the model has closed its thinking itself.
@@ -106,9 +108,15 @@ impl Splitter {
             Place::Start => {
                 let start = self.held.trim_start();
                 if let Some(rest) = start.strip_prefix(tags.open.as_str()) {
-                    (self.held, self.place) = (rest.trim_start_matches('\n').to_owned(), Place::Inside);
+                    (self.held, self.place) = (rest.to_owned(), Place::Opened);
                 } else if !tags.open.starts_with(start) {
                     self.place = Place::Outside;
+                }
+            }
+            Place::Opened => {
+                self.held = self.held.trim_start_matches('\n').to_owned();
+                if !self.held.is_empty() {
+                    self.place = Place::Inside;
                 }
             }
             Place::Inside => {
