@@ -28,7 +28,7 @@ pub use policy::{
     Capture, Change, ChangeKind, Channel, End, Isolation, LimitKind, Limits, Net, Outcome, Policy, Request, Stdin,
     Workspace,
 };
-pub use private::may_be_granted;
+pub use private::{can_be_reached, may_be_granted};
 pub use probe::{ProbeReport, probe};
 
 /// Becomes the helper process; never returns. `main` calls this, before anything else, where its first

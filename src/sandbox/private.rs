@@ -49,6 +49,16 @@ pub(crate) fn may_open(resolved: &Path, private: &[PathBuf]) -> bool {
         && !resolved.components().any(|part| SECRET.iter().any(|name| part.as_os_str() == *name))
 }
 
+/// Whether the user that programs run as can get to this folder: anywhere that this user can, but root's programs run
+/// as somebody who owns nothing.
+pub fn can_be_reached(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let open =
+        |folder: &Path| folder.metadata().is_ok_and(|found| !found.is_dir() || found.permissions().mode() & 0o001 != 0);
+    let real = folder.canonicalize();
+    !rustix::process::geteuid().is_root() || real.is_ok_and(|real| real.ancestors().all(open))
+}
+
 /// Whether this folder or file could be made readable to a program at all.
 pub fn may_be_granted(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|resolved| may_open(&resolved, &folders()))

@@ -116,14 +116,29 @@ pub(crate) fn gather(root: &Path, variable: Variable<'_>) -> Toolbox {
 /// the tier has one.
 pub fn project_policy(root: &Path, limits: Limits, tier: Tier) -> Policy {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let tools = of(&root);
-    let mut policy = Policy::strict(Workspace::Overlay { lower: root, extra: Vec::new() }, limits);
+    let mut tools = of(&root);
+    let mut policy = Policy::strict(Workspace::Overlay { lower: root.clone(), extra: Vec::new() }, limits);
+    if tier != Tier::F {
+        tools.keep_reachable(&root);
+    }
     tools.open(&mut policy);
     policy.net = Net::own(tier);
     policy
 }
 
 impl Toolbox {
+    /// Leaves out what a program of root's cannot reach in tiers that build no view of their own: it runs as another
+    /// user there. What is left is the system's.
+    pub(crate) fn keep_reachable(&mut self, root: &Path) {
+        self.path.retain(|folder| folder.starts_with(root) || crate::sandbox::can_be_reached(folder));
+        let environment = |(name, value): &(OsString, OsString)| {
+            name != "VIRTUAL_ENV"
+                || Path::new(value).starts_with(root)
+                || crate::sandbox::can_be_reached(Path::new(value))
+        };
+        self.env.retain(environment);
+    }
+
     /// Lets a policy use the tools.
     pub(crate) fn open(&self, policy: &mut Policy) {
         policy.ro_if_possible.clone_from(&self.ro);
@@ -252,7 +267,7 @@ fn rust(root: &Path, variable: Variable<'_>, home: Option<&Path>, tools: &mut To
                 tools.path.push(found.join("bin"));
             }
             (None, Some(wanted)) => {
-                tools.missing = Some(format!("the Rust toolchain {wanted}, which the project names"))
+                tools.missing = Some(format!("the Rust toolchain {wanted}, which the project names"));
             }
             (None, None) => {}
         }

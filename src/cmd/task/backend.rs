@@ -131,7 +131,7 @@ impl WorkerBackend {
             )),
             Ok(sandbox) => {
                 let (sandbox, project) = (sandbox.clone(), self.parts.project.clone());
-                self.errands.start(move |cancel| errands::shell(&sandbox, project, command, cancel));
+                self.errands.start(move |cancel| errands::shell(&sandbox, &project, command, cancel));
             }
         }
     }

@@ -74,9 +74,9 @@ fn refused_by(what: &str, problem: &anyhow::Error) -> Report {
 }
 
 /// Runs `command` by a shell on the project under a throw-away layer.
-pub(super) fn shell(sandbox: &Sandbox, project: PathBuf, command: String, cancel: &Cancel) -> Report {
+pub(super) fn shell(sandbox: &Sandbox, project: &Path, command: String, cancel: &Cancel) -> Report {
     let limits = Limits { wall: SHELL_WALL, cpu: SHELL_WALL, head_bytes: SHELL_OUTPUT_BYTES, ..Limits::project() };
-    let policy = crate::verify::project_policy(&project, limits, sandbox.tier());
+    let policy = crate::verify::project_policy(project, limits, sandbox.tier());
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(problem) => return refused("the shell command", problem.to_string(), None),

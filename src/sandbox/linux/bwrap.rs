@@ -166,7 +166,9 @@ fn argv(bwrap: &Path, site: &Site<'_>, ground: &Path) -> Built<Vec<CString>> {
     for name in ["hosts", "hostname", "nsswitch.conf", "passwd", "group"] {
         argv.pair("--ro-bind", &ground.join("etc").join(name), &Path::new("/etc").join(name));
     }
-    view::etc(Path::new("/etc")).iter().for_each(|path| argv.pair("--ro-bind-try", path, path));
+    for path in view::etc(Path::new("/etc")) {
+        argv.pair("--ro-bind-try", &path, &path);
+    }
     for (from, to) in [("tmp", "/tmp"), ("shm", "/dev/shm")] {
         argv.pair("--bind", &ground.join(from), Path::new(to));
     }

@@ -454,7 +454,7 @@ mod tests {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(from.path().join("a"), "x").unwrap();
         std::fs::write(from.path().join("locked"), "x").unwrap();
-        std::fs::set_permissions(from.path().join("locked"), std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(from.path().join("locked"), std::fs::Permissions::from_mode(0o0)).unwrap();
         let left_out = copy(from.path(), open_root(to.path()).unwrap(), &[], ids()).unwrap();
         assert!(to.path().join("a").exists());
         // Root reads everything.

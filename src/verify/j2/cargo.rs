@@ -39,13 +39,15 @@ pub(super) fn read(left: &Left<'_>) -> Evidence {
                     );
                     evidence.unreadable = Some(why);
                 }
-                found.into_iter().for_each(|(name, ended)| evidence.put(format!("{}:{name}", number + 1), ended));
+                for (name, ended) in found {
+                    evidence.put(format!("{}:{name}", number + 1), ended);
+                }
                 continue;
             }
         }
-        tests(section, section)
-            .into_iter()
-            .for_each(|(name, ended)| evidence.put(format!("{}:{name}", number + 1), ended));
+        for (name, ended) in tests(section, section) {
+            evidence.put(format!("{}:{name}", number + 1), ended);
+        }
     }
     evidence.complete = complete;
     if evidence.tests.is_empty() && left.stderr.contains("error") {

@@ -12,7 +12,7 @@ use crate::verify::{python_env, toolbox};
 /// nearest folder on the way up that says how it is tested decides.
 pub(crate) fn detect(root: &Path, start: &Path) -> Option<String> {
     let way = start.ancestors().take_while(|folder| folder.starts_with(root));
-    if let Some((folder, command)) = way.filter_map(|folder| Some((folder, in_folder(folder, root)?))).next() {
+    if let Some((folder, command)) = way.find_map(|folder| Some((folder, in_folder(folder, root)?))) {
         return Some(placed(root, folder, command));
     }
     // A project that is one folder further down.
@@ -66,14 +66,17 @@ fn in_folder(folder: &Path, root: &Path) -> Option<String> {
         if has("gradlew") {
             return Some("./gradlew --offline test".to_owned());
         }
-        static TARGET: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r"(?m)^(?:[\w./-]+ +)*test(?: +[\w./-]+)* *:(?:[^=]|$)").expect("invariant: a valid pattern")
-        });
-        ["Makefile", "makefile", "GNUmakefile"]
-            .iter()
-            .any(|name| TARGET.is_match(&read(name)))
-            .then(|| "make test".to_owned())
+        let makes = ["Makefile", "makefile", "GNUmakefile"].iter().any(|name| has_test_target(&read(name)));
+        makes.then(|| "make test".to_owned())
     })
+}
+
+/// Whether a Makefile has a target `test`, alone or among others.
+fn has_test_target(text: &str) -> bool {
+    static TARGET: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^(?:[\w./-]+ +)*test(?: +[\w./-]+)* *:(?:[^=]|$)").expect("invariant: a valid pattern")
+    });
+    TARGET.is_match(text)
 }
 
 /// The text of the script that `npm test` runs, where there is one that tests something.

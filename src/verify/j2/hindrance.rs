@@ -149,84 +149,77 @@ pub(crate) fn in_text(text: &str, tier: Tier) -> Option<Hindrance> {
     })
 }
 
+/// Words that speak of a wall by themselves.
+const SAYS: [(&[&str], Wall); 8] = [
+    (
+        &[
+            "EAI_AGAIN",
+            "ENETUNREACH",
+            "getaddrinfo ENOTFOUND",
+            "Network is unreachable",
+            "Temporary failure in name resolution",
+            "Could not resolve host",
+            "Name or service not known",
+            "NetworkUnreachable",
+            "failed to lookup address information",
+            "attempting to make an HTTP request, but --offline was specified",
+            "you're using offline mode",
+            "module lookup disabled by GOPROXY=off",
+            "Cannot access central",
+            "No matching distribution found",
+        ],
+        Wall::Network,
+    ),
+    (&["EXDEV", "cross-device link"], Wall::CrossDevice),
+    (
+        &[
+            "can't start new thread",
+            "unable to create native thread",
+            "pthread_create failed",
+            "failed to spawn thread",
+            "uv_thread_create",
+            "fork: Resource temporarily unavailable",
+            "fork: retry",
+        ],
+        Wall::Threads,
+    ),
+    (&["Cannot allocate memory", "ENOMEM", "std::bad_alloc", "JavaScript heap out of memory"], Wall::Memory),
+    (&["No space left on device", "ENOSPC", "Disk quota exceeded"], Wall::Disk),
+    (
+        &[
+            "LeakSanitizer does not work under ptrace",
+            "LeakSanitizer has encountered a fatal error",
+            "ptrace: Operation not permitted",
+        ],
+        Wall::Tracing,
+    ),
+    (
+        &[
+            "no CUDA-capable device",
+            "CUDA driver version",
+            "/dev/nvidia",
+            "/dev/dri",
+            "No CUDA GPUs are available",
+            "/dev/kvm",
+        ],
+        Wall::Device,
+    ),
+    (&["Read-only file system", "EROFS"], Wall::Outside),
+];
+
 fn of_line(line: &str, tier: Tier) -> Option<Wall> {
     let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
-    let denied = has(&[
-        "EPERM",
-        "EACCES",
-        "Operation not permitted",
-        "Permission denied",
-        "PermissionDenied",
-        "permission denied",
-    ]);
+    let denied = has(&["EPERM", "EACCES", "peration not permitted", "ermission denied", "PermissionDenied"]);
     let net = has(&["socket", "listen", "bind", "Socket", "TcpListener", "connect", "127.0.0.1", "localhost"]);
     if tier == Tier::L && denied && net {
         return Some(Wall::Port);
-    }
-    if has(&[
-        "EAI_AGAIN",
-        "ENETUNREACH",
-        "Network is unreachable",
-        "Temporary failure in name resolution",
-        "Could not resolve host",
-        "Name or service not known",
-        "NetworkUnreachable",
-        "failed to lookup address information",
-        "attempting to make an HTTP request, but --offline was specified",
-        "you're using offline mode",
-        "module lookup disabled by GOPROXY=off",
-        "Cannot access central",
-        "No matching distribution found",
-    ]) || (line.contains("ENOTFOUND") && line.contains("getaddrinfo"))
-    {
-        return Some(Wall::Network);
     }
     if has(&["/dev/shm", "SemLock", "shm_open", "sem_open"])
         && (denied || has(&["No such file", "FileNotFound", "ENOSYS", "not implemented"]))
     {
         return Some(Wall::SharedMemory);
     }
-    if has(&["EXDEV", "cross-device link"]) {
-        return Some(Wall::CrossDevice);
-    }
-    if has(&[
-        "can't start new thread",
-        "unable to create native thread",
-        "pthread_create failed",
-        "failed to spawn thread",
-        "uv_thread_create",
-        "fork: Resource temporarily unavailable",
-        "fork: retry",
-    ]) {
-        return Some(Wall::Threads);
-    }
-    if has(&["Cannot allocate memory", "ENOMEM", "std::bad_alloc", "JavaScript heap out of memory"]) {
-        return Some(Wall::Memory);
-    }
-    if has(&["No space left on device", "ENOSPC", "Disk quota exceeded"]) {
-        return Some(Wall::Disk);
-    }
-    if has(&[
-        "LeakSanitizer does not work under ptrace",
-        "LeakSanitizer has encountered a fatal error",
-        "ptrace: Operation not permitted",
-    ]) {
-        return Some(Wall::Tracing);
-    }
-    if has(&[
-        "no CUDA-capable device",
-        "CUDA driver version",
-        "/dev/nvidia",
-        "/dev/dri",
-        "No CUDA GPUs are available",
-        "/dev/kvm",
-    ]) {
-        return Some(Wall::Device);
-    }
-    if has(&["Read-only file system", "EROFS"]) {
-        return Some(Wall::Outside);
-    }
-    None
+    SAYS.iter().find(|(words, _)| has(words)).map(|(_, wall)| *wall)
 }
 
 fn shortened(line: &str) -> String {

@@ -10,7 +10,9 @@ fn unique(evidence: &Evidence, id: String) -> String {
     if !evidence.tests.contains_key(&id) {
         return id;
     }
-    (2..).map(|count| format!("{id} #{count}")).find(|id| !evidence.tests.contains_key(id)).unwrap_or(id)
+    // One of so many names is free.
+    let others = (2..evidence.tests.len() + 3).map(|count| format!("{id} #{count}"));
+    others.into_iter().find(|id| !evidence.tests.contains_key(id)).unwrap_or(id)
 }
 
 /// A path as it is seen from the work directory.

@@ -85,11 +85,15 @@ pub(crate) fn from_command(command: &str, script: &dyn Fn(&str) -> Option<String
     let words = without_environment_runner(&words);
     let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let (kind, via, used) = match words {
-        ["npm" | "yarn" | "pnpm", "test" | "t"] | ["npm" | "yarn" | "pnpm", "run", "test"] => {
+        ["npm" | "yarn" | "pnpm", rest @ ..] if matches!(rest, ["test" | "t"] | ["run", "test"]) => {
             let Some(kind) = script(&folder).as_deref().and_then(script_kind) else { return shell };
             (kind, own(words), words.len())
         }
-        ["yarn" | "pnpm", "exec" | "run", rest @ ..] | ["npx" | "pnpx" | "yarn" | "pnpm", rest @ ..] => {
+        ["npx" | "pnpx" | "yarn" | "pnpm", rest @ ..] => {
+            let rest = match (words[0], rest) {
+                ("yarn" | "pnpm", ["exec" | "run", rest @ ..]) => rest,
+                _ => rest,
+            };
             let Some((kind, used)) = node_runner(rest) else { return shell };
             let used = words.len() - rest.len() + used;
             (kind, own(&words[..used]), used)
@@ -216,29 +220,7 @@ pub(crate) fn argv(runner: &Runner, tool: &Tool) -> Vec<String> {
             add(&mut argv, dashes(runner));
             argv.push("--test-reporter=tap".to_owned());
         }
-        Kind::Jest | Kind::Vitest | Kind::Mocha => {
-            argv.clone_from(&runner.via);
-            if runner.kind == Kind::Vitest && runner.via == ["vitest"] {
-                argv.push("run".to_owned());
-            }
-            add(&mut argv, dashes(runner));
-            argv.extend(runner.args.iter().cloned());
-            let report = ours("report.json");
-            match runner.kind {
-                Kind::Jest => {
-                    // A report's path is the project's, whatever folder jest takes for its root.
-                    argv.extend(["--json".to_owned(), format!("--outputFile={report}"), "--ci".to_owned()]);
-                    add(&mut argv, &["--watchman=false", "--runInBand"]);
-                }
-                Kind::Vitest => argv.extend(["--reporter=json".to_owned(), format!("--outputFile={report}")]),
-                _ => argv.extend(
-                    ["--reporter", "json", "--reporter-option"]
-                        .map(str::to_owned)
-                        .into_iter()
-                        .chain([format!("output={report}")]),
-                ),
-            }
-        }
+        Kind::Jest | Kind::Vitest | Kind::Mocha => argv = with_report(runner, &ours("report.json")),
         Kind::Ctest => {
             let script = "cmake -S . -B .z1/build >/dev/null && cmake --build .z1/build >/dev/null \
                           && ctest --test-dir .z1/build --output-junit ../report.xml";
@@ -256,6 +238,24 @@ pub(crate) fn argv(runner: &Runner, tool: &Tool) -> Vec<String> {
         }
         Kind::Shell => add(&mut argv, &[if tool.bash { "bash" } else { "sh" }, "-c", &runner.command]),
     }
+    argv
+}
+
+/// The arguments of a runner of node's that writes its report to a file.
+fn with_report(runner: &Runner, report: &str) -> Vec<String> {
+    let mut argv = runner.via.clone();
+    if runner.kind == Kind::Vitest && runner.via == ["vitest"] {
+        argv.push("run".to_owned());
+    }
+    argv.extend(dashes(runner).iter().map(|word| (*word).to_owned()));
+    argv.extend(runner.args.iter().cloned());
+    let (output, more): (String, &[&str]) = match runner.kind {
+        Kind::Jest => (format!("--outputFile={report}"), &["--json", "--ci", "--watchman=false", "--runInBand"]),
+        Kind::Vitest => (format!("--outputFile={report}"), &["--reporter=json"]),
+        _ => (format!("output={report}"), &["--reporter", "json", "--reporter-option"]),
+    };
+    argv.extend(more.iter().map(|word| (*word).to_owned()));
+    argv.push(output);
     argv
 }
 

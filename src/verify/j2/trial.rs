@@ -10,7 +10,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 
 use crate::cancel::Cancel;
 use crate::sandbox::{ChangeKind, Channel, End, Limits, Net, Outcome, Policy, Request, Sandbox, Workspace};
-use crate::task::Verdict;
+use crate::task::{Tier, Verdict};
 use crate::verify::setting::{self, File};
 use crate::verify::toolbox::{self, Toolbox};
 use crate::verify::{VerifyOptions, python_env};
@@ -61,7 +61,10 @@ pub(crate) struct Ran {
 /// The verdict, where nothing could be run.
 pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>) -> Result<Ran, Verdict> {
     let Stage { root, runner, sandbox, cancel, .. } = *stage;
-    let tools = toolbox::of(root);
+    let mut tools = toolbox::of(root);
+    if sandbox.tier() != Tier::F {
+        tools.keep_reachable(root);
+    }
     let tool = tool(root, runner, &tools)?;
     let limits = limits(stage, before);
     let policy = policy(stage, layer, &tools, limits.clone());
@@ -143,7 +146,7 @@ fn wrote(outcome: &Outcome) -> Vec<PathBuf> {
         let Some(text) = path.to_str() else { return false };
         let made = path.components().any(|part| MADE.iter().any(|name| part.as_os_str() == *name));
         let ours = path.starts_with(OUR_DIR);
-        if made || (ours && !text.ends_with(".py")) {
+        if made || (ours && path.extension().is_none_or(|ending| ending != "py")) {
             return false;
         }
         match protect::role(text) {
@@ -240,7 +243,7 @@ fn policy(stage: &Stage<'_>, layer: &Layer, tools: &Toolbox, limits: Limits) -> 
     protected.retain(|path| !layer.deletes.contains(path));
     let mut own = |name: &str, content: &[u8]| {
         extra.push(setting::file(format!("{OUR_DIR}/{name}"), content));
-        if name.ends_with(".py") {
+        if Path::new(name).extension().is_some_and(|ending| ending == "py") {
             protected.push(PathBuf::from(OUR_DIR).join(name));
         }
     };
