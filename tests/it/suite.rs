@@ -20,7 +20,7 @@ use z1::verify::suites::{Problem, Suite, read_problems};
 const HUMANEVAL: &str = r#"{"task_id":"H/0","prompt":"def add(a: int, b: int) -> int:\n    \"\"\"Adds.\n    >>> add(1, 2)\n    3\n    \"\"\"\n","entry_point":"add","canonical_solution":"    return a + b\n","test":"def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(5, 5) == 10\n"}"#;
 const MBPP: &str = r#"{"task_id":7,"text":"Write a function to double a number.","code":"def helper(x):\n    return x\ndef double(x):\n    return helper(x) * 2","test_setup_code":"","test_list":["assert double(2) == 4","assert double(3) == 6"],"challenge_test_list":[]}"#;
 const CRUX: &str = r#"{"id":"sample_0","code":"def f(x):\n    return [x] * 2","input":"3","output":"[3, 3]"}"#;
-const GSM: &str = r##"{"question":"What is 2 + 2?","answer":"2 + 2 = <<2+2=4>>4\n#### 4"}"##;
+const GSM: &str = r#"{"question":"What is 2 + 2?","answer":"2 + 2 = <<2+2=4>>4\n#### 4"}"#;
 const GPQA: &str = r#"{"Record ID":"r1","Question":"Which is even?","Correct Answer":"2","Incorrect Answer 1":"3","Incorrect Answer 2":"5","Incorrect Answer 3":"7"}"#;
 const NUMPY: &str = r#"{"task_id":"B/1","complete_prompt":"import numpy as np\ndef task_func(x):\n    pass\n","instruct_prompt":"Do it.","code_prompt":"import numpy as np\ndef task_func(x):\n","canonical_solution":"    return x","entry_point":"task_func","test":"import unittest\nclass TestCases(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(task_func(1), 1)\n"}"#;
 
@@ -136,10 +136,11 @@ fn arms_stand_side_by_side_and_a_window_that_is_not_reached_costs_nothing() {
     let answer = |prompt: &str, candidate: u32| {
         let wrong = "a - b";
         let right = "a + b";
-        let how = if candidate % 2 == 0 { right } else { wrong };
-        match prompt.ends_with("```python\n") {
-            true => format!("def add(a: int, b: int):\n    return {how}\n```"),
-            false => format!("Let me think.\n```python\ndef add(a: int, b: int):\n    return {how}\n```"),
+        let how = if candidate.is_multiple_of(2) { right } else { wrong };
+        if prompt.ends_with("```python\n") {
+            format!("def add(a: int, b: int):\n    return {how}\n```")
+        } else {
+            format!("Let me think.\n```python\ndef add(a: int, b: int):\n    return {how}\n```")
         }
     };
     let arms = [

@@ -3,7 +3,7 @@
 //!
 //! Not for: tasks (the worker) or what the answers look like (`tui`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 

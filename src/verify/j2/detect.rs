@@ -11,7 +11,7 @@ use crate::verify::{python_env, toolbox};
 /// The command for the project at `root`, as a user would type it there. Where `start` is a folder within it, the
 /// nearest folder on the way up that says how it is tested decides.
 pub(crate) fn detect(root: &Path, start: &Path) -> Option<String> {
-    let way = start.ancestors().take_while(|folder| folder.starts_with(root));
+    let mut way = start.ancestors().take_while(|folder| folder.starts_with(root));
     if let Some((folder, command)) = way.find_map(|folder| Some((folder, in_folder(folder, root)?))) {
         return Some(placed(root, folder, command));
     }

@@ -85,7 +85,7 @@ pub(crate) fn from_command(command: &str, script: &dyn Fn(&str) -> Option<String
     let words = without_environment_runner(&words);
     let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let (kind, via, used) = match words {
-        ["npm" | "yarn" | "pnpm", rest @ ..] if matches!(rest, ["test" | "t"] | ["run", "test"]) => {
+        ["npm" | "yarn" | "pnpm", "test" | "t"] | ["npm" | "yarn" | "pnpm", "run", "test"] => {
             let Some(kind) = script(&folder).as_deref().and_then(script_kind) else { return shell };
             (kind, own(words), words.len())
         }
