@@ -397,7 +397,12 @@ impl TokenModel for ScriptedModel {
             let said = self.vocabulary.tokenize(&reply.text, false);
             let after_shift = reply.after_shift.as_ref().map(|text| self.vocabulary.tokenize(text, false));
             let prompt_tokens = turn.prompt_tokens;
-            self.cursors.insert(sequence, Cursor { reply, said, after_shift, prompt_tokens, stands: Vec::new() });
+            let mut cursor = Cursor { reply, said, after_shift, prompt_tokens, stands: Vec::new() };
+            // What the cache holds beyond the prompt is said already.
+            for &token in self.logs.get(&sequence).into_iter().flatten().skip(prompt_tokens as usize) {
+                cursor.advance(token);
+            }
+            self.cursors.insert(sequence, cursor);
         }
         Ok(())
     }

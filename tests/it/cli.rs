@@ -184,7 +184,7 @@ fn the_other_exit_codes() {
     home.run(&["-p", "--model", &model, "--effort"]).ends(2, "unexpected argument");
     home.run(&["-p", "--model", "no-such-model", "say 1"]).ends(4, "hint");
     let endless = serde_json::json!({ "text": "never any code, ", "endless": true });
-    let model = home.script(&[endless.clone(), endless]);
+    let model = home.script(&vec![endless; 8]);
     home.run(&["-p", "--model", &model, "--context", "512", "write code"]).ends(5, "limit reached");
     home.run_fed(&["apply", "--write"], b"b.py\n```python\nX = 1\n```\n").ends(0, "");
     home.write("b.py", "X = 2  # changed since\n");

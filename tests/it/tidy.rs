@@ -11,15 +11,16 @@ use regex::Regex;
 const LEVELS: &[(u8, &[&str])] = &[
     (0, &["cancel", "dirs", "hex", "scan", "signals", "task", "traits"]),
     (1, &["error", "event"]),
-    (2, &["config", "gguf", "prompt", "thinking", "sandbox", "repo_map"]),
-    (3, &["engine", "reply"]),
-    (4, &["workspace"]),
-    (5, &["complexity", "verify"]),
-    (6, &["gym", "model_store"]),
-    (7, &["agent", "sft"]),
-    (8, &["acp", "eval", "host", "serve", "tui"]),
-    (9, &["cmd"]),
-    (10, &["cli"]),
+    (2, &["config", "gguf", "thinking", "sandbox", "repo_map"]),
+    (3, &["prompt"]),
+    (4, &["engine", "reply"]),
+    (5, &["workspace"]),
+    (6, &["complexity", "verify"]),
+    (7, &["gym", "model_store"]),
+    (8, &["agent", "sft"]),
+    (9, &["acp", "eval", "host", "serve", "tui"]),
+    (10, &["cmd"]),
+    (11, &["cli"]),
 ];
 
 /// Imports against the order, each with the reason why it stands.

@@ -76,13 +76,16 @@ fn summary(section: &str) -> Option<(usize, Counted)> {
 /// The tests of one binary by name; names that come twice (examples of one item) are numbered.
 fn tests(lines: &str, section: &str) -> BTreeMap<String, Ended> {
     static TEST: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\btest ([^\n]{1,400}?) \.\.\. ").expect("invariant: a valid pattern"));
+        // A result without a line end may stand right before the next test.
+        LazyLock::new(|| {
+            Regex::new(r"(?:\b|ok|FAILED|ignored)(test ([^\n]{1,400}?) \.\.\. )").expect("invariant: a valid pattern")
+        });
     static WORD: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?m)(ok|FAILED|ignored)(?:, [^\n]*)?(?: <[\d.]+m?s>)?\s*$|^(bench): ")
             .expect("invariant: a valid pattern")
     });
     let places: Vec<_> =
-        TEST.captures_iter(lines).filter_map(|found| Some((found.get(0)?, found[1].to_owned()))).collect();
+        TEST.captures_iter(lines).filter_map(|found| Some((found.get(1)?, found[2].to_owned()))).collect();
     let mut found = BTreeMap::new();
     for (number, (place, name)) in places.iter().enumerate() {
         let end = places.get(number + 1).map_or(lines.len(), |(next, _)| next.start());

@@ -144,7 +144,7 @@ fn case_25_no_device_of_the_machine_is_opened() {
             let kind = entry.file_type().unwrap();
             if kind.is_dir() {
                 next.push(entry.path());
-            } else if entry.path() == Path::new("/dev/ptmx") {
+            } else if [Path::new("/dev/ptmx"), Path::new("/dev/pts/ptmx")].contains(&entry.path().as_path()) {
                 // Behind namespaces it leads to terminals of the trial's own; see case 26.
             } else if !kind.is_symlink() && !allowed.iter().any(|name| Path::new("/dev").join(name) == entry.path()) {
                 devices.push(entry.path());
