@@ -184,7 +184,7 @@ fn bad_input_is_answered_in_the_protocols_form_and_the_session_is_kept() {
     editor.raw("");
     editor.raw("{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"x\"}}");
     editor.raw("{\"jsonrpc\":\"2.0\",\"id\":\"text-id\",\"method\":\"session/nonsense\"}\r");
-    let unknown = editor.next();
+    let unknown = editor.wait_for(|line| line.get("id").is_some());
     assert_eq!((&unknown["id"], &unknown["error"]["code"]), (&json!("text-id"), &json!(-32601)));
     let text = json!([{ "type": "text", "text": "x" }]);
     for (method, params, code) in [

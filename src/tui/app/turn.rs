@@ -78,11 +78,35 @@ impl Lane {
     /// The thinking as a piece of the conversation, where there was any.
     pub fn thought(&self) -> Option<Cell> {
         let (tokens, shifted) = (self.thinking_tokens, self.shifted);
-        (tokens > 0).then(|| Cell::Thought { text: self.thinking.clone(), tokens, shifted })
+        let text = self.thinking[..self.answer_begins()].to_owned();
+        (tokens > 0).then_some(Cell::Thought { text, tokens, shifted })
     }
 
-    /// The fence that the hint left open, with its line end.
+    /// Where in the thinking the answer began by itself: at the block that the window found open and did not cut.
+    /// Its end, where nothing was open or a hint was forced.
+    fn answer_begins(&self) -> usize {
+        if self.answer.is_empty() || !self.hint.is_empty() {
+            return self.thinking.len();
+        }
+        let mut open = None;
+        let mut at = 0;
+        for line in self.thinking.split_inclusive('\n') {
+            let word = line.trim_start();
+            if ["```", "~~~", "<<<<<<<", ">>>>>>>"].iter().any(|mark| word.starts_with(mark)) {
+                open = if open.is_none() { Some(at) } else { None };
+            }
+            at += line.len();
+        }
+        open.unwrap_or(self.thinking.len())
+    }
+
+    /// What of the answer stands before its first piece: a block that began in the thinking, or the fence that the
+    /// hint left open, with its line end.
     pub fn opened_fence(&self) -> String {
+        let begun = &self.thinking[self.answer_begins()..];
+        if !begun.is_empty() {
+            return begun.to_owned();
+        }
         let last = self.hint.trim_end_matches('\n').rsplit('\n').next().unwrap_or("");
         if last.trim_start().starts_with("```") { format!("{}\n", last.trim()) } else { String::new() }
     }
@@ -182,5 +206,24 @@ impl Turn {
         let seconds = now.checked_sub(self.first_piece?)?.as_secs_f32();
         let tokens: u32 = self.lanes.iter().map(|lane| lane.thinking_tokens + lane.answer_tokens).sum();
         (seconds > 0.5).then(|| tokens as f32 / seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_was_not_cut_is_shown_whole_in_the_answer() {
+        let mut lane = Lane::default();
+        lane.push(Part::Thinking, "Try ```x```.\n```\ndraft\n```\nSo:\n```python\ndef f():\n", 20);
+        lane.push(Part::Answer, "    return 1\n```", 6);
+        assert_eq!(lane.answer_text(), "```python\ndef f():\n    return 1\n```");
+        assert!(matches!(lane.thought(), Some(Cell::Thought { text, .. }) if text.ends_with("So:\n")));
+        let mut hinted = Lane::default();
+        hinted.push(Part::Thinking, "Hm.\n```python\n", 5);
+        hinted.push(Part::Shift, "\n\nthe answer:\n\n```python\n", 5);
+        hinted.push(Part::Answer, "x = 1\n```", 5);
+        assert_eq!(hinted.answer_text(), "```python\nx = 1\n```");
     }
 }
