@@ -74,7 +74,10 @@ pub(super) struct Played<W> {
 /// # Errors
 /// Where the engine broke.
 pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) -> anyhow::Result<Played<K::What>> {
-    line.drain();
+    // What is said before the first round waits for it; what was said to an earlier one is over.
+    if ask.round > 0 {
+        line.drain();
+    }
     line.emit(Event::Round { round: ask.round, candidates: ask.samples }).await;
     let mut round = Round {
         at,

@@ -33,18 +33,10 @@ fn a_problem_is_thought_about_answered_and_run() {
 
 #[test]
 fn the_answer_is_asked_for_before_the_window_is_used_up() {
-    // The small model is at its code, which is not cut, before a key arrives; a script thinks as long as one likes.
-    let folder = tempfile::tempdir().unwrap();
-    let words: String = (0..3000).map(|n| format!(" w{n}")).collect();
-    let line = serde_json::json!({ "text": words, "after_shift": "```python\nprint(1)\n```", "delay_ms": 5 });
-    let script = folder.path().join("script.jsonl");
-    std::fs::write(&script, format!("{line}\n{line}\n")).unwrap();
-    let model = format!("scripted:{}", script.display());
-    let terminal = Terminal::start(100, 30, &["--model", &model], &[]);
-    terminal.wait_for("ctx 0/");
+    let terminal = ready();
     terminal.send("/window 4000\r");
     terminal.wait_for("window 4000");
-    terminal.paste("Write a program that prints 1.");
+    terminal.paste(PROBLEM);
     // Both arrive together: the wish waits for the generation.
     terminal.send(&format!("{}{}", key::ENTER, key::CTRL_N));
     terminal.wait_for("you asked for the answer");
