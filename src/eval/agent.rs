@@ -67,10 +67,18 @@ async fn answer(agent: &Agent, row: &Row, effort: Effort) -> anyhow::Result<(Out
         language: Some(Language::Python),
         effort,
     };
+    listened(agent, &task, Cancel::new()).await
+}
+
+/// Gives the agent one task and hears what every candidate wrote before its shift or its end.
+///
+/// # Errors
+/// The agent failed.
+pub(super) async fn listened(agent: &Agent, task: &Task, cancel: Cancel) -> anyhow::Result<(Outcome, Vec<String>)> {
     let (events, mut heard) = mpsc::channel(EVENTS_MAX);
     // The agent waits for ever where commands could still come, and none will.
     let (_commands, silent) = mpsc::channel(1);
-    let mut line = Line::new(events, silent, Cancel::new(), Transcript::none());
+    let mut line = Line::new(events, silent, cancel, Transcript::none());
     let listener = tokio::spawn(async move {
         let (mut under_way, mut ended) = (BTreeMap::<u32, String>::new(), Vec::new());
         while let Some(event) = heard.recv().await {
@@ -86,7 +94,7 @@ async fn answer(agent: &Agent, row: &Row, effort: Effort) -> anyhow::Result<(Out
         ended.extend(under_way.into_values());
         ended
     });
-    let outcome = agent.run(&task, &mut line).await;
+    let outcome = agent.run(task, &mut line).await;
     drop(line);
     Ok((outcome?, listener.await?))
 }

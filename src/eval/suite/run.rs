@@ -1,6 +1,5 @@
 //! Many problems at once: each asked by every arm, judged while the model decodes for others, handed on as it ends.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -12,12 +11,12 @@ use super::ask::{Drawing, Frame, Put, generate, request, settle};
 use super::judge::{Bench, Judged};
 use super::record::{Answer, Outcome, Record};
 use super::{imports, vote};
-use crate::agent::{Agent, Line, Transcript};
+use crate::agent::Agent;
 use crate::cancel::Cancel;
 use crate::engine::{Engine, EngineError, SessionId, TokenId};
+use crate::eval::agent::listened;
 use crate::eval::gym::before_answer;
-use crate::event::Event;
-use crate::task::{Candidate, Finish, Language, Part, Scope, Task, Trajectory, Usage};
+use crate::task::{Candidate, Finish, Language, Scope, Task, Trajectory, Usage};
 use crate::verify::suites::{Gold, Problem};
 use crate::verify::{VerifyOptions, tools};
 
@@ -27,8 +26,6 @@ const RECORDS_MAX: usize = 64;
 const WAITING_PER_SLOT: usize = 2;
 /// Sessions of the slots begin here, so that none is the agent's.
 const SESSION_FIRST: u32 = 100;
-/// Events of the agent that may wait.
-const EVENTS_MAX: usize = 64;
 
 /// Everything that lasts over a run.
 pub struct Setup {
@@ -416,32 +413,6 @@ fn conversation_text(judged: &Judged, answer: &str, language: Language) -> Strin
 async fn work(agent: Arc<Agent>, task: Task, cancel: Cancel) -> anyhow::Result<(crate::task::Outcome, Vec<String>)> {
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || runtime.block_on(listened(&agent, &task, cancel))).await?
-}
-
-async fn listened(agent: &Agent, task: &Task, cancel: Cancel) -> anyhow::Result<(crate::task::Outcome, Vec<String>)> {
-    let (events, mut heard) = mpsc::channel(EVENTS_MAX);
-    // The agent waits for ever where commands could still come, and none will.
-    let (_commands, silent) = mpsc::channel(1);
-    let mut line = Line::new(events, silent, cancel, Transcript::none());
-    let listener = tokio::spawn(async move {
-        let mut under_way = BTreeMap::<u32, String>::new();
-        let mut ended = Vec::new();
-        while let Some(event) = heard.recv().await {
-            match event {
-                Event::Piece { candidate, part: Part::Thinking, text, .. } => {
-                    under_way.entry(candidate).or_default().push_str(&text);
-                }
-                // The next round numbers its candidates from nought again.
-                Event::Finished { candidate, .. } => ended.extend(under_way.remove(&candidate)),
-                _ => {}
-            }
-        }
-        ended.extend(under_way.into_values());
-        ended
-    });
-    let outcome = agent.run(task, &mut line).await;
-    drop(line);
-    Ok((outcome?, listener.await?))
 }
 
 /// The limits of one judgement: the problem's own where it states one.

@@ -88,16 +88,8 @@ impl Lane {
         if self.answer.is_empty() || !self.hint.is_empty() {
             return self.thinking.len();
         }
-        let mut open = None;
-        let mut at = 0;
-        for line in self.thinking.split_inclusive('\n') {
-            let word = line.trim_start();
-            if ["```", "~~~", "<<<<<<<", ">>>>>>>"].iter().any(|mark| word.starts_with(mark)) {
-                open = if open.is_none() { Some(at) } else { None };
-            }
-            at += line.len();
-        }
-        open.unwrap_or(self.thinking.len())
+        let open = crate::scan::blocks(&self.thinking).pop().filter(|block| !block.closed);
+        open.map_or(self.thinking.len(), |block| block.wrapped.unwrap_or(block.start))
     }
 
     /// What of the answer stands before its first piece: a block that began in the thinking, or the fence that the
