@@ -24,8 +24,8 @@ pub(super) trait Kind {
     /// What is judged.
     type What: Clone + PartialEq + std::fmt::Debug + Send + 'static;
 
-    /// The token log of its conversations.
-    const SESSION: SessionId;
+    /// Whether it is a change in a project, whose conversation shows files.
+    const IN_PROJECT: bool;
 
     /// What a reply is that has ended; `on` is the candidate that it mends.
     fn read(&self, said: &Trajectory, on: Option<&Self::What>) -> Reply<Self::What>;
@@ -213,7 +213,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             let (ask, prompt_tokens) = self.ask((next, samples), &tail, with, talk, line).await?;
             let Some(ask) = ask else { return Ok(Some(prompt_tokens)) };
             let at = round::At { with, kind, earlier: &self.attempts, on: on.as_ref(), tail: &tail };
-            let played = round::play(&at, &Ask { session: K::SESSION, round, ..ask }, line).await?;
+            let played = round::play(&at, &Ask { session: talk.log(), round, ..ask }, line).await?;
             let tokens = played.attempts.iter().map(|attempt| attempt.said.usage.generated_tokens()).sum();
             self.purse.spend(tokens, played.attempts.len() as u32, played.spoken);
             self.replies += played.attempts.len() as u32;
@@ -302,8 +302,8 @@ fn limits<K: Kind>(With { agent, plan }: With<'_>, kind: &K) -> Limits {
         rounds_max: if settings.paper_exact { 0 } else { budget.rounds_max },
         samples: if settings.paper_exact { 1 } else { samples },
         draws: draws.max(1),
-        mends: if K::SESSION == super::project::SESSION { ways.converses } else { ways.mends_programs },
-        reminds: K::SESSION != super::project::SESSION || ways.converses,
+        mends: if K::IN_PROJECT { ways.converses } else { ways.mends_programs },
+        reminds: !K::IN_PROJECT || ways.converses,
         words_do: kind.words_do(),
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Not for: the record of what happened token by token (that is the transcript).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conversation::Conversation;
 use super::transcript;
+use crate::engine::SessionId;
 use crate::error::{Exit, UserError};
 use crate::task::{Outcome, Status, Task, Verdict};
 
@@ -19,6 +21,9 @@ use crate::task::{Outcome, Status, Task, Verdict};
 pub const VERSION: u32 = 1;
 /// Older sessions are not listed.
 pub const LISTED_MAX: usize = 200;
+
+/// Token logs of sessions have this bit; those of requests without a session do not.
+const LOGS_FIRST: u32 = 1 << 31;
 
 /// One task of a session and how it ended, for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +58,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// The engine's token log of one of its two conversations. It follows from the session's id, so that sessions beside
+    /// one another keep their own, and one that is gone on with finds its own again.
+    pub(super) fn log(&self, in_project: bool) -> SessionId {
+        let mut hasher = DefaultHasher::new();
+        (&self.id, in_project).hash(&mut hasher);
+        SessionId(LOGS_FIRST | hasher.finish() as u32)
+    }
+
     /// A session without a turn.
     pub fn new(root: Option<PathBuf>) -> Self {
         let now = now();

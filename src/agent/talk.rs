@@ -4,8 +4,10 @@
 
 use super::attempt::Attempt;
 use super::conversation::{Conversation, Cut, Kind};
+use super::sessions::Session;
 use super::ways::Ways;
 use super::{Agent, Plan};
+use crate::engine::SessionId;
 use crate::prompt::{Message, Role};
 use crate::task::Trajectory;
 
@@ -15,6 +17,7 @@ pub(super) struct Talk<'a> {
     /// Which task of the session this is.
     number: u32,
     converses: bool,
+    log: SessionId,
 }
 
 /// Prepares the conversation for one more task. A model that does not converse is given each task alone, and so does the
@@ -30,8 +33,15 @@ fn converses(agent: &Agent) -> bool {
 }
 
 impl<'a> Talk<'a> {
-    pub(super) fn of(agent: &Agent, conversation: &'a mut Conversation, number: u32) -> Self {
-        Self { conversation, number, converses: converses(agent) }
+    pub(super) fn of(agent: &Agent, session: &'a mut Session, in_project: bool) -> Self {
+        let (number, log) = (session.turns.len() as u32, session.log(in_project));
+        let conversation = if in_project { &mut session.conversation } else { &mut session.alone };
+        Self { conversation, number, converses: converses(agent), log }
+    }
+
+    /// The engine's token log of this conversation.
+    pub(super) const fn log(&self) -> SessionId {
+        self.log
     }
 
     /// Opens the task's turn; `short` is what is left of it when room is needed.

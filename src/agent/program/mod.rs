@@ -13,7 +13,6 @@ use super::sessions::Session;
 use super::talk::{self, Talk};
 use super::{Agent, BoxFuture, Line, Plan, Transcript, plan};
 use crate::cancel::Cancel;
-use crate::engine::SessionId;
 use crate::event::Event;
 use crate::prompt::Message;
 use crate::prompt::conversation::{self, ReviseContext, Revision, opening};
@@ -25,9 +24,6 @@ use crate::verify;
 mod agreement;
 mod choice;
 
-/// The token log of conversations about programs.
-pub(super) const SESSION: SessionId = SessionId(1);
-
 /// Works on a task as the next turn of a session.
 pub(super) async fn run(agent: &Agent, task: &Task, session: &mut Session, line: &mut Line) -> anyhow::Result<Outcome> {
     line.emit(Event::Started { task_id: task.id.clone() }).await;
@@ -35,7 +31,7 @@ pub(super) async fn run(agent: &Agent, task: &Task, session: &mut Session, line:
     let with = With { agent, plan: &plan };
     let mut kind = Programs { agent, task, plan: &plan, checks: task.checks.clone().into() };
     talk::begin(agent, &mut session.alone);
-    let mut talk = Talk::of(agent, &mut session.alone, session.turns.len() as u32);
+    let mut talk = Talk::of(agent, session, false);
     talk.open(opening(&agent.prompts, plan.context(task))?, &task.prompt);
     let mut search = Search::new(&plan.budget);
     line.emit(Event::Step { text: format!("planned: {}", search.purse.plan()) }).await;
@@ -95,7 +91,7 @@ impl Programs<'_> {
 impl Kind for Programs<'_> {
     type What = Candidate;
 
-    const SESSION: SessionId = SESSION;
+    const IN_PROJECT: bool = false;
 
     fn read(&self, said: &Trajectory, _on: Option<&Candidate>) -> Reply<Candidate> {
         let words = || Reply::Words(answer_of(said).trim().to_owned());

@@ -6,13 +6,12 @@ use serde::Serialize;
 
 use super::look::Looks;
 use super::reading::{self, Base};
-use super::{Patch, SESSION, check};
+use super::{Patch, check};
 use crate::agent::attempt::{Attempt, Reply};
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
 use crate::agent::{Agent, BoxFuture, Line, Plan, Transcript};
 use crate::cancel::Cancel;
-use crate::engine::SessionId;
 use crate::prompt::{Message, Role};
 use crate::reply::Fence;
 use crate::reply::paths::{Known, head_path};
@@ -37,7 +36,7 @@ pub(super) struct Changes<'a> {
 impl Kind for Changes<'_> {
     type What = Patch;
 
-    const SESSION: SessionId = SESSION;
+    const IN_PROJECT: bool = true;
 
     fn read(&self, said: &Trajectory, on: Option<&Patch>) -> Reply<Patch> {
         let base = on.or(self.on.as_ref()).map(Base::of).unwrap_or_default();

@@ -17,7 +17,6 @@ use super::sessions::Session;
 use super::talk::{self, Talk};
 use super::ways::Ways;
 use super::{Agent, Line, Plan, plan};
-use crate::engine::SessionId;
 use crate::event::Event;
 use crate::reply::paths::{Known, extension};
 use crate::task::{Outcome, Task, Usage, Verdict};
@@ -43,8 +42,6 @@ mod words;
 pub use check::{is_command, remember, remembered};
 pub use scope::{is_standalone, names_a_file, root_of};
 
-/// The token log of conversations about a project.
-pub(super) const SESSION: SessionId = SessionId(2);
 /// Times that the user may ask again.
 const ASKED_AGAIN_MAX: u32 = 5;
 
@@ -155,7 +152,7 @@ impl<'a> Work<'a> {
         let mut search = Search::new(&plan.budget);
         self.line.emit(Event::Step { text: format!("planned: {}", search.purse.plan()) }).await;
         for asked in 0.. {
-            let mut talk = Talk::of(agent, &mut self.session.conversation, self.number);
+            let mut talk = Talk::of(agent, self.session, true);
             let end = search.run(with, &mut kind, &mut talk, self.line).await?;
             // What is proposed is what the conversation shows: the best, made on all that it had answered.
             if let Some(kept) = search.best().or(search.attempts.last()) {
@@ -173,7 +170,7 @@ impl<'a> Work<'a> {
                 Ok(outcome) => return Ok(outcome),
                 Err(remark) if asked < ASKED_AGAIN_MAX => {
                     let text = kind.again(Again { remark: &remark, ..Again::default() })?;
-                    Talk::of(agent, &mut self.session.conversation, self.number).remark(text);
+                    Talk::of(agent, self.session, true).remark(text);
                     kind.on = outcome::best(&search).map(|best| best.patch);
                     search.again();
                 }
@@ -298,7 +295,7 @@ impl<'a> Work<'a> {
             }
         }
         let short = short.map(|message| message.content).unwrap_or_default();
-        Talk::of(self.agent, &mut self.session.conversation, self.number).open(turns, &short);
+        Talk::of(self.agent, self.session, true).open(turns, &short);
         self.plan.prefix = self.prefix(&fitted, &gathered);
         self.session.shown.extend(fitted.digests);
         self.unlisted = gathered.unlisted;

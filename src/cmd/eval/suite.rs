@@ -278,7 +278,8 @@ fn setup(
 ) -> anyhow::Result<Setup> {
     // The agent knows how the model is spoken to, whether or not an arm is its own.
     let traits = Registry::built_in().traits(&engine.info().label);
-    let settings = Settings { seed: args.seed, traits, ..Settings::default() };
+    // Problems beside one another share the machine's seconds: only tokens are counted against a task.
+    let settings = Settings { seed: args.seed, traits, task_seconds: Some(u32::MAX), ..Settings::default() };
     let agent = Agent::new(engine.clone(), Arc::new(Walls { sandbox: sandbox.clone() }), None, settings)?;
     let (prompts, template) = (agent.prompts.clone(), agent.template.clone());
     Ok(Setup {

@@ -53,7 +53,6 @@ pub struct Job {
 struct Slots {
     places: Semaphore,
     free: Mutex<Vec<u32>>,
-    agent: tokio::sync::Mutex<()>,
 }
 
 struct Slot<'a> {
@@ -64,11 +63,7 @@ struct Slot<'a> {
 
 impl Slots {
     fn new(count: usize) -> Self {
-        Self {
-            places: Semaphore::new(count),
-            free: Mutex::new((0..count as u32).rev().collect()),
-            agent: tokio::sync::Mutex::new(()),
-        }
+        Self { places: Semaphore::new(count), free: Mutex::new((0..count as u32).rev().collect()) }
     }
 
     async fn take(&self) -> Slot<'_> {
@@ -373,13 +368,11 @@ async fn by_the_agent(
         language: Some(problem.language),
         effort: effort.effort(),
     };
-    // The agent keeps one session of its own, so it works on one problem at a time.
-    let alone = slots.agent.lock().await;
     let slot = slots.take().await;
     let started = Instant::now();
     let (outcome, replies) = work(Arc::clone(agent), task, setup.bench.cancel.clone()).await?;
     let seconds = started.elapsed().as_secs_f64();
-    drop((slot, alone));
+    drop(slot);
     let reply = Trajectory { usage: outcome.usage, ..Trajectory::ended(outcome.answer.clone()) };
     let judged = match outcome.candidate {
         Some(candidate) => {
