@@ -142,6 +142,8 @@ fn request(With { agent, plan }: With<'_>, ask: &Ask) -> GenerateRequest {
 struct Stream {
     text: String,
     scanner: FenceScanner,
+    /// Where in the text the answer's blocks begin to count.
+    counts_from: usize,
     closed: Vec<Fence>,
     part: Option<Part>,
     /// Tokens since the fence closed that may have been the last, and where in the text that was.
@@ -158,6 +160,7 @@ impl Stream {
         Self {
             text: prefix.to_owned(),
             scanner,
+            counts_from: 0,
             closed: Vec::new(),
             part: None,
             since: None,
@@ -172,6 +175,7 @@ impl Stream {
         // The hint begins anew: code that the window cut is not code.
         if part == Part::Shift && self.part == Some(Part::Thinking) {
             self.scanner.abandon();
+            self.counts_from = self.text.len();
             self.closed.clear();
             self.since = None;
         }
@@ -182,6 +186,18 @@ impl Stream {
         let any = !closed.is_empty();
         self.closed.extend(closed);
         any
+    }
+
+    /// Forgets the last `bytes` bytes, which the engine has taken back.
+    fn take_back(&mut self, bytes: usize) {
+        let mut left = self.text.len().saturating_sub(bytes);
+        while !self.text.is_char_boundary(left) {
+            left -= 1;
+        }
+        self.text.truncate(left);
+        self.scanner = FenceScanner::default();
+        self.closed = self.scanner.push(self.text.get(self.counts_from..).unwrap_or(""));
+        self.since = None;
     }
 
     /// Whether the text ends within a fence.
@@ -270,7 +286,12 @@ impl<K: Kind> Round<'_, K> {
             EngineEvent::Shifted { candidate, why, thinking_tokens } => {
                 line.emit(Event::Shifted { candidate, why, thinking_tokens }).await;
             }
-            EngineEvent::Allotted { .. } | EngineEvent::Rewound { .. } => {}
+            EngineEvent::Allotted { .. } => {}
+            EngineEvent::Rewound { candidate, tokens, bytes } => {
+                self.streams[candidate as usize].take_back(bytes as usize);
+                let text = format!("the reply went round in circles: its last {tokens} tokens are taken back");
+                line.emit(Event::Step { text }).await;
+            }
             EngineEvent::Finished { candidate, trajectory, tokens_per_second, .. } => {
                 let said = begun_with(&self.ask.prefix, trajectory);
                 line.transcript.trajectory(candidate, &said, tokens_per_second);
@@ -525,6 +546,19 @@ mod tests {
         let mut at_once = Trajectory::ended("x = 1\n```\n");
         (at_once.shift_at, at_once.answer_at) = (Some(0), 0);
         assert_eq!(begun_with("```python\n", at_once).answer(), "```python\nx = 1\n```\n");
+    }
+
+    #[test]
+    fn what_is_taken_back_was_never_said() {
+        let mut stream = Stream::begun("```python\n");
+        assert!(!stream.push(Part::Answer, "x = 1\n", 4));
+        assert!(stream.push(Part::Answer, "```\nand é", 4));
+        stream.take_back("```\nand é".len());
+        assert_eq!((stream.text.as_str(), stream.closed.len()), ("```python\nx = 1\n", 0));
+        assert!(stream.push(Part::Answer, "y = 2\n```\n", 4));
+        assert_eq!(stream.closed[0].body, "x = 1\ny = 2\n");
+        stream.take_back(1000);
+        assert_eq!(stream.text, "");
     }
 
     #[test]
