@@ -42,6 +42,8 @@ mod words;
 pub use check::{is_command, remember, remembered};
 pub use scope::{is_standalone, names_a_file, root_of};
 
+/// A task that names more files is not begun for the model: which comes first is its own to say.
+const BEGUN_NAMED_MAX: usize = 3;
 /// Times that the user may ask again.
 const ASKED_AGAIN_MAX: u32 = 5;
 
@@ -305,8 +307,8 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// The words that a reply is begun with where one file alone can be meant: its path and its fence. Then the form is
-    /// right, and nothing is said before it.
+    /// The words that a reply is begun with where the task names its files: the path and the fence of the first. Then the
+    /// form is right, nothing is said before it, and another file follows in the same form.
     fn prefix(&self, fitted: &context::Context, gathered: &Gathered) -> String {
         let quick = !self.plan.intent.is_question() && !fitted.long && self.agent.settings.prefixes;
         if !quick || !Ways::of(self.agent).begins || self.agent.settings.paper_exact {
@@ -315,12 +317,22 @@ impl<'a> Work<'a> {
         let named: Vec<&str> =
             gathered.files.iter().filter(|worth| worth.named && !worth.is_test).map(|w| w.path.as_str()).collect();
         let shown = |path: &str| fitted.files.iter().find(|file| file.path == path && file.part.is_none());
-        match named.as_slice() {
-            // A header is half of what its change takes.
-            [only] if !matches!(extension(only).as_str(), "h" | "hpp") => shown(only).map(context::Shown::begun),
-            _ => None,
+        if named.len() > BEGUN_NAMED_MAX {
+            return String::new();
         }
-        .unwrap_or_default()
+        // A header is half of what its change takes: the other half comes first.
+        let is_header = |path: &str| matches!(extension(path).as_str(), "h" | "hpp");
+        let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
+        let body_of = |header: &str| {
+            fitted
+                .files
+                .iter()
+                .map(|file| file.path.as_str())
+                .find(|path| !is_header(path) && stem(path) == stem(header))
+        };
+        let first = named.iter().copied().find(|path| !is_header(path));
+        let first = first.or_else(|| named.iter().find_map(|header| body_of(header)));
+        first.and_then(|path| shown(path)).map(context::Shown::begun).unwrap_or_default()
     }
 
     async fn gather(&self) -> anyhow::Result<Gathered> {
