@@ -27,6 +27,8 @@ pub(super) struct Attempt<W> {
     pub(super) verdict: Option<Verdict>,
     /// An earlier attempt had proposed the same; the verdict is that one's.
     pub(super) repeats: bool,
+    /// What the task asks to have changed and this leaves as it is.
+    pub(super) missing: Vec<String>,
     /// The turns after the task's opening that it answers.
     pub(super) tail: Vec<Message>,
 }
@@ -51,14 +53,14 @@ pub(super) fn rank(verdict: &Verdict) -> (u8, i64) {
     }
 }
 
-/// The best attempt that was judged: by [`rank`], and of equals the first, which was made with the least said
-/// against it.
+/// The best attempt that was judged: by [`rank`], of equals one that misses nothing, and of these the first, which was
+/// made with the least said against it.
 pub(super) fn best<W>(attempts: &[Attempt<W>]) -> Option<usize> {
     let ranked = attempts.iter().enumerate().filter_map(|(at, attempt)| {
         attempt.candidate()?;
-        Some((rank(attempt.verdict.as_ref()?), at))
+        Some((rank(attempt.verdict.as_ref()?), std::cmp::Reverse(attempt.missing.len()), std::cmp::Reverse(at)))
     });
-    ranked.max_by_key(|(rank, at)| (*rank, std::cmp::Reverse(*at))).map(|(_, at)| at)
+    ranked.max().map(|(_, _, at)| at.0)
 }
 
 /// Everything that was decoded; the prompt of a round counts once for all its candidates.
@@ -106,7 +108,8 @@ pub(super) mod tests {
     pub(in super::super) fn attempt(round: u32, what: &'static str, verdict: Option<Verdict>) -> Attempt<&'static str> {
         let mut said = Trajectory::ended(what);
         said.usage = Usage { prompt_tokens: 10, thinking_tokens: 5, ..Usage::default() };
-        Attempt { round, said, reply: Reply::Candidate(what), verdict, repeats: false, tail: Vec::new() }
+        let (reply, missing, tail) = (Reply::Candidate(what), Vec::new(), Vec::new());
+        Attempt { round, said, reply, verdict, repeats: false, missing, tail }
     }
 
     #[test]

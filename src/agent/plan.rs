@@ -89,6 +89,9 @@ impl Plan {
     }
 }
 
+/// Replies of a round that draws a change again, at least.
+const PROJECT_DRAWS_MIN: u32 = 4;
+
 /// Judges the task and fixes what it may spend; tells the outside.
 pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result<Plan> {
     let settings = &agent.settings;
@@ -98,6 +101,11 @@ pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow:
     let context = agent.engine.info().context_tokens_max;
     let doses = Ways::of(agent).doses;
     let mut budget = settings.advised(complexity::budget(complexity.level, task.effort, context, doses), task.effort);
+    // A change is longer than its task says, and its check decides well: it is drawn once more.
+    if matches!(task.scope, Scope::Project { .. }) && task.effort != Effort::Fast {
+        budget.rounds_max += 1;
+        budget.draws = budget.draws.max(PROJECT_DRAWS_MIN);
+    }
     if settings.paper_exact {
         budget = Budget { samples: 1, rounds_max: 0, ..budget };
         if !matches!(task.effort, Effort::Window(_)) {

@@ -1,11 +1,11 @@
 //! What the attempts so far mean for the next round: enough, draw again, mend the best, or say why a reply was of no
 //! use. Pure.
 //!
-//! Small models mend badly and draw well: a wrong answer is first drawn again, some at a time on the same prompt, without
-//! the wrong one in sight; what breaks is mended by its trace; the best attempt is mended once, never a worse one. A
-//! round that brings nothing new ends the task.
+//! Small models mend badly and draw well: what fails is first drawn again, some at a time on the same prompt, without the
+//! wrong one in sight; then the best attempt is mended once, never a worse one. A round that brings nothing new ends the
+//! task.
 
-use super::attempt::{Attempt, Reply, best, crashed};
+use super::attempt::{Attempt, Reply, best};
 use crate::task::{Finish, Verdict};
 
 /// What a round is played on.
@@ -15,6 +15,8 @@ pub(super) enum Move {
     Draw { samples: u32 },
     /// The attempt of this number, and what is wrong with it.
     Mend { of: usize },
+    /// The attempt of this number, which passes, and what the task asks for beside it.
+    Complete { of: usize },
     /// The reply of this number, and why it could not be used.
     Remind { of: usize },
 }
@@ -42,11 +44,17 @@ pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -
         return Some(Move::Draw { samples: limits.samples });
     };
     let round: Vec<&Attempt<W>> = attempts.iter().filter(|attempt| attempt.round == last).collect();
-    let over = round.is_empty()
+    let ended = round.is_empty()
+        || last >= limits.rounds_max
+        || round.iter().all(|attempt| attempt.said.finish == Finish::Cancelled);
+    if let Some(of) = half(attempts).filter(|_| !ended && limits.mends) {
+        let asked = moves.iter().any(|made| matches!(made, Move::Complete { .. }));
+        return (!asked).then_some(Move::Complete { of });
+    }
+    let over = ended
         || attempts.iter().any(|attempt| attempt.verdict.as_ref().is_some_and(decided))
-        || round.iter().all(|attempt| attempt.said.finish == Finish::Cancelled)
         || (limits.words_do && round.iter().any(|attempt| matches!(attempt.reply, Reply::Words(_))));
-    if over || last >= limits.rounds_max {
+    if over {
         return None;
     }
     let drawn = moves.iter().skip(1).filter(|made| matches!(made, Move::Draw { .. })).count();
@@ -60,17 +68,22 @@ pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -
             _ => (drawn == 0 && !round.iter().all(|attempt| attempt.is_cut())).then_some(draw),
         };
     };
-    let verdict = attempts[best].verdict.as_ref()?;
-    let mended = moves.iter().filter(|made| **made == Move::Mend { of: best }).count();
-    let mend = (limits.mends && mended == 0).then_some(Move::Mend { of: best });
-    if mend.is_some() && (crashed(verdict) || drawn > 0) {
-        return mend;
-    }
     if drawn == 0 {
         return Some(draw);
     }
+    let mend = Move::Mend { of: best };
+    if limits.mends && !moves.contains(&mend) {
+        return Some(mend);
+    }
     let new = round.iter().any(|attempt| attempt.verdict.is_some() && !attempt.repeats);
     new.then_some(draw)
+}
+
+/// The best attempt, where it passes and still misses something that the task asks for.
+fn half<W>(attempts: &[Attempt<W>]) -> Option<usize> {
+    let best = best(attempts)?;
+    let passes = attempts[best].verdict.as_ref().is_some_and(Verdict::passed);
+    (passes && !attempts[best].missing.is_empty()).then_some(best)
 }
 
 /// Whether nothing is left to do: it holds, or nobody can say whether it does.
@@ -110,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_is_mended_first() {
+    fn a_crash_is_drawn_again_like_any_failure() {
         let crash = vec![attempt(0, "a", Some(failed(FailureKind::Crash, 0)))];
-        assert_eq!(next(&crash, &[FIRST], LIMITS), Some(Move::Mend { of: 0 }));
+        assert_eq!(next(&crash, &[FIRST], LIMITS), Some(AGAIN));
         let still = vec![crash[0].clone(), attempt(1, "b", Some(failed(FailureKind::Crash, 0)))];
-        assert_eq!(next(&still, &[FIRST, Move::Mend { of: 0 }], LIMITS), Some(AGAIN));
-        assert_eq!(next(&crash, &[FIRST], Limits { mends: false, ..LIMITS }), Some(AGAIN));
+        assert_eq!(next(&still, &[FIRST, AGAIN], LIMITS), Some(Move::Mend { of: 0 }));
+        assert_eq!(next(&still, &[FIRST, AGAIN], Limits { mends: false, ..LIMITS }), Some(AGAIN));
     }
 
     #[test]
@@ -140,6 +153,19 @@ mod tests {
         assert_eq!(next(&endless, &made, LIMITS), None);
         attempts.push(unusable(2));
         assert_eq!(next(&attempts, &[FIRST, Move::Remind { of: 0 }, AGAIN], LIMITS), None);
+    }
+
+    #[test]
+    fn a_pass_that_misses_something_is_completed_once() {
+        let passed = Verdict::Passed(failed(FailureKind::Crash, 1).report().unwrap().clone());
+        let half = Attempt { missing: vec!["a.h".into()], ..attempt(0, "a", Some(passed.clone())) };
+        let attempts = vec![half.clone()];
+        assert_eq!(next(&attempts, &[FIRST], LIMITS), Some(Move::Complete { of: 0 }));
+        assert_eq!(next(&attempts, &[FIRST], Limits { rounds_max: 0, ..LIMITS }), None);
+        let mut attempts = vec![half.clone(), Attempt { round: 1, ..half }];
+        assert_eq!(next(&attempts, &[FIRST, Move::Complete { of: 0 }], LIMITS), None, "it is asked for once");
+        attempts.push(attempt(1, "b", Some(passed)));
+        assert_eq!(best(&attempts), Some(2), "what misses nothing is better");
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl<K: Kind> Round<'_, K> {
                     generation.cancel();
                     self.trials.give_up();
                 }
-                Some(judged) = self.trials.next() => {
+                Some(judged) = self.trials.next(|what| self.at.kind.missing(what).is_empty()) => {
                     self.judged(judged, line).await;
                     if self.trials.winner().is_some() {
                         generation.steer(Steer::StopAll);
@@ -449,7 +449,7 @@ impl<K: Kind> Round<'_, K> {
                     self.trials.give_up();
                 }
                 command = line.command() => if command == Command::Cancel { cancel.cancel() },
-                judged = self.trials.next() => match judged {
+                judged = self.trials.next(|what| self.at.kind.missing(what).is_empty()) => match judged {
                     Some(judged) => self.judged(judged, line).await,
                     None => return,
                 },
@@ -481,7 +481,11 @@ impl<K: Kind> Round<'_, K> {
             },
             _ => (None, false),
         };
-        Some(Attempt { round: self.ask.round, said, reply, verdict, repeats, tail: self.at.tail.to_vec() })
+        let missing = match &reply {
+            Reply::Candidate(what) => self.at.kind.missing(what),
+            _ => Vec::new(),
+        };
+        Some(Attempt { round: self.ask.round, said, reply, verdict, repeats, missing, tail: self.at.tail.to_vec() })
     }
 }
 

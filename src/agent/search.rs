@@ -62,6 +62,20 @@ pub(super) trait Kind {
     /// A prompt file that names an unknown variable.
     fn mend(&self, of: &Attempt<Self::What>) -> anyhow::Result<Vec<Message>>;
 
+    /// What the task asks to have changed and this leaves as it is. A pass that misses something is not yet enough.
+    fn missing(&self, what: &Self::What) -> Vec<String> {
+        let _ = what;
+        Vec::new()
+    }
+
+    /// The turns that ask a passing attempt for what it misses, and the words that the reply is begun with.
+    ///
+    /// # Errors
+    /// A prompt file that names an unknown variable.
+    fn complete(&self, of: &Attempt<Self::What>) -> anyhow::Result<(Vec<Message>, String)> {
+        Ok((self.mend(of)?, String::new()))
+    }
+
     /// The turns that say why a reply was of no use.
     ///
     /// # Errors
@@ -195,9 +209,15 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         talk: &mut Talk<'_>,
         line: &mut Line,
     ) -> anyhow::Result<Option<u32>> {
+        let mut begun = with.plan.prefix.clone();
         let (tail, on) = match next {
             Move::Draw { .. } => (Vec::new(), None),
             Move::Mend { of } => (kind.mend(&self.attempts[of])?, self.attempts[of].candidate().cloned()),
+            Move::Complete { of } => {
+                let (tail, words) = kind.complete(&self.attempts[of])?;
+                begun = words;
+                (tail, self.attempts[of].candidate().cloned())
+            }
             Move::Remind { of } => {
                 let why = match &self.attempts[of].reply {
                     Reply::Unusable(why) => why.clone(),
@@ -210,7 +230,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         let round = self.rounds();
         let mut samples = if let Move::Draw { samples } = next { samples.max(1) } else { 1 };
         loop {
-            let (ask, prompt_tokens) = self.ask((next, samples), &tail, with, talk, line).await?;
+            let (ask, prompt_tokens) = self.ask((next, samples), (&tail, &begun), with, talk, line).await?;
             let Some(ask) = ask else { return Ok(Some(prompt_tokens)) };
             let at = round::At { with, kind, earlier: &self.attempts, on: on.as_ref(), tail: &tail };
             let played = round::play(&at, &Ask { session: talk.log(), round, ..ask }, line).await?;
@@ -241,7 +261,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
     async fn ask(
         &self,
         (next, samples): (Move, u32),
-        tail: &[Message],
+        (tail, begun): (&[Message], &str),
         With { agent, plan }: With<'_>,
         talk: &mut Talk<'_>,
         line: &mut Line,
@@ -253,11 +273,13 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         let drawing = match next {
             Move::Draw { .. } if self.moves.is_empty() => Drawing::First,
             Move::Draw { .. } => Drawing::Varied,
-            Move::Mend { .. } | Move::Remind { .. } => Drawing::Careful,
+            Move::Mend { .. } | Move::Complete { .. } | Move::Remind { .. } => Drawing::Careful,
         };
-        // Where the form that was begun led to nothing, the model begins as it likes.
-        let own = drawing == Drawing::Varied && plan.intent.wish == super::intent::Wish::Change;
-        let prefix = if own { String::new() } else { plan.prefix.clone() };
+        // Where the form that was begun led to nothing, the model begins as it likes; and who begins as before writes the
+        // same again.
+        let again = matches!(next, Move::Mend { .. }) || drawing == Drawing::Varied;
+        let own = again && plan.intent.wish == super::intent::Wish::Change;
+        let prefix = if own { String::new() } else { begun.to_owned() };
         if !prefix.is_empty() {
             let text = prefix.clone();
             prompt.segments.push(crate::prompt::Segment { text, special: false, learn: false });

@@ -55,11 +55,11 @@ impl<T: Send + 'static> Trials<T> {
         });
     }
 
-    /// The next trial that ends; `None` where none runs. Cancel safe.
-    pub(super) async fn next(&mut self) -> Option<Judged<T>> {
+    /// The next trial that ends; `None` where none runs. One that passes ends the others where it is `enough`. Cancel safe.
+    pub(super) async fn next(&mut self, enough: impl Fn(&T) -> bool) -> Option<Judged<T>> {
         let ended = self.running.join_next().await?;
         let (candidate, what, verdict) = ended.expect("invariant: a trial neither panics nor is aborted");
-        let first = verdict.passed() && self.winner.is_none();
+        let first = verdict.passed() && self.winner.is_none() && enough(&what);
         let counts = verdict.passed() || !self.cancel.is_cancelled();
         if first {
             self.winner = Some(candidate);
@@ -107,12 +107,26 @@ mod tests {
             started += 1;
         }
         assert!((1..=judged_at_once()).contains(&started), "bounded: {started}");
-        let first = trials.next().await.unwrap();
+        let first = trials.next(|_| true).await.unwrap();
         assert_eq!((first.candidate, first.counts, trials.winner()), (0, true, Some(0)));
-        while let Some(other) = trials.next().await {
+        while let Some(other) = trials.next(|_| true).await {
             assert!(!other.counts);
         }
         trials.ask(9, 9);
         assert!(trials.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_is_not_enough_ends_nothing() {
+        let mut trials = Trials::new();
+        for candidate in 0..2 {
+            trials.start(candidate, candidate, async { Verdict::Passed(report()) });
+        }
+        let mut winners = Vec::new();
+        while let Some(judged) = trials.next(|what| *what == 1).await {
+            assert!(judged.counts);
+            winners.extend(trials.winner());
+        }
+        assert!(!winners.is_empty() && winners.iter().all(|winner| *winner == 1), "{winners:?}");
     }
 }

@@ -33,7 +33,7 @@ const SIMPLE: Row = Row {
     dose_tokens_max: 512,
     rounds_max: 2,
     samples: 1,
-    draws: 2,
+    draws: 3,
     task_tokens_max: 4_096,
     task_seconds_max: 300,
 };

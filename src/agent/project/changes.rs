@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::look::Looks;
 use super::reading::{self, Base};
-use super::{Patch, check};
+use super::{Patch, check, context};
 use crate::agent::attempt::{Attempt, Reply};
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
@@ -29,6 +29,8 @@ pub(super) struct Changes<'a> {
     pub(super) check: Option<&'a str>,
     pub(super) unjudged: Verdict,
     pub(super) looks: Looks,
+    /// Files that the task asks to change.
+    pub(super) asked: Vec<String>,
     /// The change that the user's remark is about: what comes next builds on it.
     pub(super) on: Option<Patch>,
 }
@@ -68,6 +70,8 @@ impl Kind for Changes<'_> {
                 if Ways::of(self.agent).converses { Over::Yes } else { Over::Perhaps }
             }
             Some(_) if self.plan.intent.is_question() => Over::No,
+            // The one file that the task asks to change has come; what follows explains it.
+            Some(last) if matches!(self.asked.as_slice(), [only] if is_of(last, only)) => Over::Yes,
             Some(_) => Over::Perhaps,
         }
     }
@@ -106,6 +110,18 @@ impl Kind for Changes<'_> {
         self.answered(of, Again { feedback: &feedback, ..Again::default() })
     }
 
+    fn missing(&self, what: &Patch) -> Vec<String> {
+        let touches = |path: &String| what.files.iter().any(|file| &file.path == path);
+        self.asked.iter().filter(|path| !touches(path)).cloned().collect()
+    }
+
+    fn complete(&self, of: &Attempt<Patch>) -> anyhow::Result<(Vec<Message>, String)> {
+        let missing = of.missing.join(", ");
+        let turns = self.answered(of, Again { missing: &missing, ..Again::default() })?;
+        let first = of.missing.first().filter(|_| !self.plan.prefix.is_empty());
+        Ok((turns, first.map(|path| context::begun(self.tree, path)).unwrap_or_default()))
+    }
+
     fn remind(&self, of: &Attempt<Patch>, why: &str) -> anyhow::Result<Vec<Message>> {
         self.answered(of, Again { refused: why, ..Again::default() })
     }
@@ -116,6 +132,17 @@ impl Kind for Changes<'_> {
         }
         self.looks.take(self.agent, self.tree.root(), command, line).await
     }
+}
+
+/// Whether a block can be this file or definitions of it, rather than a word or two in passing.
+fn is_of(block: &Fence, path: &str) -> bool {
+    const LINES_MIN: usize = 4;
+    let lines = block.body.lines().filter(|line| !line.trim().is_empty()).count();
+    let language = path.rsplit_once('.').and_then(|(_, extension)| Language::from_extension(extension));
+    lines >= LINES_MIN
+        && language.is_some()
+        && block.language() == language
+        && block.language() != Some(Language::Shell)
 }
 
 impl Changes<'_> {
@@ -140,4 +167,6 @@ pub(super) struct Again<'a> {
     pub(super) feedback: &'a str,
     pub(super) check: &'a str,
     pub(super) remark: &'a str,
+    /// Files that the task asks to change and a passing change leaves as they are.
+    pub(super) missing: &'a str,
 }

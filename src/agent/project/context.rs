@@ -246,6 +246,14 @@ impl Shown {
     }
 }
 
+/// How a reply begins that writes this file of the project.
+pub(super) fn begun(tree: &Tree, path: &str) -> String {
+    match tree.before(&[path.to_owned()]).remove(path) {
+        Some(FileState::Text(text)) => shown(path, None, &text).begun(),
+        _ => String::new(),
+    }
+}
+
 fn shown(path: &str, part: Option<String>, content: &str) -> Shown {
     let fence = crate::prompt::conversation::fence_for(content);
     Shown { path: path.to_owned(), part, content: content.trim_end_matches('\n').to_owned(), fence }

@@ -102,6 +102,8 @@ struct Work<'a> {
     notes: Vec<String>,
     /// Ignored files that the task names.
     unlisted: Vec<String>,
+    /// Files that the task asks to change.
+    asked: Vec<String>,
 }
 
 impl<'a> Work<'a> {
@@ -131,6 +133,7 @@ impl<'a> Work<'a> {
             rounds: 0,
             notes: Vec::new(),
             unlisted: Vec::new(),
+            asked: Vec::new(),
         };
         work.look_at_check().await;
         work.plan.decides = work.check.is_some();
@@ -149,6 +152,7 @@ impl<'a> Work<'a> {
             check: check.as_deref(),
             unjudged: self.unjudged(),
             looks: look::Looks::default(),
+            asked: self.asked.clone(),
             on: None,
         };
         let mut search = Search::new(&plan.budget);
@@ -299,6 +303,7 @@ impl<'a> Work<'a> {
         let short = short.map(|message| message.content).unwrap_or_default();
         Talk::of(self.agent, self.session, true).open(turns, &short);
         self.plan.prefix = self.prefix(&fitted, &gathered);
+        self.asked = self.asked_for(&gathered);
         self.session.shown.extend(fitted.digests);
         self.unlisted = gathered.unlisted;
         let mut report = gathered.notes;
@@ -333,6 +338,19 @@ impl<'a> Work<'a> {
         let first = named.iter().copied().find(|path| !is_header(path));
         let first = first.or_else(|| named.iter().find_map(|header| body_of(header)));
         first.and_then(|path| shown(path)).map(context::Shown::begun).unwrap_or_default()
+    }
+
+    /// The files that the task asks to change by their names, tests aside.
+    fn asked_for(&self, gathered: &Gathered) -> Vec<String> {
+        if self.plan.intent.is_question() {
+            return Vec::new();
+        }
+        let paths = self.tree.listing().paths;
+        let names = words::Names::new(&paths);
+        let named = gathered.files.iter().filter(|worth| worth.named && !worth.is_test).map(|worth| &worth.path);
+        let asked =
+            |path: &&String| words::asks_to_change(&self.task.prompt, |word| names.file(word) == Some(path.as_str()));
+        named.filter(asked).cloned().collect()
     }
 
     async fn gather(&self) -> anyhow::Result<Gathered> {

@@ -18,6 +18,9 @@ impl Work<'_> {
     ) -> anyhow::Result<Result<Outcome, String>> {
         let Some(best) = best(search) else { return Ok(Ok(self.outcome_without_change(search))) };
         let status = self.status(&best);
+        let missing = kind.missing(&best.patch);
+        self.notes
+            .extend(missing.iter().map(|path| format!("the task asks for a change of {path}, which stays as it is")));
         let settings = self.agent.settings.project.clone();
         if self.line.cancel.is_cancelled() {
             return Ok(Ok(self.outcome(&best, Status::Cancelled)));

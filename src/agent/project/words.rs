@@ -86,6 +86,27 @@ pub(super) fn named(text: &str, names: &Names<'_>) -> Named {
     found
 }
 
+/// Whether a task asks for a change of this file: a clause that names it says what is to be done there, and nothing
+/// against it. `named` are the words that mean the file.
+pub(super) fn asks_to_change(prompt: &str, is_file: impl Fn(&str) -> bool) -> bool {
+    static CLAUSE: LazyLock<Regex> = LazyLock::new(|| compile(r"[;!?\n]|[.,:](?:\s|$)|\b(?:and|but)\b"));
+    static WANTED: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)\b(add|declare|change|update|edit|document|export|register|write|put|move|mend|fix|extend|implement|rename|remove|delete|replace|correct|describe|mention)\b",
+        )
+    });
+    static NOT: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)\b(not|never|don't|dont|leave|leaves|unchanged|without|stay|stays|keep|keeps|alone|no|untouched|like|as in|from|see)\b",
+        )
+    });
+    CLAUSE.split(prompt).any(|clause| {
+        let names =
+            clause.split_whitespace().any(|word| is_file(word.trim_matches(|c: char| "`'\"()[],.@".contains(c))));
+        names && WANTED.is_match(clause) && !NOT.is_match(clause)
+    })
+}
+
 /// Whether what is wanted is that the tests pass.
 pub(super) fn is_about_tests(prompt: &str) -> bool {
     let lower = prompt.to_lowercase();
@@ -129,6 +150,25 @@ mod tests {
         assert_eq!(named.identifiers, ["parse_rows", "next"]);
         assert_eq!(named.unknown, ["gone.py"]);
         assert!(named.words.contains("drops") && !named.words.contains("In"));
+    }
+
+    #[test]
+    fn what_is_to_be_changed_is_told_from_what_is_only_named() {
+        let asks = |prompt: &str| asks_to_change(prompt, |word| word == "src/a.h");
+        for prompt in ["Declare it in src/a.h.", "Please add a function f, and document it in `src/a.h`", "fix src/a.h"]
+        {
+            assert!(asks(prompt), "{prompt}");
+        }
+        for prompt in [
+            "Add f to src/a.c; src/a.h stays as it is",
+            "add it, but don't change src/a.h",
+            "Fix the crash without editing src/a.h",
+            "src/a.h declares it",
+            "write a function like the one in src/a.h",
+            "add f. See src/a.h",
+        ] {
+            assert!(!asks(prompt), "{prompt}");
+        }
     }
 
     #[test]
