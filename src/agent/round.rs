@@ -12,7 +12,8 @@ use super::trials::{Judged, Trials};
 use super::ways::Ways;
 use crate::complexity::budget::ANSWER_TOKENS_MIN;
 use crate::engine::{
-    CandidateSampling, EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, ThinkSpec, WindowSpec,
+    CandidateSampling, EngineEvent, GenerateRequest, Generation, Sampling, SessionId, Steer, StopPolicy, ThinkSpec,
+    WindowSpec,
 };
 use crate::event::{Command, Event};
 use crate::prompt::{Message, Rendered, Segment};
@@ -87,7 +88,7 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
         asked: Vec::new(),
         verdicts: Vec::new(),
     };
-    let request = request(at.with, ask);
+    let request = request(at.with, ask, at.kind.stop());
     let begun = Instant::now();
     if !ask.prefix.is_empty() {
         for candidate in 0..ask.samples {
@@ -102,7 +103,7 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
     Ok(Played { attempts: round.attempts(), spoken })
 }
 
-fn request(With { agent, plan }: With<'_>, ask: &Ask) -> GenerateRequest {
+fn request(With { agent, plan }: With<'_>, ask: &Ask, stop: StopPolicy) -> GenerateRequest {
     let settings = &agent.settings;
     let alone = ask.samples == 1 && ask.drawing == Drawing::First;
     // What makers advise is for chats; of a model that does not think the likeliest code is the best single draw.
@@ -126,6 +127,7 @@ fn request(With { agent, plan }: With<'_>, ask: &Ask) -> GenerateRequest {
                 close: tags.close.clone(),
                 opened: tags.opened_by_template,
             }),
+            stop: if settings.paper_exact { StopPolicy::default() } else { stop },
             ..WindowSpec::default()
         },
         thinking_sampling,

@@ -13,7 +13,7 @@ use super::ways::Ways;
 use super::{Agent, BoxFuture, Line, Plan, Transcript};
 use crate::cancel::Cancel;
 use crate::complexity::budget::fit;
-use crate::engine::SessionId;
+use crate::engine::{SessionId, StopPolicy};
 use crate::event::Event;
 use crate::prompt::Message;
 use crate::reply::Fence;
@@ -41,6 +41,11 @@ pub(super) trait Kind {
     fn is_beside(&self, after: &str) -> bool {
         let _ = after;
         false
+    }
+
+    /// Where the engine itself ends a reply, to the token, with what was said to `plan` and `settings`.
+    fn stop(&self) -> StopPolicy {
+        StopPolicy::default()
     }
 
     /// Whether words, or code that nothing here runs, are an answer to the task.

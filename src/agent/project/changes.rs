@@ -12,6 +12,7 @@ use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
 use crate::agent::{Agent, BoxFuture, Line, Plan, Transcript};
 use crate::cancel::Cancel;
+use crate::engine::StopPolicy;
 use crate::prompt::{Message, Role};
 use crate::reply::Fence;
 use crate::reply::paths::{Known, head_path};
@@ -83,6 +84,12 @@ impl Kind for Changes<'_> {
             .lines()
             .filter_map(|line| head_path(line, &self.known))
             .any(|head| verify::decides_about_tests(&head.path))
+    }
+
+    /// A command ends its turn: what would come next is made up.
+    fn stop(&self) -> StopPolicy {
+        let after_shell = self.plan.intent.is_question() && Ways::of(self.agent).converses;
+        StopPolicy { after_shell, ..StopPolicy::default() }
     }
 
     fn words_do(&self) -> bool {

@@ -337,7 +337,7 @@ impl<'a> Work<'a> {
         };
         let first = named.iter().copied().find(|path| !is_header(path));
         let first = first.or_else(|| named.iter().find_map(|header| body_of(header)));
-        first.and_then(|path| shown(path)).map(context::Shown::begun).unwrap_or_default()
+        first.and_then(shown).map(context::Shown::begun).unwrap_or_default()
     }
 
     /// The files that the task asks to change by their names, tests aside.
