@@ -128,7 +128,6 @@ fn request(With { agent, plan }: With<'_>, ask: &Ask, stop: StopPolicy) -> Gener
                 opened: tags.opened_by_template,
             }),
             stop: if settings.paper_exact { StopPolicy::default() } else { stop },
-            ..WindowSpec::default()
         },
         thinking_sampling,
         answer_sampling,

@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(drawn(&Settings::default(), First, true), (TEMPERATURE_VARIED, TOP_P, 0));
         assert_eq!(drawn(&Settings::default(), Careful, false), (TEMPERATURE_CAREFUL, TOP_P, 0));
         assert_eq!(drawn(&advised(0.5), First, false), (0.5, 0.8, 20));
-        assert_eq!(drawn(&advised(0.5), Careful, false), (0.5, 0.8, 20));
+        assert_eq!(drawn(&advised(0.5), Careful, false), (TEMPERATURE_CAREFUL, 0.8, 20));
+        assert_eq!(drawn(&advised(0.7), Careful, false), (0.7, 0.8, 20));
         assert_eq!(drawn(&advised(0.3), First, true), (TEMPERATURE_VARIED, 0.8, 20), "several should differ");
         assert_eq!(drawn(&advised(0.0), First, false), (0.0, 1.0, 0));
         assert_eq!(drawn(&advised(0.0), Varied, false), (TEMPERATURE_VARIED, TOP_P, 0));
