@@ -56,6 +56,8 @@ pub enum Command {
     Acp(cmd::acp::Args),
     /// Serve programs on this machine: the OpenAI and Anthropic interfaces
     Serve(cmd::serve::Args),
+    /// Show what tool servers offer, and call a tool
+    Mcp(cmd::mcp::Args),
     /// List and show transcripts
     Log(cmd::log::Args),
     /// List, show and export sessions
@@ -97,6 +99,7 @@ impl Cli {
             Some(Command::Run(args)) => cmd::run::run(&args),
             Some(Command::Acp(args)) => cmd::acp::run(&args),
             Some(Command::Serve(args)) => cmd::serve::run(&args),
+            Some(Command::Mcp(args)) => cmd::mcp::run(&args),
             Some(Command::Log(args)) => cmd::log::run(&args),
             Some(Command::Sessions(args)) => cmd::sessions::run(&args),
             Some(Command::DebugRender(args)) => cmd::debug_render::run(&args),

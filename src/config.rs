@@ -23,6 +23,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A table of name = list of words.
     Table,
+    /// A table of tables, read by the room that it is of.
+    Tables,
 }
 
 /// One setting that exists.
@@ -104,6 +106,7 @@ pub const KEYS: &[Key] = &[
         "how the end of long work is announced",
     ),
     key("tui.keys", Kind::Table, "", false, "action = [keys]"),
+    key("mcp", Kind::Tables, "", false, "tool servers: [mcp.NAME] with command and args, or url (docs/clients.md)"),
 ];
 
 /// Where a value came from.
@@ -207,9 +210,18 @@ impl Config {
         table.map(|table| table.iter().map(|(name, value)| (name.clone(), words(value))).collect()).unwrap_or_default()
     }
 
-    /// Every setting with its value and where it came from.
+    /// A table of tables as it was written.
+    pub fn tables(&self, name: &str) -> Option<&toml::Table> {
+        self.values.get(name).and_then(|(value, _)| value.as_table())
+    }
+
+    /// Every setting with its value and where it came from. Of tables of tables the names alone: a server's settings may
+    /// hold keys.
     pub fn explain(&self) -> impl Iterator<Item = (&'static Key, Option<String>, Option<&Origin>)> {
         KEYS.iter().map(|key| match self.values.get(key.name) {
+            Some((toml::Value::Table(tables), origin)) if matches!(key.kind, Kind::Tables) => {
+                (key, Some(tables.keys().map(String::as_str).collect::<Vec<_>>().join(", ")), Some(origin))
+            }
             Some((value, origin)) => (key, Some(value.to_string()), Some(origin)),
             None => (key, None, None),
         })
@@ -274,7 +286,7 @@ fn from_text(key: &Key, text: &str) -> Result<toml::Value, UserError> {
             _ => None,
         },
         Kind::Text | Kind::Choice(_) => Some(toml::Value::String(text.to_owned())),
-        Kind::Table => None,
+        Kind::Table | Kind::Tables => None,
     };
     let value = value.ok_or_else(|| wrong(key, text))?;
     check(key, &value)?;
@@ -286,6 +298,7 @@ fn check(key: &Key, value: &toml::Value) -> Result<(), UserError> {
         (Kind::Text, toml::Value::String(_))
         | (Kind::Switch, toml::Value::Boolean(_))
         | (Kind::Table, toml::Value::Table(_)) => true,
+        (Kind::Tables, toml::Value::Table(tables)) => tables.values().all(toml::Value::is_table),
         (Kind::Number(least, most), toml::Value::Integer(number)) => {
             u64::try_from(*number).is_ok_and(|number| (least..=most).contains(&number))
         }
@@ -308,6 +321,7 @@ fn wrong(key: &Key, text: &str) -> UserError {
         Kind::Switch => "true or false".to_owned(),
         Kind::Choice(choices) => choices.join(", "),
         Kind::Table => "a table".to_owned(),
+        Kind::Tables => "a table for each name".to_owned(),
     };
     UserError::usage(format!("`{}` cannot be `{text}`", key.name)).hint(format!("it takes {wanted}: {}", key.help))
 }

@@ -88,6 +88,15 @@ pub enum Event {
         id: u64,
         text: String,
     },
+    /// A call of another program's tool waits for the user's yes; answered by [`Command::Answer`]: `yes`, `always` (this
+    /// tool, in this session), anything else is a no.
+    Permission {
+        id: u64,
+        /// What is to be called, short.
+        title: String,
+        /// The question, with the arguments.
+        text: String,
+    },
     Warning {
         text: String,
     },
@@ -124,7 +133,7 @@ pub enum Command {
         patch_id: u64,
         decision: Decision,
     },
-    /// The answer to [`Event::Question`]; empty for "none".
+    /// The answer to [`Event::Question`], empty for "none"; or to [`Event::Permission`].
     Answer {
         id: u64,
         text: String,

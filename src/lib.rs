@@ -29,6 +29,7 @@ pub mod verify;
 
 pub mod agent;
 pub mod gym;
+pub mod mcp;
 pub mod model_store;
 
 pub mod acp;

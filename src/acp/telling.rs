@@ -42,6 +42,8 @@ pub(super) struct Telling {
     loading: Option<String>,
     verifying: BTreeMap<u32, String>,
     proposed: Option<String>,
+    /// The call of another program's tool that was asked for.
+    permission: Option<String>,
     failed: bool,
 }
 
@@ -60,6 +62,7 @@ impl Telling {
             loading: None,
             verifying: BTreeMap::new(),
             proposed: None,
+            permission: None,
             failed: false,
         }
     }
@@ -74,8 +77,29 @@ impl Telling {
         self.proposed.as_deref()
     }
 
+    /// The tool call that waits for the user's word on a tool.
+    pub(super) fn permission(&self) -> Option<&str> {
+        self.permission.as_deref()
+    }
+
+    /// The user's word on it.
+    pub(super) fn permitted(&mut self, yes: bool) -> Option<Value> {
+        if yes {
+            return self.permission.as_deref().map(|id| status(id, "in_progress", None));
+        }
+        self.permission.take().map(|id| status(&id, "failed", Some("not allowed")))
+    }
+
     /// The updates that an event is worth, in order.
     pub(super) fn event(&mut self, event: &Event) -> Vec<Value> {
+        // Whatever comes next, the tool has answered.
+        let mut updates: Vec<Value> =
+            self.permission.take().map(|id| status(&id, "completed", None)).into_iter().collect();
+        updates.extend(self.worth(event));
+        updates
+    }
+
+    fn worth(&mut self, event: &Event) -> Vec<Value> {
         match event {
             Event::Loading { .. } => self.loading(),
             Event::Ready { context_tokens_max, .. } => {
@@ -102,6 +126,11 @@ impl Telling {
                 vec![self.call(title.trim_end_matches(':'), "search", "completed", rest)]
             }
             Event::Proposal { files, .. } => self.proposal(files),
+            Event::Permission { title, text, .. } => {
+                let update = self.call(title, "other", "pending", text);
+                self.permission = update["toolCallId"].as_str().map(str::to_owned);
+                vec![update]
+            }
             Event::Warning { text } => vec![self.warning(text)],
             Event::Prefill { .. }
             | Event::Piece { .. }
@@ -117,6 +146,7 @@ impl Telling {
     pub(super) fn end(&mut self, outcome: &Outcome) -> Vec<Value> {
         let mut updates = Vec::new();
         let left_open = std::mem::take(&mut self.verifying).into_values().chain(self.loading.take());
+        let left_open = left_open.chain(self.permission.take());
         updates.extend(left_open.map(|id| status(&id, "failed", Some("ended before there was a result"))));
         if let Some(id) = self.proposed.take() {
             let written = outcome.status != Status::Refused && outcome.status != Status::Cancelled;

@@ -67,6 +67,11 @@ pub trait Judge: Send + Sync {
         Box::pin(std::future::ready(Err("nothing can be run here".to_owned())))
     }
 
+    /// The walls themselves, for programs that are no trials; `None` where there are none.
+    fn sandbox(&self) -> Option<Sandbox> {
+        None
+    }
+
     /// The walls that trials run behind; `None` where nothing can be run.
     fn tier(&self) -> Option<Tier>;
 }
@@ -172,6 +177,10 @@ impl Judge for Walls {
             let output = format!("{stdout}{gap}{stderr}").replace(&format!("{work_dir}/"), "").replace(&work_dir, ".");
             Ok(Shell { output, exit, ended, tier: ran.isolation.tier, wall_ms: ran.wall.as_millis() as u64 })
         })
+    }
+
+    fn sandbox(&self) -> Option<Sandbox> {
+        Some(self.sandbox.clone())
     }
 
     fn tier(&self) -> Option<Tier> {

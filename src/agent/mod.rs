@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::UserError;
+use crate::mcp::Toolset;
 use crate::prompt::{ChatTemplate, Message, Prompts, Rendered};
 use crate::task::{Outcome, Scope, Task};
 use crate::traits::Traits;
@@ -54,6 +55,8 @@ pub struct Agent {
     /// What the user should know of how the model is used, a sentence each.
     pub notes: Vec<String>,
     pub settings: Settings,
+    /// Tool servers that the user named.
+    tools: Toolset,
 }
 
 impl Agent {
@@ -75,7 +78,8 @@ impl Agent {
         })?;
         let (template, note) = ChatTemplate::of_model(&info.label, traits);
         let notes = note.into_iter().collect();
-        Ok(Self { engine, judge, prompts, template, notes, settings })
+        let tools = Toolset::new(settings.project.tools.clone(), judge.sandbox());
+        Ok(Self { engine, judge, prompts, template, notes, settings, tools })
     }
 
     /// What the model is like.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::intent::Wish;
 use super::round::Drawing;
 use crate::engine::Sampling;
+use crate::mcp;
 use crate::sandbox::Limits;
 use crate::task::{Budget, Effort, Tier};
 use crate::traits::Traits;
@@ -52,6 +53,8 @@ pub struct ProjectSettings {
     pub commit: bool,
     /// Somebody is there who can say how the project is tested.
     pub asks: bool,
+    /// Tool servers that the user named.
+    pub tools: Vec<mcp::Spec>,
 }
 
 /// Whose word it takes to write a change.
@@ -70,7 +73,14 @@ pub enum Consent {
 
 impl Default for ProjectSettings {
     fn default() -> Self {
-        Self { state: std::env::temp_dir().join("z1"), cache: None, consent: Consent::Show, commit: false, asks: false }
+        Self {
+            state: std::env::temp_dir().join("z1"),
+            cache: None,
+            consent: Consent::Show,
+            commit: false,
+            asks: false,
+            tools: Vec::new(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
+use super::hosted::{Ground, ModelArgs};
 use crate::acp::{self, LINES_MAX, Parts};
 use crate::agent::sessions::Sessions;
 use crate::cancel::Cancel;
@@ -26,12 +27,8 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
 Sessions are those of `z1 sessions`. Every change is shown as a diff and asked for; /undo takes the last one back.")]
 pub struct Args {
-    /// A .gguf file or an installed model's name [env: Z1_MODEL]
-    #[arg(long, value_name = "NAME|PATH")]
-    model: Option<String>,
-    /// Context in tokens
-    #[arg(long, visible_alias = "ctx", value_name = "N")]
-    context: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
 }
 
 /// Runs the subcommand until the editor closes its end.
@@ -39,24 +36,16 @@ pub struct Args {
 /// # Errors
 /// Settings that cannot be read, or no threads.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let dirs = Dirs::find();
-    let flags = [("model", &args.model), ("context", &args.context)];
-    let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
-    let config = super::task::config(&dirs, flags)?;
-    for warning in &config.warnings {
-        eprintln!("z1: warning: {warning}");
-    }
-    // The walls must stand before a model is loaded.
-    let judge = super::task::judge(&super::task::walls());
+    let ground = Ground::lay(&args.model)?;
+    let dirs = ground.dirs.clone();
     let parts = Parts {
-        sessions: config.switch("transcripts").then(|| Sessions::new(&dirs.state)),
+        sessions: ground.config.switch("transcripts").then(|| Sessions::new(&dirs.state)),
         state: dirs.state.clone(),
         home: std::env::var_os("HOME").map(PathBuf::from),
         models: {
-            let dirs = dirs.clone();
             Arc::new(move || models(&dirs))
         },
-        launch: Arc::new(move |model| super::task::hosted(&dirs, &config, Arc::clone(&judge), model, None)),
+        launch: Arc::new(move |model| ground.setup(model, None)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(serve(parts))

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::hosted::{Ground, ModelArgs};
 use crate::agent::{Agent, Settings};
 use crate::cancel::Cancel;
-use crate::dirs::Dirs;
 use crate::error::{Exit, UserError};
 use crate::serve::{Guard, Listener, Server, listen};
 
@@ -27,12 +27,8 @@ const KEY_BYTES_MAX: u64 = 4096;
 A request says how long to think by any of the usual names (reasoning_effort, thinking.budget_tokens, …), may set the
 `hint` that ends it, and with `verify: true` and `tests` gets an answer that was run. docs/clients.md has the clients.")]
 pub struct Args {
-    /// A .gguf file or an installed model's name [env: Z1_MODEL]
-    #[arg(long, value_name = "NAME|PATH")]
-    model: Option<String>,
-    /// Context in tokens
-    #[arg(long, visible_alias = "ctx", value_name = "N")]
-    context: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// The port; 0 takes a free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
@@ -64,17 +60,8 @@ pub struct Args {
 /// # Errors
 /// No usable model, or an address that cannot be had.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let dirs = Dirs::find();
-    let flags = [("model", &args.model), ("context", &args.context)];
-    let flags = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
-    let config = super::task::config(&dirs, flags)?;
-    for warning in &config.warnings {
-        eprintln!("z1: warning: {warning}");
-    }
     let guard = guard(args)?;
-    // The walls must stand before a model is loaded.
-    let judge = super::task::judge(&super::task::walls());
-    let setup = super::task::hosted(&dirs, &config, judge, None, Some(args.slots))?;
+    let setup = Ground::lay(&args.model)?.setup(None, Some(args.slots))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {

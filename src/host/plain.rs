@@ -176,6 +176,7 @@ impl Show for Plain {
             | Event::Finished { .. }
             | Event::Proposal { .. }
             | Event::Question { .. }
+            | Event::Permission { .. }
             | Event::Ended { .. }
             | Event::Fatal { .. } => {}
         }

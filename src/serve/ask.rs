@@ -6,10 +6,11 @@
 
 use serde_json::Value;
 
-use super::thinking::Wish;
-use super::tools::Tool;
+use super::content;
+use super::thinking::{self, Wish};
+use super::tools::{self, Tool};
 use crate::engine::Sampling;
-use crate::prompt::Message;
+use crate::prompt::{Message, Role};
 use crate::task::Check;
 
 /// Words that end an answer; more are refused.
@@ -116,8 +117,72 @@ impl Fault {
     }
 }
 
+/// Where a form keeps what all of them have.
+pub(super) struct Names<'a> {
+    /// The most that may be generated; the first that is there counts.
+    pub(super) tokens_max: &'a [&'static str],
+    pub(super) stops: &'static str,
+    /// What holds `grammar` and `response_format`.
+    pub(super) format: &'a Value,
+}
+
+/// Reads what every form has. The conversation and the tools are the form's own, and not there yet.
+///
+/// # Errors
+/// What has no sense in it.
+pub(super) fn read(body: &Value, names: &Names<'_>) -> Result<Ask, Fault> {
+    if body["n"].as_u64().is_some_and(|n| n != 1) {
+        return Err(Fault::field("n", "one answer at a time; send the request again for another"));
+    }
+    Ok(Ask {
+        messages: Vec::new(),
+        raw: None,
+        thinking: thinking::wish(body)?,
+        hint: hint(body)?,
+        tokens_max: tokens_max(body, names.tokens_max)?,
+        draw: draw(body)?,
+        seed: body["seed"].as_u64(),
+        stops: stops(body, names.stops)?,
+        grammar: grammar(names.format)?,
+        stream: yes(body, "stream")?,
+        stream_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
+        tools: Vec::new(),
+        must_call: None,
+        verify: verify(body)?,
+    })
+}
+
+/// The list of messages of a chat.
+///
+/// # Errors
+/// There is none, or it is empty.
+pub(super) fn messages(body: &Value) -> Result<&[Value], Fault> {
+    let list = body["messages"].as_array().filter(|messages| !messages.is_empty());
+    list.map(Vec::as_slice).ok_or_else(|| Fault::field("messages", "a list with at least one message"))
+}
+
+/// A message's role, by its name and as templates know it.
+///
+/// # Errors
+/// None, or nobody's.
+pub(super) fn role<'a>(message: &'a Value, field: &'static str) -> Result<(&'a str, Role), Fault> {
+    let name = message["role"].as_str().ok_or_else(|| Fault::field(field, "a message needs a `role`"))?;
+    Ok((name, content::role(name)?))
+}
+
+impl Ask {
+    /// With the tools that a request declares, and its choice among them.
+    ///
+    /// # Errors
+    /// What has no sense in them.
+    pub(super) fn with_tools(mut self, declared: &Value, choice: &Value) -> Result<Self, Fault> {
+        (self.tools, self.must_call) = tools::choose(tools::read(declared)?, choice)?;
+        Ok(self)
+    }
+}
+
 /// An optional number.
-pub(super) fn number(body: &Value, field: &'static str) -> Result<Option<u64>, Fault> {
+fn number(body: &Value, field: &'static str) -> Result<Option<u64>, Fault> {
     match &body[field] {
         Value::Null => Ok(None),
         value => value.as_u64().map(Some).ok_or_else(|| Fault::field(field, "a whole number that is not negative")),
@@ -135,7 +200,7 @@ fn fraction(body: &Value, field: &'static str, max: f64) -> Result<Option<f32>, 
 }
 
 /// `temperature`, `top_p`, `top_k`, `min_p`.
-pub(super) fn draw(body: &Value) -> Result<Draw, Fault> {
+fn draw(body: &Value) -> Result<Draw, Fault> {
     // -1 is how some clients say "all of them".
     let top_k = match body["top_k"].as_i64() {
         Some(k) if k <= 0 => Some(0),
@@ -150,7 +215,7 @@ pub(super) fn draw(body: &Value) -> Result<Draw, Fault> {
 }
 
 /// A yes or no; absent is no.
-pub(super) fn yes(body: &Value, field: &'static str) -> Result<bool, Fault> {
+fn yes(body: &Value, field: &'static str) -> Result<bool, Fault> {
     match &body[field] {
         Value::Null => Ok(false),
         value => value.as_bool().ok_or_else(|| Fault::field(field, "true or false")),
@@ -158,7 +223,7 @@ pub(super) fn yes(body: &Value, field: &'static str) -> Result<bool, Fault> {
 }
 
 /// The most that may be generated, by the first of these fields that is there.
-pub(super) fn tokens_max(body: &Value, fields: &[&'static str]) -> Result<Option<u32>, Fault> {
+fn tokens_max(body: &Value, fields: &[&'static str]) -> Result<Option<u32>, Fault> {
     for field in fields {
         // -1 means "as many as there is room for" to llama.cpp's clients.
         if body[*field].as_i64().is_some_and(|value| value < 0) {
@@ -174,7 +239,7 @@ pub(super) fn tokens_max(body: &Value, fields: &[&'static str]) -> Result<Option
 }
 
 /// A string or a list of them.
-pub(super) fn stops(body: &Value, field: &'static str) -> Result<Vec<String>, Fault> {
+fn stops(body: &Value, field: &'static str) -> Result<Vec<String>, Fault> {
     let wrong = || Fault::field(field, format!("a string, or up to {STOPS_MAX} of them"));
     let found: Vec<String> = match &body[field] {
         Value::Null => Vec::new(),
@@ -188,7 +253,7 @@ pub(super) fn stops(body: &Value, field: &'static str) -> Result<Vec<String>, Fa
 }
 
 /// `hint`: what is forced where thinking is cut.
-pub(super) fn hint(body: &Value) -> Result<Option<String>, Fault> {
+fn hint(body: &Value) -> Result<Option<String>, Fault> {
     const BYTES_MAX: usize = 4096;
     // llama.cpp's name for the same thing.
     for field in ["hint", "reasoning_budget_message"] {
@@ -202,7 +267,7 @@ pub(super) fn hint(body: &Value) -> Result<Option<String>, Fault> {
 }
 
 /// `verify` with `tests`: what the answer must pass.
-pub(super) fn verify(body: &Value) -> Result<Option<Vec<Check>>, Fault> {
+fn verify(body: &Value) -> Result<Option<Vec<Check>>, Fault> {
     if !yes(body, "verify")? {
         return Ok(None);
     }
@@ -236,7 +301,7 @@ pub(super) fn verify(body: &Value) -> Result<Option<Vec<Check>>, Fault> {
 }
 
 /// `response_format` and `grammar`: rules for the answer.
-pub(super) fn grammar(body: &Value) -> Result<Option<String>, Fault> {
+fn grammar(body: &Value) -> Result<Option<String>, Fault> {
     match &body["grammar"] {
         Value::Null => {}
         Value::String(grammar) => return Ok(Some(grammar.clone()).filter(|grammar| !grammar.trim().is_empty())),

@@ -7,11 +7,10 @@
 
 use serde_json::{Value, json};
 
-use super::ask::{self, Ask, Fault, Kind};
+use super::ask::{self, Ask, Fault, Kind, Names};
 use super::content;
 use super::form::{Answer, Ended, Form, Opening, Spent, data};
-use super::thinking;
-use super::tools::{self, Call};
+use super::tools::Call;
 use crate::prompt::{Message, Role};
 
 /// Reads a request.
@@ -19,35 +18,18 @@ use crate::prompt::{Message, Role};
 /// # Errors
 /// What has no sense in it.
 pub(super) fn read(body: &Value) -> Result<Ask, Fault> {
-    if body["n"].as_u64().is_some_and(|n| n != 1) {
-        return Err(Fault::field("n", "one answer at a time; send the request again for another"));
-    }
-    let messages = body["messages"].as_array().filter(|messages| !messages.is_empty());
-    let messages = messages.ok_or_else(|| Fault::field("messages", "a list with at least one message"))?;
-    let messages = messages.iter().map(message).collect::<Result<Vec<_>, _>>()?;
+    let messages = ask::messages(body)?.iter().map(message).collect::<Result<Vec<_>, _>>()?;
     let declared = if body["tools"].is_null() { &body["functions"] } else { &body["tools"] };
-    let (tools, must_call) = tools::choose(tools::read(declared)?, &body["tool_choice"])?;
-    Ok(Ask {
-        messages,
-        raw: None,
-        thinking: thinking::wish(body)?,
-        hint: ask::hint(body)?,
-        tokens_max: ask::tokens_max(body, &["max_completion_tokens", "max_tokens", "n_predict"])?,
-        draw: ask::draw(body)?,
-        seed: body["seed"].as_u64(),
-        stops: ask::stops(body, "stop")?,
-        grammar: ask::grammar(body)?,
-        stream: ask::yes(body, "stream")?,
-        stream_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
-        tools,
-        must_call,
-        verify: ask::verify(body)?,
-    })
+    let names = Names {
+        tokens_max: &["max_completion_tokens", "max_tokens", "n_predict"],
+        stops: "stop",
+        format: body,
+    };
+    Ask { messages, ..ask::read(body, &names)? }.with_tools(declared, &body["tool_choice"])
 }
 
 fn message(message: &Value) -> Result<Message, Fault> {
-    let name = message["role"].as_str().ok_or_else(|| Fault::field("messages", "a message needs a `role`"))?;
-    let role = content::role(name)?;
+    let (name, role) = ask::role(message, "messages")?;
     let mut text = content::text(&message["content"], "messages")?;
     if name == "tool" || name == "function" {
         text = content::result(&text);
@@ -114,15 +96,8 @@ impl Form for Chat {
         if let Some(verified) = &answer.verified {
             last["z1"] = verified.clone();
         }
-        let mut out = data(&last);
-        if self.usage {
-            let mut chunk = self.frame("chat.completion.chunk");
-            chunk["choices"] = json!([]);
-            chunk["usage"] = usage(answer.spent);
-            out.push_str(&data(&chunk));
-        }
-        out.push_str("data: [DONE]\n\n");
-        out
+        let usage = self.usage.then(|| self.frame("chat.completion.chunk"));
+        closed(&last, usage, answer.spent)
     }
 
     fn broken(&mut self, fault: &Fault) -> String {
@@ -153,6 +128,18 @@ fn call_object(call: &Call) -> Value {
         "id": call.id, "type": "function",
         "function": { "name": call.name, "arguments": call.arguments.to_string() },
     })
+}
+
+/// The end of a stream: its last chunk, and where it was asked for one of usage on this frame, without choices.
+pub(super) fn closed(last: &Value, usage_on: Option<Value>, spent: Spent) -> String {
+    let mut out = data(last);
+    if let Some(mut chunk) = usage_on {
+        chunk["choices"] = json!([]);
+        chunk["usage"] = usage(spent);
+        out.push_str(&data(&chunk));
+    }
+    out.push_str("data: [DONE]\n\n");
+    out
 }
 
 /// Why it ended, in OpenAI's words.

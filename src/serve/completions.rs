@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::ask::{self, Ask, Fault};
-use super::chat::{reason, usage};
+use super::ask::{self, Ask, Fault, Names};
+use super::chat::{closed, reason, usage};
 use super::form::{Answer, Form, Opening, data};
 use super::thinking::Wish;
 use super::tools::Call;
@@ -32,24 +32,15 @@ pub(super) fn read(body: &Value) -> Result<Ask, Fault> {
     if body["suffix"].as_str().is_some_and(|suffix| !suffix.is_empty()) {
         return Err(Fault::field("suffix", "filling in the middle is not known here"));
     }
-    if body["n"].as_u64().is_some_and(|n| n != 1) {
-        return Err(Fault::field("n", "one answer at a time"));
-    }
+    let ask = ask::read(body, &Names { tokens_max: &["max_tokens", "n_predict"], stops: "stop", format: body })?;
     Ok(Ask {
-        messages: Vec::new(),
         raw: Some(prompt),
+        // A text is gone on with as it stands.
         thinking: Wish::Off,
         hint: None,
-        tokens_max: Some(ask::tokens_max(body, &["max_tokens", "n_predict"])?.unwrap_or(TOKENS_MAX)),
-        draw: ask::draw(body)?,
-        seed: body["seed"].as_u64(),
-        stops: ask::stops(body, "stop")?,
-        grammar: ask::grammar(body)?,
-        stream: ask::yes(body, "stream")?,
-        stream_usage: body["stream_options"]["include_usage"].as_bool().unwrap_or(false),
-        tools: Vec::new(),
-        must_call: None,
+        tokens_max: ask.tokens_max.or(Some(TOKENS_MAX)),
         verify: None,
+        ..ask
     })
 }
 
@@ -91,15 +82,8 @@ impl Form for Completions {
     }
 
     fn end(&mut self, answer: &Answer) -> String {
-        let mut out = data(&self.object("", Some(reason(&answer.ended))));
-        if self.usage {
-            let mut chunk = self.object("", None);
-            chunk["choices"] = json!([]);
-            chunk["usage"] = usage(answer.spent);
-            out.push_str(&data(&chunk));
-        }
-        out.push_str("data: [DONE]\n\n");
-        out
+        let usage = self.usage.then(|| self.object("", None));
+        closed(&self.object("", Some(reason(&answer.ended))), usage, answer.spent)
     }
 
     fn broken(&mut self, fault: &Fault) -> String {

@@ -20,6 +20,10 @@ use crate::prompt::{Message, Rendered, Role, Segment};
 use crate::task::{Finish, Part, Trajectory};
 use crate::traits::ThinkTags;
 
+/// No vocabulary has a longer token (runs of spaces are the longest): a text of more bytes for each token of the context
+/// is refused without being read.
+const TOKEN_BYTES_MAX: usize = 256;
+
 /// How tokens are drawn where neither the request nor the model's makers say it.
 const SAMPLING: Sampling = Sampling { temperature: 0.6, top_p: 0.95, ..Sampling::GREEDY };
 
@@ -110,19 +114,30 @@ fn with_tools(server: &Server, ask: &Ask, mut turns: Vec<Message>) -> Result<Vec
 ///
 /// # Errors
 /// A conversation that the model's template refuses.
-pub(super) fn count(server: &Server, ask: &Ask) -> Result<u32, Fault> {
+pub(super) async fn count(server: &Server, ask: &Ask) -> Result<u32, Fault> {
     let (prompt, _) = render(server, ask)?;
-    Ok(server.agent.engine.tokenize(&prompt).len() as u32)
+    tokens(server, &prompt).await
+}
+
+/// Counts a prompt's tokens where others are not held up by it: megabytes take their time.
+async fn tokens(server: &Server, prompt: &Rendered) -> Result<u32, Fault> {
+    let (engine, prompt) = (server.agent.engine.clone(), prompt.clone());
+    let counted = tokio::task::spawn_blocking(move || engine.tokenize(&prompt).len() as u32).await;
+    counted.map_err(|problem| Fault::new(Kind::Broken, format!("the prompt could not be tokenized: {problem}")))
 }
 
 /// Makes a request ready.
 ///
 /// # Errors
 /// A conversation that the model's template refuses, or that leaves no room for an answer.
-pub(super) fn prepare(server: &Server, ask: &Ask) -> Result<Prepared, Fault> {
+pub(super) async fn prepare(server: &Server, ask: &Ask) -> Result<Prepared, Fault> {
     let (prompt, turns) = render(server, ask)?;
     let (engine, info) = (&server.agent.engine, server.agent.engine.info());
-    let prompt_tokens = engine.tokenize(&prompt).len() as u32;
+    let least = (prompt.segments.iter().map(|segment| segment.text.len()).sum::<usize>() / TOKEN_BYTES_MAX) as u32;
+    if least > info.context_tokens_max {
+        return Err(too_long(&format!("{least} tokens at least"), info.context_tokens_max));
+    }
+    let prompt_tokens = tokens(server, &prompt).await?;
     // The closing tag is laid over every hint, the request's own as well.
     let own = server.agent.prompts.render("hint", serde_json::json!({ "close": "", "language": "" }));
     let own = own.map_err(|problem| Fault::new(Kind::Broken, problem.to_string()))?;
@@ -145,13 +160,13 @@ pub(super) fn prepare(server: &Server, ask: &Ask) -> Result<Prepared, Fault> {
     };
     match window::choose(facts) {
         Some(chosen) => Ok(Prepared { prompt, turns, chosen, tags, opened, prompt_tokens }),
-        None => Err(too_long(prompt_tokens, info.context_tokens_max)),
+        None => Err(too_long(&format!("{prompt_tokens} tokens"), info.context_tokens_max)),
     }
 }
 
-fn too_long(prompt_tokens: u32, context_tokens_max: u32) -> Fault {
+fn too_long(length: &str, context_tokens_max: u32) -> Fault {
     let message = format!(
-        "the prompt has {prompt_tokens} tokens, and the model's context of {context_tokens_max} leaves no room for an \
+        "the prompt has {length}, and the model's context of {context_tokens_max} leaves no room for an \
          answer; shorten it, or start z1 serve with a larger --context"
     );
     Fault::new(Kind::TooLong, message)
@@ -240,7 +255,9 @@ async fn tell(stream: &mut Option<&mut Stream>, heard: &[Heard]) -> Result<(), F
 
 fn fault(error: &EngineError, prepared: &Prepared) -> Fault {
     match error {
-        EngineError::PromptTooLong { context_tokens_max, .. } => too_long(prepared.prompt_tokens, *context_tokens_max),
+        EngineError::PromptTooLong { context_tokens_max, .. } => {
+            too_long(&format!("{} tokens", prepared.prompt_tokens), *context_tokens_max)
+        },
         EngineError::Busy => Fault::new(Kind::Busy, error.to_string()),
         EngineError::Grammar(why) => Fault::field("grammar", why.as_str()),
         EngineError::PromptEmpty => Fault::field("messages", "there is nothing to answer"),

@@ -19,7 +19,10 @@ pub struct Guard {
 /// What of a request's head the guard looks at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Head<'a> {
+    /// `None` where there is none, or more than one.
     pub(super) host: Option<&'a str>,
+    /// The name in the request's address, where it is a whole one. It says the same as `host`, or somebody is fooled.
+    pub(super) authority: Option<&'a str>,
     pub(super) origin: Option<&'a str>,
     pub(super) site: Option<&'a str>,
     pub(super) authorization: Option<&'a str>,
@@ -43,7 +46,8 @@ impl Guard {
     /// # Errors
     /// Why it may not.
     pub(super) fn check(&self, head: Head<'_>) -> Result<(), Turned> {
-        if !head.unix && !head.host.is_some_and(|host| self.knows(host)) {
+        let named = head.host.is_some_and(|host| self.knows(host)) && head.authority.is_none_or(|at| self.knows(at));
+        if !head.unix && !named {
             return Err(Turned::Host);
         }
         let foreign = match head.origin {
@@ -114,6 +118,11 @@ mod tests {
             assert_eq!(guard.check(head(host)), Err(Turned::Host), "{host}");
         }
         assert_eq!(guard.check(Head::default()), Err(Turned::Host), "no Host at all");
+        let whole = |at| Head { authority: Some(at), ..head("localhost") };
+        assert_eq!(guard.check(whole("127.0.0.1:8080")), Ok(()));
+        for at in ["evil.example", "localhost@evil.example:80"] {
+            assert_eq!(guard.check(whole(at)), Err(Turned::Host), "an address of another name: {at}");
+        }
         assert_eq!(guard.check(Head { unix: true, ..Head::default() }), Ok(()));
         let guard = Guard { hosts: vec!["box.lan".into()], ..Guard::default() };
         assert_eq!(guard.check(head("Box.lan:8080")), Ok(()));

@@ -177,7 +177,7 @@ async fn handle(
     unix: bool,
 ) -> Result<Response<Out>, Fault> {
     let preflight = request.method() == Method::OPTIONS;
-    let looked = guarded(&server, request.headers(), unix);
+    let looked = guarded(&server, &request, unix);
     if preflight && !matches!(looked, Err(Turned::Host | Turned::Origin)) {
         return Ok(preflight_answer());
     }
@@ -197,7 +197,7 @@ async fn handle(
         Route::Model(_) => Err(Fault::new(Kind::NotFound, format!("the model here is `{}`", server.model()))),
         Route::Count => {
             let ask = Api::Messages.read(&body(request).await?)?;
-            let tokens = generate::count(&server, &ask)?;
+            let tokens = generate::count(&server, &ask).await?;
             Ok(whole(StatusCode::OK, &json!({ "input_tokens": tokens })))
         }
         Route::Ask(api) => {
@@ -211,7 +211,7 @@ async fn handle(
 async fn asked(server: Rc<Server>, api: Api, ask: Ask) -> Result<Response<Out>, Fault> {
     let full = |_| Fault::new(Kind::Busy, "as many requests as can wait are waiting; try again in a moment");
     let place = Arc::clone(&server.room).try_acquire_owned().map_err(full)?;
-    let prepared = generate::prepare(&server, &ask)?;
+    let prepared = generate::prepare(&server, &ask).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let opening = Opening {
         id: transcript::new_id().replace('-', ""),
@@ -288,10 +288,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn guarded(server: &Server, headers: &HeaderMap, unix: bool) -> Result<(), Turned> {
+fn guarded(server: &Server, request: &Request<Incoming>, unix: bool) -> Result<(), Turned> {
+    let headers = request.headers();
     let named = |name: &'static str| text(headers, &HeaderName::from_static(name));
+    let one_host = headers.get_all(header::HOST).iter().count() == 1;
     server.guard.check(Head {
-        host: text(headers, &header::HOST),
+        host: text(headers, &header::HOST).filter(|_| one_host),
+        authority: request.uri().authority().map(hyper::http::uri::Authority::as_str),
         // An origin that is no text is nobody's that was named.
         origin: headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("?")),
         site: named("sec-fetch-site"),

@@ -7,11 +7,10 @@
 
 use serde_json::{Value, json};
 
-use super::ask::{self, Ask, Draw, Fault, Kind};
+use super::ask::{self, Ask, Fault, Kind, Names};
 use super::content;
 use super::form::{Answer, Ended, Form, Opening, Spent, event};
-use super::thinking;
-use super::tools::{self, Call};
+use super::tools::Call;
 use crate::prompt::{Message, Role};
 
 /// What stands for a signature.
@@ -22,32 +21,14 @@ const SIGNATURE: &str = "z1";
 /// # Errors
 /// What has no sense in it.
 pub(super) fn read(body: &Value) -> Result<Ask, Fault> {
-    let list = body["messages"].as_array().filter(|messages| !messages.is_empty());
-    let list = list.ok_or_else(|| Fault::field("messages", "a list with at least one message"))?;
     let mut messages = vec![Message::new(Role::System, content::text(&body["system"], "system")?)];
-    for message in list {
-        let name = message["role"].as_str().ok_or_else(|| Fault::field("messages", "a message needs a `role`"))?;
-        messages.push(Message::new(content::role(name)?, blocks(&message["content"])?));
+    for message in ask::messages(body)? {
+        let (_, role) = ask::role(message, "messages")?;
+        messages.push(Message::new(role, blocks(&message["content"])?));
     }
-    let (tools, must_call) = tools::choose(tools::read(&body["tools"])?, &body["tool_choice"])?;
     // The form's temperature ends at 1, but a larger one has a meaning.
-    let draw: Draw = ask::draw(body)?;
-    Ok(Ask {
-        messages,
-        raw: None,
-        thinking: thinking::wish(body)?,
-        hint: ask::hint(body)?,
-        tokens_max: ask::tokens_max(body, &["max_tokens"])?,
-        draw,
-        seed: body["seed"].as_u64(),
-        stops: ask::stops(body, "stop_sequences")?,
-        grammar: ask::grammar(body)?,
-        stream: ask::yes(body, "stream")?,
-        stream_usage: true,
-        tools,
-        must_call,
-        verify: ask::verify(body)?,
-    })
+    let names = Names { tokens_max: &["max_tokens"], stops: "stop_sequences", format: body };
+    Ask { messages, stream_usage: true, ..ask::read(body, &names)? }.with_tools(&body["tools"], &body["tool_choice"])
 }
 
 fn blocks(value: &Value) -> Result<String, Fault> {

@@ -7,11 +7,10 @@
 
 use serde_json::{Value, json};
 
-use super::ask::{self, Ask, Fault};
+use super::ask::{self, Ask, Fault, Names};
 use super::content;
 use super::form::{Answer, Ended, Form, Opening, Spent, event};
-use super::thinking;
-use super::tools::{self, Call};
+use super::tools::Call;
 use crate::prompt::{Message, Role};
 
 /// Reads a request.
@@ -32,32 +31,17 @@ pub(super) fn read(body: &Value) -> Result<Ask, Fault> {
         }
         _ => return Err(Fault::field("input", "a text, or a list with at least one item")),
     }
-    let (tools, must_call) = tools::choose(tools::read(&body["tools"])?, &body["tool_choice"])?;
     let format = json!({ "grammar": body["grammar"], "response_format": body["text"]["format"] });
-    Ok(Ask {
-        messages,
-        raw: None,
-        thinking: thinking::wish(body)?,
-        hint: ask::hint(body)?,
-        tokens_max: ask::tokens_max(body, &["max_output_tokens", "max_tokens"])?,
-        draw: ask::draw(body)?,
-        seed: body["seed"].as_u64(),
-        stops: ask::stops(body, "stop")?,
-        grammar: ask::grammar(&format)?,
-        stream: ask::yes(body, "stream")?,
-        stream_usage: true,
-        tools,
-        must_call,
-        verify: ask::verify(body)?,
-    })
+    let names = Names { tokens_max: &["max_output_tokens", "max_tokens"], stops: "stop", format: &format };
+    Ask { messages, stream_usage: true, ..ask::read(body, &names)? }.with_tools(&body["tools"], &body["tool_choice"])
 }
 
 fn turn(item: &Value) -> Result<Option<Message>, Fault> {
     let kind = item["type"].as_str().unwrap_or("message");
     Ok(match kind {
         "message" => {
-            let name = item["role"].as_str().ok_or_else(|| Fault::field("input", "a message needs a `role`"))?;
-            Some(Message::new(content::role(name)?, content::text(&item["content"], "input")?))
+            let (_, role) = ask::role(item, "input")?;
+            Some(Message::new(role, content::text(&item["content"], "input")?))
         }
         "function_call" | "custom_tool_call" => {
             let arguments = if item["arguments"].is_null() { &item["input"] } else { &item["arguments"] };

@@ -36,7 +36,7 @@ pub use j2::{
 };
 pub use options::VerifyOptions;
 pub use smoke::smoke;
-pub use toolbox::project_policy;
+pub use toolbox::{program_grants, project_policy};
 
 /// Every language that can be run, and the program that runs it where there is one.
 pub fn tools() -> Vec<(Language, Option<std::path::PathBuf>)> {

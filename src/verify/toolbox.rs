@@ -247,6 +247,21 @@ pub(crate) fn tool_root(program: &Path) -> Option<PathBuf> {
     whole.or_else(|| may_be_granted(program).then(|| program.to_owned()))
 }
 
+/// What a program has to read that the user named by its path: its installation or environment, and where links lead.
+pub fn program_grants(program: &Path) -> Vec<PathBuf> {
+    let real = program.canonicalize().ok();
+    let mut grants: Vec<PathBuf> = Vec::new();
+    for path in std::iter::once(program).chain(real.as_deref()) {
+        let environment = path.parent().and_then(Path::parent).filter(|above| above.join("pyvenv.cfg").is_file());
+        grants.extend(environment.map(python_env::grants).unwrap_or_default());
+        // Packages of Node need those beside them.
+        let packages = path.ancestors().filter(|above| above.file_name().is_some_and(|name| name == "node_modules"));
+        grants.extend(packages.last().map(Path::to_owned).or_else(|| tool_root(path)));
+    }
+    grants.dedup();
+    grants
+}
+
 /// The toolchain that the project names, or the user's default, before rustup's own stand-ins, which may not be able to
 /// do their work behind walls.
 fn rust(root: &Path, variable: Variable<'_>, home: Option<&Path>, tools: &mut Toolbox) {

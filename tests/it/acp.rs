@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::{Home, can_run_code, reply};
-use crate::project::{RIGHT_AT_ONCE, copy};
+use crate::project::{RIGHT_AT_ONCE, SERVER, copy};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -350,4 +350,43 @@ fn a_client_that_nobody_here_wrote_gets_an_answer() {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     assert!(out.contains("It is four.") && out.contains("cancelled: cancelled"), "{out}\n{err}");
+}
+
+#[test]
+fn a_tool_of_another_program_is_called_after_a_yes_and_only_then() {
+    for (option, wanted, status) in [("call", "no error", "completed"), ("reject", "did not allow", "failed")] {
+        let home = Home::new();
+        if !can_run_code() {
+            return;
+        }
+        std::fs::create_dir_all(home.path().join("z1/config")).unwrap();
+        let settings = format!("[mcp.t]\ncommand = 'python3'\nargs = ['-c', '''{SERVER}''']\n");
+        home.write("z1/config/config.toml", settings);
+        let root = home.path().join("shop");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shop"), &root);
+        std::fs::create_dir(root.join(".git")).unwrap();
+        let look = "```bash\nmcp t read path=shop.py\n```\n";
+        let script = home.script(&[json!({ "text": look }), json!({ "text": "It is in shop.py." })]);
+        let mut editor = Editor::start(&home, &script);
+        let session = editor.begin(&root);
+        let id = editor.prompt(&session, "Where is the discount computed?");
+        let asked = editor.wait_for(|line| line["method"] == "session/request_permission" || line["id"] == json!(id));
+        assert_eq!(asked["method"], "session/request_permission", "{:?}", editor.told);
+        let call = &asked["params"]["toolCall"]["toolCallId"];
+        let calls = editor.updates("tool_call");
+        let shown = calls.iter().find(|shown| shown["toolCallId"] == *call).unwrap();
+        assert_eq!((shown["title"].as_str(), shown["status"].as_str()), (Some("mcp t read"), Some("pending")));
+        assert!(shown["content"][0]["content"]["text"].as_str().unwrap().contains("{\"path\":\"shop.py\"}"));
+        let call = call.clone();
+        let result = json!({ "outcome": { "outcome": "selected", "optionId": option } });
+        editor.raw(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }).to_string());
+        let end = editor.answer(id);
+        assert_eq!(end["result"]["stopReason"], "end_turn", "{end}");
+        let updates = editor.updates("tool_call_update");
+        let last = updates.iter().rev().find(|update| update["toolCallId"] == call).unwrap();
+        assert_eq!(last["status"], status);
+        let stored = std::fs::read_dir(home.path().join("z1/state/sessions")).unwrap().flatten();
+        let stored: String = stored.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+        assert!(stored.contains(wanted), "{stored}");
+    }
 }

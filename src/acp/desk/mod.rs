@@ -60,7 +60,26 @@ struct Turn {
 /// A permission that was asked for.
 struct Asked {
     request: u64,
-    patch_id: u64,
+    of: Wanted,
+}
+
+/// What a permission is for, by its number.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Change(u64),
+    Tool(u64),
+}
+
+impl Wanted {
+    /// The option that says yes.
+    const fn once(self) -> &'static str {
+        if matches!(self, Self::Change(_)) { "write" } else { "call" }
+    }
+
+    /// The option that says yes from now on, in this session.
+    const fn always(self) -> &'static str {
+        if matches!(self, Self::Change(_)) { "write-all" } else { "call-always" }
+    }
 }
 
 /// What the client can show.
@@ -273,6 +292,7 @@ impl Desk {
         let running = self.running.as_ref().map(|turn| &turn.running);
         match (event, running) {
             (Event::Proposal { patch_id, .. }, Some(_)) => self.ask(patch_id).await,
+            (Event::Permission { id, .. }, Some(_)) => self.ask_for_tool(id).await,
             // Nobody can be asked for words here; `/check` says how a project is tested.
             (Event::Question { id, .. }, Some(running)) => {
                 running.command(Command::Answer { id, text: String::new() });
@@ -305,15 +325,30 @@ impl Desk {
             let session = turn.session.clone();
             return self.update(&session, telling::status(&call, "in_progress", None)).await;
         }
+        let session = turn.session.clone();
+        let names = ["Write it", "Write it, and what holds later in this session", "Do not write it"];
+        self.request_permission(Wanted::Change(patch_id), &session, &call, names).await;
+    }
+
+    /// Asks for the user's word on a call of another program's tool.
+    async fn ask_for_tool(&mut self, id: u64) {
+        let Some(turn) = &self.running else { return };
+        let (session, call) = (turn.session.clone(), turn.telling.permission().unwrap_or_default().to_owned());
+        let names = ["Call it", "Call it, and this tool again in this session", "Do not call it"];
+        self.request_permission(Wanted::Tool(id), &session, &call, names).await;
+    }
+
+    /// `names` are those of yes, yes from now on, and no.
+    async fn request_permission(&mut self, of: Wanted, session: &str, call: &str, names: [&str; 3]) {
         self.requests += 1;
-        self.asked = Some(Asked { request: self.requests, patch_id });
+        self.asked = Some(Asked { request: self.requests, of });
         let params = json!({
-            "sessionId": turn.session,
+            "sessionId": session,
             "toolCall": { "toolCallId": call },
             "options": [
-                { "optionId": WRITE, "name": "Write it", "kind": "allow_once" },
-                { "optionId": WRITE_ALL, "name": "Write it, and what holds later in this session", "kind": "allow_always" },
-                { "optionId": "reject", "name": "Do not write it", "kind": "reject_once" },
+                { "optionId": of.once(), "name": names[0], "kind": "allow_once" },
+                { "optionId": of.always(), "name": names[1], "kind": "allow_always" },
+                { "optionId": "reject", "name": names[2], "kind": "reject_once" },
             ],
         });
         self.send(wire::request(self.requests, "session/request_permission", &params)).await;
@@ -324,19 +359,35 @@ impl Desk {
         if self.asked.as_ref().is_none_or(|asked| json!(asked.request) != *id) {
             return;
         }
-        let (Some(asked), Some(turn)) = (self.asked.take(), &self.running) else { return };
+        let (Some(asked), Some(turn)) = (self.asked.take(), &mut self.running) else { return };
         let outcome = result.unwrap_or_default();
         let chosen = Some(&outcome["outcome"]).filter(|outcome| outcome["outcome"] == "selected");
         let option = chosen.and_then(|outcome| outcome["optionId"].as_str()).unwrap_or_default();
-        let yes = option == WRITE || option == WRITE_ALL;
-        let decision = if yes { Decision::Accept } else { Decision::Reject };
-        turn.running.command(Command::Decide { patch_id: asked.patch_id, decision });
-        if let Some(open) = self.open.get_mut(&turn.session).filter(|_| option == WRITE_ALL) {
-            open.accepts_all = true;
-        }
-        if yes {
-            let (session, call) = (turn.session.clone(), turn.telling.proposed().unwrap_or_default().to_owned());
-            self.update(&session, telling::status(&call, "in_progress", None)).await;
+        let always = option == asked.of.always();
+        let yes = always || option == asked.of.once();
+        let update = match asked.of {
+            Wanted::Change(patch_id) => {
+                let decision = if yes { Decision::Accept } else { Decision::Reject };
+                turn.running.command(Command::Decide { patch_id, decision });
+                if let Some(open) = self.open.get_mut(&turn.session).filter(|_| always) {
+                    open.accepts_all = true;
+                }
+                let call = turn.telling.proposed().filter(|_| yes);
+                call.map(|call| telling::status(call, "in_progress", None))
+            }
+            Wanted::Tool(id) => {
+                let text = match (yes, always) {
+                    (_, true) => "always",
+                    (true, _) => "yes",
+                    _ => "",
+                };
+                turn.running.command(Command::Answer { id, text: text.to_owned() });
+                turn.telling.permitted(yes)
+            }
+        };
+        let session = turn.session.clone();
+        if let Some(update) = update {
+            self.update(&session, update).await;
         }
     }
 
@@ -428,9 +479,6 @@ impl Desk {
         }
     }
 }
-
-const WRITE: &str = "write";
-const WRITE_ALL: &str = "write-all";
 
 /// What a prompt asks for.
 enum Asks {

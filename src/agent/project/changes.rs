@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::look::Looks;
 use super::reading::{self, Base};
+use super::tool::Tools;
 use super::{Patch, check, context};
 use crate::agent::attempt::{Attempt, Reply};
 use crate::agent::search::{Kind, Over};
@@ -32,6 +33,7 @@ pub(super) struct Changes<'a> {
     pub(super) looks: Looks,
     /// Files that the task asks to change.
     pub(super) asked: Vec<String>,
+    pub(super) tools: Option<Tools>,
     /// The change that the user's remark is about: what comes next builds on it.
     pub(super) on: Option<Patch>,
 }
@@ -137,7 +139,7 @@ impl Kind for Changes<'_> {
         if !Ways::of(self.agent).converses {
             return Ok(None);
         }
-        self.looks.take(self.agent, self.tree.root(), command, line).await
+        self.looks.take(self.agent, self.tree.root(), command, self.tools.as_mut(), line).await
     }
 }
 

@@ -1,11 +1,12 @@
-//! Looking around before an answer: one command a turn, in a throw-away copy of the project, bounded; the same
-//! command with the same result is warned of once and then cut.
+//! Looking around before an answer: one command a turn, in a throw-away copy of the project or of a tool server,
+//! bounded; the same command with the same result is warned of once and then cut.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::tool::Tools;
 use crate::agent::{Agent, Line};
 use crate::event::Event;
 
@@ -42,6 +43,7 @@ impl Looks {
         agent: &Agent,
         root: &Path,
         command: &str,
+        tools: Option<&mut Tools>,
         line: &mut Line,
     ) -> anyhow::Result<Option<String>> {
         if self.count == LOOKS_MAX {
@@ -50,14 +52,11 @@ impl Looks {
         self.count += 1;
         let text = format!("looking ({} of {LOOKS_MAX}): {}", self.count, command.replace('\n', "; "));
         line.emit(Event::Step { text }).await;
-        let ran = agent.judge.shell(root, command, agent.settings.min_tier, &line.cancel).await;
-        let (ended, output) = match ran {
-            Ok(shell) => {
-                let ended = shell.ended.unwrap_or_else(|| format!("exit code {}", shell.exit.unwrap_or(-1)));
-                (ended, shortened(crate::sandbox::text::clean(&shell.output).trim_end()))
-            }
-            Err(why) => ("no result".to_owned(), why),
+        let (ended, output) = match tools.filter(|_| crate::mcp::is_call(command)) {
+            Some(tools) => tools.take(agent, command, line).await,
+            None => ran(agent, root, command, line).await,
         };
+        let output = shortened(output.trim_end());
         let same = self.seen.insert(command.to_owned(), output.clone()).is_some_and(|before| before == output);
         if same && std::mem::replace(&mut self.warned, true) {
             return Ok(None);
@@ -69,6 +68,17 @@ impl Looks {
         };
         let output = if output.is_empty() { "(nothing)".to_owned() } else { output };
         Ok(Some(agent.prompts.render("project_output", Output { ended: &ended, output: &output, warning })?))
+    }
+}
+
+/// How a command ended, and what it printed.
+async fn ran(agent: &Agent, root: &Path, command: &str, line: &Line) -> (String, String) {
+    match agent.judge.shell(root, command, agent.settings.min_tier, &line.cancel).await {
+        Ok(shell) => {
+            let ended = shell.ended.unwrap_or_else(|| format!("exit code {}", shell.exit.unwrap_or(-1)));
+            (ended, crate::sandbox::text::clean(&shell.output))
+        }
+        Err(why) => ("no result".to_owned(), why),
     }
 }
 

@@ -37,6 +37,7 @@ mod propose;
 mod reading;
 mod scope;
 mod settle;
+mod tool;
 mod words;
 
 pub use check::{is_command, remember, remembered};
@@ -104,6 +105,8 @@ struct Work<'a> {
     unlisted: Vec<String>,
     /// Files that the task asks to change.
     asked: Vec<String>,
+    /// Tool servers that were started for it.
+    tools: Option<tool::Tools>,
 }
 
 impl<'a> Work<'a> {
@@ -134,6 +137,7 @@ impl<'a> Work<'a> {
             notes: Vec::new(),
             unlisted: Vec::new(),
             asked: Vec::new(),
+            tools: None,
         };
         work.look_at_check().await;
         work.plan.decides = work.check.is_some();
@@ -153,6 +157,7 @@ impl<'a> Work<'a> {
             unjudged: self.unjudged(),
             looks: look::Looks::default(),
             asked: self.asked.clone(),
+            tools: self.tools.take(),
             on: None,
         };
         let mut search = Search::new(&plan.budget);
@@ -295,7 +300,10 @@ impl<'a> Work<'a> {
         bare.check = None;
         let short = context::messages(&self.agent.prompts, &self.task.prompt, &bare)?.pop();
         if self.plan.intent.is_question() && self.agent.traits().looks {
-            let invitation = self.agent.prompts.render("project_explore", ())?;
+            let mut invitation = self.agent.prompts.render("project_explore", ())?;
+            if let Some(tools) = self.start_tools().await? {
+                invitation = format!("{}\n\n{tools}", invitation.trim_end());
+            }
             if let Some(last) = turns.last_mut() {
                 last.content = format!("{}\n\n{invitation}", last.content.trim_end());
             }
@@ -310,6 +318,15 @@ impl<'a> Work<'a> {
         report.extend(fitted.report);
         self.line.emit(Event::Step { text: format!("context:\n  {}", report.join("\n  ")) }).await;
         Ok(())
+    }
+
+    /// Starts the user's tool servers; what the model is told of their tools, where there are any.
+    async fn start_tools(&mut self) -> anyhow::Result<Option<String>> {
+        let id = (u64::from(self.number) << 16) | tool::FIRST_ID;
+        let started = tool::Tools::start(self.agent, self.tree.root(), (&self.session.id, id), self.line).await;
+        let Some((tools, told)) = started else { return Ok(None) };
+        self.tools = Some(tools);
+        Ok(Some(self.agent.prompts.render("project_tools", tool::Words { tools: &told })?))
     }
 
     /// The words that a reply is begun with where the task names its files: the path and the fence of the first. Then the

@@ -12,12 +12,13 @@ use crate::agent::intent::Wish;
 use crate::agent::project as in_project;
 use crate::agent::sessions::Sessions;
 use crate::agent::worker::{Setup, Worker};
-use crate::agent::{Consent, Judge, NoJudge, Settings, Transcript, Walls, checks, transcript};
+use crate::agent::{Consent, Judge, NoJudge, ProjectSettings, Settings, Transcript, Walls, checks, transcript};
 use crate::config::{Config, Sources};
 use crate::dirs::Dirs;
 use crate::engine::{Adapter, KvType, LoadOptions, Offload};
 use crate::error::{Exit, UserError};
 use crate::host::{self, Json, Plain, Show, Stream, Verbosity, Wishes};
+use crate::mcp;
 use crate::model_store::resolve;
 use crate::sandbox::{Limits, Sandbox, SandboxOptions};
 use crate::task::{Check, Effort, Task, Tier};
@@ -385,7 +386,10 @@ fn setup_beside(
         probe: config.switch("probe"),
         min_tier: min_tier(config),
         check_limits: check_limits(config),
-        project: project.args.settings(dirs, project.asks, config.switch("require_verified")),
+        project: ProjectSettings {
+            tools: tools(config)?,
+            ..project.args.settings(dirs, project.asks, config.switch("require_verified"))
+        },
     };
     let sessions = Sessions::new(&dirs.state);
     let session = project.args.session(&sessions, project.root.as_deref(), project.asks)?;
@@ -414,6 +418,12 @@ pub(super) fn hosted(
     let mut setup = setup_beside(dirs, config, false, &project, judge, model.or(config.text("model")), slots)?;
     setup.settings.project.consent = Consent::Ask;
     Ok(setup)
+}
+
+/// The tool servers that the user named.
+pub(super) fn tools(config: &Config) -> Result<Vec<mcp::Spec>, UserError> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    config.tables("mcp").map_or(Ok(Vec::new()), |table| mcp::read(table, home.as_deref()))
 }
 
 /// Starts the sandbox's helper; must come before any model is loaded. `Err` says why there are no walls.
@@ -465,7 +475,7 @@ fn check_limits(config: &Config) -> Limits {
     }
 }
 
-fn min_tier(config: &Config) -> Tier {
+pub(super) fn min_tier(config: &Config) -> Tier {
     match config.text("min_tier") {
         Some("F") => Tier::F,
         Some("B") => Tier::B,

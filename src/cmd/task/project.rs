@@ -92,7 +92,7 @@ impl ProjectArgs {
             _ => Consent::Show,
         };
         let cache = Some(dirs.cache.join("repo_map"));
-        ProjectSettings { state: dirs.state.clone(), cache, consent, commit: self.commit, asks }
+        ProjectSettings { state: dirs.state.clone(), cache, consent, commit: self.commit, asks, tools: Vec::new() }
     }
 
     /// Whether somebody wants to choose the session to go on with.

@@ -49,6 +49,10 @@ impl App {
             Event::Step { text } => self.on_step(&text),
             Event::Proposal { patch_id, diff, files } => return self.on_proposal(patch_id, &diff, &files),
             Event::Question { id, text } => return self.on_question(id, &text),
+            Event::Permission { id, text, .. } => {
+                let text = format!("{text} (y: yes, a: yes for this tool in this session, anything else: no)");
+                return self.on_question(id, &text);
+            }
             Event::Warning { text } => self.transcript.push(Cell::note(Tone::Warn, &text)),
             Event::Ended { outcome } => return self.on_ended(&outcome),
             Event::Fatal { message, hint } => self.on_fatal(&message, hint.as_deref()),
