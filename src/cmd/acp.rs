@@ -42,9 +42,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         sessions: ground.config.switch("transcripts").then(|| Sessions::new(&dirs.state)),
         state: dirs.state.clone(),
         home: std::env::var_os("HOME").map(PathBuf::from),
-        models: {
-            Arc::new(move || models(&dirs))
-        },
+        models: { Arc::new(move || models(&dirs)) },
         launch: Arc::new(move |model| ground.setup(model, None)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;

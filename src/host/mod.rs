@@ -44,7 +44,9 @@ pub struct Wishes {
 const fn nobodys_word(event: &Event) -> Option<Command> {
     match event {
         Event::Proposal { patch_id, .. } => Some(Command::Decide { patch_id: *patch_id, decision: Decision::Reject }),
-        Event::Question { id, .. } | Event::Permission { id, .. } => Some(Command::Answer { id: *id, text: String::new() }),
+        Event::Question { id, .. } | Event::Permission { id, .. } => {
+            Some(Command::Answer { id: *id, text: String::new() })
+        }
         _ => None,
     }
 }

@@ -205,7 +205,8 @@ fn split(command: &str) -> Result<Vec<String>, String> {
                 let rest = characters.as_str();
                 let more = rest.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
                 if more && !words.is_empty() {
-                    return Err("only one call at a time: write one line, and the next when you have seen its result".to_owned());
+                    return Err("only one call at a time: write one line, and the next when you have seen its result"
+                        .to_owned());
                 }
                 if !words.is_empty() {
                     break;
@@ -259,9 +260,15 @@ mod tests {
             ("mcp git log '{\"repo\": \".\", \"max\": 2}'", json!({ "repo": ".", "max": 2 })),
             ("mcp git log repo=\"a b\" mode=a", json!({ "repo": "a b", "mode": "a" })),
             ("mcp git log repo='it is \"so\"\nand so'", json!({ "repo": "it is \"so\"\nand so" })),
-            ("mcp git log repo=. files=a.py,b.py sizes=1,2", json!({ "repo": ".", "files": ["a.py", "b.py"], "sizes": [1, 2] })),
+            (
+                "mcp git log repo=. files=a.py,b.py sizes=1,2",
+                json!({ "repo": ".", "files": ["a.py", "b.py"], "sizes": [1, 2] }),
+            ),
             ("mcp git log repo=. files='[\"a\"]' files=b", json!({ "repo": ".", "files": ["a", "b"] })),
-            ("mcp git log repo=. extra='{\"a\": 1}' ratio=0.5", json!({ "repo": ".", "extra": { "a": 1 }, "ratio": 0.5 })),
+            (
+                "mcp git log repo=. extra='{\"a\": 1}' ratio=0.5",
+                json!({ "repo": ".", "extra": { "a": 1 }, "ratio": 0.5 }),
+            ),
             ("mcp git log 'a == b'", json!({ "repo": "a == b" })),
             ("mcp git log \\\n  repo=.\n# that is all\n", json!({ "repo": "." })),
         ] {

@@ -43,7 +43,9 @@ pub(super) fn address(url: &str) -> Result<Address, String> {
     let rest = match url.split_once("://") {
         Some(("http", rest)) => rest,
         Some(("https", _)) => {
-            return Err(format!("`{url}` is https, which z1 does not speak: a server elsewhere needs a proxy on this machine"));
+            return Err(format!(
+                "`{url}` is https, which z1 does not speak: a server elsewhere needs a proxy on this machine"
+            ));
         }
         _ => return Err(format!("`{url}` is no address")),
     };
@@ -178,9 +180,8 @@ fn too_long() -> Failure {
 async fn whole(response: Response<Incoming>) -> Result<Bytes, Failure> {
     let body = http_body_util::Limited::new(response.into_body(), LINE_BYTES_MAX).collect().await;
     let is_long = |problem: &(dyn std::error::Error + 'static)| problem.is::<http_body_util::LengthLimitError>();
-    body.map(http_body_util::Collected::to_bytes).map_err(|problem| {
-        if is_long(problem.as_ref()) { too_long() } else { Failure::Gone(problem.to_string()) }
-    })
+    body.map(http_body_util::Collected::to_bytes)
+        .map_err(|problem| if is_long(problem.as_ref()) { too_long() } else { Failure::Gone(problem.to_string()) })
 }
 
 async fn answer(response: Response<Incoming>, id: u64) -> Result<Value, Failure> {

@@ -35,7 +35,10 @@ pub(super) enum Failure {
     /// An answer that is none.
     Malformed(String),
     /// An error of the protocol.
-    Refused { code: i64, message: String },
+    Refused {
+        code: i64,
+        message: String,
+    },
 }
 
 impl fmt::Display for Failure {

@@ -156,12 +156,7 @@ fn with_stderr(how: &str, stderr: &str) -> String {
     }
 }
 
-async fn walled(
-    program: &Program,
-    sandbox: &Sandbox,
-    place: Place<'_>,
-    cancel: &Cancel,
-) -> Result<Process, String> {
+async fn walled(program: &Program, sandbox: &Sandbox, place: Place<'_>, cancel: &Cancel) -> Result<Process, String> {
     let project = Limits::project();
     let limits = Limits {
         wall: LIFE_MAX,
@@ -188,7 +183,9 @@ async fn walled(
             return Err(format!("it is to read {shown}, which is not there"));
         }
         if !may_be_granted(folder) {
-            return Err(format!("it is to read {shown}, which holds settings, keys or a whole home: name a folder in it"));
+            return Err(format!(
+                "it is to read {shown}, which holds settings, keys or a whole home: name a folder in it"
+            ));
         }
         if !can_be_reached(folder) {
             return Err(format!("it is to read {shown}, which the user that programs run as cannot reach"));

@@ -198,9 +198,8 @@ impl Server {
         }
         let params = json!({ "name": tool, "arguments": arguments });
         match self.link.request("tools/call", &params, self.spec.call_max, cancel).await {
-            Ok(result) => content::read(&result).unwrap_or_else(|| {
-                failed(&self.about.name, &"its reply is malformed: it is no result of a call")
-            }),
+            Ok(result) => content::read(&result)
+                .unwrap_or_else(|| failed(&self.about.name, &"its reply is malformed: it is no result of a call")),
             Err(why) => {
                 if let Failure::Gone(why) = &why {
                     self.gone = Some(why.clone());

@@ -39,7 +39,10 @@ pub struct Spec {
 pub enum Way {
     Program(Program),
     /// A server that runs already, on this machine.
-    Url { url: String, headers: BTreeMap<String, String> },
+    Url {
+        url: String,
+        headers: BTreeMap<String, String>,
+    },
 }
 
 /// A program that speaks on its stdin and stdout.
@@ -237,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_hint_of_the_server_allows_nothing_and_deny_beats_all() {
-        let spec = &specs("[a]\ncommand = 'x'\nallow = ['log', 'show_*']\nask = ['add']\ndeny = ['show_s*t']\n").unwrap()[0];
+        let spec =
+            &specs("[a]\ncommand = 'x'\nallow = ['log', 'show_*']\nask = ['add']\ndeny = ['show_s*t']\n").unwrap()[0];
         for (tool, read_only, word) in [
             ("log", false, Word::Allowed),
             ("show_all", false, Word::Allowed),

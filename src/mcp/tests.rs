@@ -190,7 +190,8 @@ fn a_slow_start_is_waited_for_and_unknown_versions_are_named() {
     assert!(warnings.is_empty() && tools.found().next().unwrap().about.started_ms >= 1000);
     let (_, warnings) = desk.one("def hello(id): result(id, {'protocolVersion': '2031-01-01'})", "");
     assert!(warnings[0].contains("`2031-01-01`"), "{warnings:?}");
-    let refusing = "def hello(id): say({'jsonrpc': '2.0', 'id': id, 'error': {'code': -32022, 'message': 'unsupported'}})";
+    let refusing =
+        "def hello(id): say({'jsonrpc': '2.0', 'id': id, 'error': {'code': -32022, 'message': 'unsupported'}})";
     let (_, warnings) = desk.one(refusing, "");
     assert!(warnings[0].contains("error -32022: unsupported"), "{warnings:?}");
 }
@@ -253,11 +254,8 @@ server.serve_forever()
 fn a_server_on_this_machine_is_asked_over_http() {
     use std::io::BufRead as _;
     let Some(desk) = desk() else { return };
-    let mut child = std::process::Command::new("python3")
-        .args(["-c", HTTP])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        std::process::Command::new("python3").args(["-c", HTTP]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut port = String::new();
     std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
     let settings = |key: &str| {

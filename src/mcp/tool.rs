@@ -202,7 +202,8 @@ impl Told {
 /// where there is not; and as many as fit.
 pub(super) fn told(tools: &[(&str, &Tool)], tokens_max: usize, count: &dyn Fn(&str) -> usize) -> Told {
     let whole = lines(tools, true, count);
-    let fits = |entries: &[(String, bool)]| entries.iter().map(|(text, _)| count(text) + 1).sum::<usize>() <= tokens_max;
+    let fits =
+        |entries: &[(String, bool)]| entries.iter().map(|(text, _)| count(text) + 1).sum::<usize>() <= tokens_max;
     let entries = if fits(&whole) { whole } else { lines(tools, false, count) };
     let mut told = Told::default();
     let mut left = tokens_max;

@@ -20,11 +20,8 @@ use crate::prompt::{Message, Role};
 pub(super) fn read(body: &Value) -> Result<Ask, Fault> {
     let messages = ask::messages(body)?.iter().map(message).collect::<Result<Vec<_>, _>>()?;
     let declared = if body["tools"].is_null() { &body["functions"] } else { &body["tools"] };
-    let names = Names {
-        tokens_max: &["max_completion_tokens", "max_tokens", "n_predict"],
-        stops: "stop",
-        format: body,
-    };
+    let names =
+        Names { tokens_max: &["max_completion_tokens", "max_tokens", "n_predict"], stops: "stop", format: body };
     Ask { messages, ..ask::read(body, &names)? }.with_tools(declared, &body["tool_choice"])
 }
 

@@ -257,7 +257,7 @@ fn fault(error: &EngineError, prepared: &Prepared) -> Fault {
     match error {
         EngineError::PromptTooLong { context_tokens_max, .. } => {
             too_long(&format!("{} tokens", prepared.prompt_tokens), *context_tokens_max)
-        },
+        }
         EngineError::Busy => Fault::new(Kind::Busy, error.to_string()),
         EngineError::Grammar(why) => Fault::field("grammar", why.as_str()),
         EngineError::PromptEmpty => Fault::field("messages", "there is nothing to answer"),

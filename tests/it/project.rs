@@ -579,10 +579,14 @@ impl Place {
 
 #[test]
 fn a_question_may_call_a_tool_behind_walls_after_a_yes() {
-    let looks = ["mcp t read path=shop.py", "mcp t read path=/etc/shadow", "mcp t read path=net", "mcp t read", "mcp x y"];
+    let looks =
+        ["mcp t read path=shop.py", "mcp t read path=/etc/shadow", "mcp t read path=net", "mcp t read", "mcp x y"];
     let Some((said, place)) = with_tools(&looks, "", Consent::Ask, "y") else { return };
     assert!(said.contains("mcp t read path=TEXT\n    Reads a file"), "{said}");
-    assert!(said.contains("ended with no error and printed:\n\n```\n\"\"\""), "the file, and no escape sequence: {said}");
+    assert!(
+        said.contains("ended with no error and printed:\n\n```\n\"\"\""),
+        "the file, and no escape sequence: {said}"
+    );
     assert!(said.contains("Permission denied") || said.contains("No such file"), "{said}");
     assert!(said.contains("no network") || said.contains("refused"), "{said}");
     assert!(said.contains("`path` is missing. Its form: mcp t read path=TEXT"), "{said}");

@@ -150,8 +150,7 @@ mod tests {
     fn a_question_shows_the_arguments_without_what_hides_them() {
         let mut arguments = serde_json::Map::new();
         arguments.insert("q".into(), "a\u{202e}b".into());
-        let call =
-            Call { server: "s".into(), tool: "t".into(), arguments, word: Word::Asked, read_only: true };
+        let call = Call { server: "s".into(), tool: "t".into(), arguments, word: Word::Asked, read_only: true };
         assert_eq!(question(&call), "Call the tool t of s with {\"q\":\"ab\"}; the server says that it only reads?");
     }
 }
