@@ -90,9 +90,9 @@ impl Http {
     /// An address or a header that cannot be used, in words.
     pub(super) fn new(url: &str, headers: &BTreeMap<String, String>) -> Result<Self, String> {
         let header = |(name, value): (&String, &String)| -> Result<_, String> {
-            let fail = |_| format!("the header `{}` cannot be sent", shortened(name, 80));
-            let key = HeaderName::try_from(name.as_str()).map_err(|_| fail(()))?;
-            let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| fail(()))?;
+            let fail = || format!("the header `{}` cannot be sent", shortened(name, 80));
+            let key = HeaderName::try_from(name.as_str()).map_err(|_| fail())?;
+            let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| fail())?;
             value.set_sensitive(true);
             Ok((key, value))
         };

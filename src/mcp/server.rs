@@ -140,7 +140,8 @@ impl Server {
         }
         let info = &answer["serverInfo"];
         let word = |key: &str| shortened(info[key].as_str().unwrap_or_default(), NAME_CHARS_MAX);
-        self.about.title = format!("{} {}", word("name"), word("version")).trim().to_owned();
+        let title = format!("{} {}", word("name"), word("version"));
+        title.trim().clone_into(&mut self.about.title);
         self.link.notify("notifications/initialized", &json!({})).await.map_err(|why| why.to_string())
     }
 
