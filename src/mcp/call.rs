@@ -227,7 +227,7 @@ mod tests {
 
     use super::*;
 
-    fn tool(name: &str, properties: Value, required: Value) -> Tool {
+    fn tool(name: &str, properties: &Value, required: &Value) -> Tool {
         let schema = json!({ "type": "object", "properties": properties, "required": required });
         super::super::tool::read(&json!({ "name": name, "inputSchema": schema })).unwrap()
     }
@@ -239,7 +239,7 @@ mod tests {
             "sizes": { "type": "array", "items": { "type": "integer" } },
             "mode": { "enum": ["a", "b"] }, "extra": { "type": "object" }, "ratio": { "type": "number" },
         });
-        tool("log", properties, json!(["repo"]))
+        tool("log", &properties, &json!(["repo"]))
     }
 
     fn read_one(command: &str) -> Result<Value, String> {
