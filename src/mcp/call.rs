@@ -12,10 +12,20 @@ use super::tool::{Kind, Tool};
 /// The word that such a line begins with.
 const WORD: &str = "mcp";
 
-/// Whether a command is meant for a tool.
-pub fn is_call(command: &str) -> bool {
-    let line = command.trim_start().trim_start_matches("$ ");
-    line.strip_prefix(WORD).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+/// Whether a command is meant for one of these tools: it says so, or it is one of their lines without the word that
+/// small models leave out.
+pub(super) fn is_meant(command: &str, tools: &[(&str, &Tool)]) -> bool {
+    let mut words = bare(command).split_whitespace();
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    is_call(command) || tools.iter().any(|(server, tool)| *server == first && tool.name == second)
+}
+
+fn bare(command: &str) -> &str {
+    command.trim_start().trim_start_matches("$ ")
+}
+
+fn is_call(command: &str) -> bool {
+    bare(command).strip_prefix(WORD).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 /// The line of words that a shell has split.
@@ -29,10 +39,10 @@ pub(super) fn read<'a>(
     command: &str,
     tools: &[(&'a str, &'a Tool)],
 ) -> Result<(&'a str, &'a Tool, Map<String, Value>), String> {
-    let command = command.trim_start().trim_start_matches("$ ");
-    let words = split(command)?;
-    let named = words.get(1).ok_or("it names no server: mcp SERVER TOOL name=value")?;
-    let (server, tool, rest) = which(named, &words[2..], tools)?;
+    let words = split(bare(command))?;
+    let words = words.strip_prefix(&[WORD.to_owned()]).unwrap_or(&words);
+    let (named, rest) = words.split_first().ok_or("it names no server: mcp SERVER TOOL name=value")?;
+    let (server, tool, rest) = which(named, rest, tools)?;
     let arguments = arguments(tool, rest).map_err(|why| format!("{why}. Its form: {}", tool.form(server)))?;
     Ok((server, tool, arguments))
 }
@@ -251,6 +261,7 @@ mod tests {
     fn the_forms_that_models_write_are_one_call() {
         for (command, wanted) in [
             ("mcp git log repo=.", json!({ "repo": "." })),
+            ("git log repo=.", json!({ "repo": "." })),
             ("$ mcp git log repo=. max=3\n", json!({ "repo": ".", "max": 3 })),
             ("mcp git log --repo . --max 3 --deep", json!({ "repo": ".", "max": 3, "deep": true })),
             ("mcp git log --repo=. --deep=no", json!({ "repo": ".", "deep": false })),
@@ -306,6 +317,11 @@ mod tests {
     fn only_lines_of_that_word_are_meant() {
         assert!(is_call("mcp") && is_call("  mcp git log") && is_call("$ mcp git"));
         assert!(!is_call("mcpx a") && !is_call("ls mcp") && !is_call("") && !is_call("echo mcp"));
+        let log = log();
+        let meant = |command| is_meant(command, &[("git", &log)]);
+        assert!(
+            meant("mcp x") && meant("git log repo=.") && meant("$ git log") && !meant("git status") && !meant("log")
+        );
     }
 
     proptest! {

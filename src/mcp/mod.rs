@@ -32,7 +32,7 @@ mod server;
 mod spec;
 mod tool;
 
-pub use call::{is_call, line};
+pub use call::line;
 pub use server::About;
 pub use spec::{Spec, Word, read};
 pub use tool::{Told, Tool};
@@ -182,6 +182,11 @@ impl Tools {
             offered.extend(server.offered(reach).map(|tool| (server.about.name.as_str(), tool)));
         }
         offered
+    }
+
+    /// Whether a command is meant for a tool in reach, and not for a shell.
+    pub fn is_meant(&self, command: &str, reach: Reach) -> bool {
+        call::is_meant(command, &self.offered(reach))
     }
 
     /// Reads a line as a call of a tool in reach.

@@ -52,7 +52,7 @@ impl Looks {
         self.count += 1;
         let text = format!("looking ({} of {LOOKS_MAX}): {}", self.count, command.replace('\n', "; "));
         line.emit(Event::Step { text }).await;
-        let (ended, output) = match tools.filter(|_| crate::mcp::is_call(command)) {
+        let (ended, output) = match tools.filter(|tools| tools.is_for(command)) {
             Some(tools) => tools.take(agent, command, line).await,
             None => ran(agent, root, command, line).await,
         };

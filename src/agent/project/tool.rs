@@ -79,6 +79,11 @@ impl Tools {
         (told.offered > 0).then(|| (Self { running, reach, session: session.to_owned(), next_id: id }, told.text))
     }
 
+    /// Whether a command is meant for a tool.
+    pub(super) fn is_for(&self, command: &str) -> bool {
+        self.running.is_meant(command, self.reach)
+    }
+
     /// Calls the tool that a command names, where that is allowed: how it ended, and what it gave.
     pub(super) async fn take(&mut self, agent: &Agent, command: &str, line: &mut Line) -> (String, String) {
         let call = match self.running.find(command, self.reach) {
