@@ -349,7 +349,7 @@ impl<K: Kind> Round<'_, K> {
             return;
         }
         self.asked.push(what.clone());
-        match self.at.kind.unjudged() {
+        match self.at.kind.unjudged().filter(|_| !self.at.kind.is_worth_a_look(&what)) {
             Some(verdict) => self.verdicts.push((what, verdict)),
             None => {
                 self.trials.ask(candidate, what);

@@ -54,6 +54,12 @@ pub(super) trait Kind {
     /// The verdict on every candidate where nothing is run.
     fn unjudged(&self) -> Option<Verdict>;
 
+    /// Whether a candidate is to be tried although nothing decides about it: something of it can be known all the same.
+    fn is_worth_a_look(&self, what: &Self::What) -> bool {
+        let _ = what;
+        false
+    }
+
     fn trial(&self, what: &Self::What, cancel: Cancel) -> BoxFuture<'static, Verdict>;
 
     /// What decides, in words.

@@ -1,15 +1,18 @@
 //! `z1 apply`: turns a reply into a plan against a project, and with --write applies it.
 
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
 
+use crate::cancel::Cancel;
 use crate::dirs::Dirs;
 use crate::error::{Exit, UserError};
-use crate::reply::edits;
+use crate::reply::edits::{self, Refusal};
 use crate::reply::paths::Known;
+use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::verify::{self, Opinion, Suspect, VerifyOptions};
 use crate::workspace::journal::Journal;
 use crate::workspace::plan::{self, Plan, Rules};
 use crate::workspace::tree::Tree;
@@ -46,7 +49,8 @@ pub struct Args {
     /// Write also what was inferred: a block whose file is only mentioned in a sentence
     #[arg(long)]
     pub weak: bool,
-    /// Refuse a change that brings in syntax errors (otherwise they are listed under `warnings`)
+    /// Ask the language's own tool, behind walls, about files that may not parse, and refuse what it cannot read
+    /// (otherwise, and where there is no such tool, they are listed under `warnings`)
     #[arg(long)]
     pub check_syntax: bool,
 }
@@ -68,11 +72,13 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let rules = Rules {
         reply_is_complete: args.complete,
         may_shrink: args.allow_shrink,
-        check_syntax: args.check_syntax,
         each_file: false,
     };
     let mut plan = plan::plan(&before, &reading, rules);
     plan.notes.extend(plan.files.iter().filter_map(|file| tree.remark(&file.path)).collect::<Vec<_>>());
+    if args.check_syntax && !plan.warnings.is_empty() {
+        ask_tools(&args.root, &mut plan);
+    }
     let unsure = !plan.weak.is_empty() && !args.weak;
     if args.write && plan.holds() && unsure {
         let paths = plan.weak.join(", ");
@@ -84,6 +90,56 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let step = if args.write && plan.holds() { Some(journal.apply(&plan, "z1 apply")?.number) } else { None };
     print(args, &plan, step)?;
     Ok(if plan.holds() { Exit::Success } else { Exit::VerificationFailed })
+}
+
+/// Asks the languages' own tools about files that the linked grammars do not know: what a tool reads is no warning, what it
+/// cannot read is refused, and where there is none the warning stays.
+fn ask_tools(root: &Path, plan: &mut Plan) {
+    let answers = match opinions(root, plan) {
+        Ok(answers) => answers,
+        Err(problem) => {
+            plan.notes.push(format!("no tool could be asked whether it parses: {problem:#}"));
+            return;
+        }
+    };
+    for (path, opinion) in answers {
+        let is_of = |warning: &Refusal| warning.path.as_deref() == Some(path.as_str());
+        match opinion {
+            Opinion::Parses(tool) => {
+                plan.warnings.retain(|warning| !is_of(warning));
+                plan.notes.push(format!("{tool} reads {path} without an error; the linked grammar does not know it"));
+            }
+            Opinion::Broken { command, said } => {
+                let found = plan.warnings.iter().position(is_of).map(|at| plan.warnings.remove(at));
+                plan.refused.extend(found.map(|warning| Refusal {
+                    message: format!("{path} would no longer parse (`{command}`): {}", said.replace('\n', " | ")),
+                    ..warning
+                }));
+            }
+            Opinion::None => plan.notes.push(format!("there is no tool here that can say whether {path} parses")),
+        }
+    }
+}
+
+fn opinions(root: &Path, plan: &Plan) -> anyhow::Result<Vec<(String, Opinion)>> {
+    let suspects = plan.files.iter().filter_map(|file| {
+        let before = file.before.as_deref();
+        Suspect::of(&file.path, before, file.after.as_deref()?)
+    });
+    let suspects: Vec<Suspect> = suspects.collect();
+    let helper_exe = std::env::current_exe().context("cannot find z1's own program")?;
+    let sandbox = Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe })
+        .map_err(UserError::from)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
+    let (options, cancel) = (VerifyOptions::default(), Cancel::new());
+    Ok(runtime.block_on(async {
+        let mut answers = Vec::new();
+        for suspect in suspects {
+            let opinion = verify::opinion(root, &suspect, &sandbox, &options, &cancel).await;
+            answers.push((suspect.path, opinion));
+        }
+        answers
+    }))
 }
 
 fn read_reply(args: &Args) -> anyhow::Result<String> {

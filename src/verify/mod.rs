@@ -22,6 +22,7 @@ mod setting;
 mod smoke;
 mod stdio;
 pub mod suites;
+mod syntax;
 mod toolbox;
 
 use crate::cancel::Cancel;
@@ -36,6 +37,7 @@ pub use j2::{
 };
 pub use options::VerifyOptions;
 pub use smoke::smoke;
+pub use syntax::{Opinion, Suspect, opinion};
 pub use toolbox::{program_grants, project_policy};
 
 /// Every language that can be run, and the program that runs it where there is one.
@@ -54,6 +56,10 @@ pub async fn verify(
     options: &VerifyOptions,
     cancel: &Cancel,
 ) -> Verdict {
+    if let (Candidate::Edits { edits }, [], Some(root)) = (candidate, checks, &options.root) {
+        // Nothing to run it against: whether it parses can be known all the same.
+        return j2::unchecked(root, edits, sandbox, options, cancel).await;
+    }
     let mut verdicts = Vec::with_capacity(checks.len());
     for check in checks {
         let verdict = match candidate {

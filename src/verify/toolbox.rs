@@ -25,6 +25,8 @@ pub(crate) struct Toolbox {
     pub(crate) env: Vec<(OsString, OsString)>,
     /// What the project asks for and the user has not.
     pub(crate) missing: Option<String>,
+    /// Folders of PATH that programs cannot enter here.
+    pub(crate) unreachable: Vec<PathBuf>,
 }
 
 /// Folders of the system: always there.
@@ -130,7 +132,10 @@ impl Toolbox {
     /// Leaves out what a program of root's cannot reach in tiers that build no view of their own: it runs as another
     /// user there. What is left is the system's.
     pub(crate) fn keep_reachable(&mut self, root: &Path) {
-        self.path.retain(|folder| folder.starts_with(root) || crate::sandbox::can_be_reached(folder));
+        let (path, unreachable) = std::mem::take(&mut self.path)
+            .into_iter()
+            .partition(|folder| folder.starts_with(root) || crate::sandbox::can_be_reached(folder));
+        (self.path, self.unreachable) = (path, unreachable);
         let environment = |(name, value): &(OsString, OsString)| {
             name != "VIRTUAL_ENV"
                 || Path::new(value).starts_with(root)
@@ -150,6 +155,18 @@ impl Toolbox {
     /// PATH as one value.
     pub(crate) fn joined_path(&self) -> OsString {
         std::env::join_paths(&self.path).unwrap_or_else(|_| SYSTEM_PATH.join(":").into())
+    }
+
+    /// Why a tool that is in PATH cannot be used here, where that is so.
+    pub(crate) fn why_unreachable(&self, name: &str) -> Option<String> {
+        let name = Path::new(name).file_name()?;
+        let folder = self.unreachable.iter().find(|folder| folder.join(name).is_file())?;
+        Some(format!(
+            "{} is in {}, which programs of root's cannot enter in this tier (tools elsewhere, or z1 as an ordinary user, \
+             would help)",
+            name.display(),
+            folder.display()
+        ))
     }
 
     /// The program of this name: the first in PATH.

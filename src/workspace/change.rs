@@ -70,12 +70,23 @@ pub(super) fn stands_in(text: &str, search: &str) -> bool {
     file.windows(wanted.len()).any(|window| window == wanted) || (wanted.len() == 1 && text.contains(search.trim_end()))
 }
 
-/// What is wrong where `after` has more syntax errors than `before`.
-pub(super) fn syntax_worsened(path: &str, before: Option<&str>, after: &str) -> Option<String> {
-    let new = syntax::check(path, after)?;
-    let old = before.and_then(|text| syntax::check(path, text)).map_or(0, |report| report.errors);
-    let place = new.first.as_ref().filter(|_| new.errors > old)?;
-    Some(format!("{path} would no longer parse: line {}: {}", place.line, place.what))
+/// What of a whole file the linked grammar does not know and did know before.
+pub(super) fn suspicion(path: &str, before: Option<&str>, after: &str) -> Option<String> {
+    let place = syntax::worsened(path, before, after)?;
+    Some(format!(
+        "{path}, line {}: {}; either it does not parse, or the linked grammar is older than it",
+        place.line, place.what
+    ))
+}
+
+/// Where a file no longer parses although the new text brings in nothing that the grammar does not know: then the text was
+/// put in the wrong place.
+fn misplaced(path: &str, before: &str, after: &str, (search, replace): (&str, &str)) -> Option<String> {
+    let errors = |text: &str| syntax::check(path, text).map_or(0, |report| report.errors);
+    let place = syntax::worsened(path, Some(before), after)?;
+    let own = errors(replace).saturating_sub(errors(search));
+    (errors(after) > errors(before) + own)
+        .then(|| format!("{path} would no longer parse: line {}: {}", place.line, place.what))
 }
 
 struct Context<'a> {
@@ -258,7 +269,8 @@ impl Context<'_> {
                     return Err(self.refuse(RefusalKind::AlreadyApplied, message));
                 }
                 if rung > Rung::TrailingSpace
-                    && let Some(why) = syntax_worsened(self.path, Some(text), next.text.as_deref().unwrap_or(""))
+                    && let Some(why) =
+                        misplaced(self.path, text, next.text.as_deref().unwrap_or(""), (search, replace))
                 {
                     let message = format!("the text is not in the file as it stands, and where it fits {why}");
                     return Err(self.refuse(RefusalKind::NotFound, message));

@@ -25,23 +25,15 @@ pub enum FileState {
 pub type Before = BTreeMap<String, FileState>;
 
 /// What a plan may do and must check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// The reply is known to have ended by itself, so an open fence was only forgotten.
     pub reply_is_complete: bool,
     /// A whole-file block may drop most of a large file.
     pub may_shrink: bool,
-    /// Refuse a change that raises the number of syntax errors (otherwise it is only reported).
-    pub check_syntax: bool,
     /// Each file by itself: where one of a file's edits is refused, that file is left out and the others stay. For
     /// a plan whose outcome a check decides.
     pub each_file: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self { reply_is_complete: false, may_shrink: false, check_syntax: true, each_file: false }
-    }
 }
 
 /// What is to happen to one file.
@@ -84,7 +76,8 @@ impl Planned {
 pub struct Plan {
     pub files: Vec<Planned>,
     pub refused: Vec<Refusal>,
-    /// What would be refused under stricter rules: new syntax errors, where they are only reported.
+    /// What a reader should look at: text that the linked grammar does not know. Never a refusal: a grammar is older than
+    /// its language (`verify::opinion` asks the language's own tool).
     pub warnings: Vec<Refusal>,
     pub notes: Vec<String>,
     /// Files whose change was read weakly: which file was meant, or that the block is the whole file, was inferred.
@@ -313,10 +306,9 @@ impl Work<'_> {
             }
             if let Some(after) = &draft.text {
                 let old = before.clone().or_else(|| draft.renamed_from.as_deref().and_then(|p| self.original(p)));
-                let worse = change::syntax_worsened(&path, old.as_deref(), after);
-                let worse = worse.map(|why| Refusal::new(RefusalKind::Syntax, Some(&path), draft.reply_line, why));
-                let list = if self.rules.check_syntax { &mut self.plan.refused } else { &mut self.plan.warnings };
-                list.extend(worse);
+                let suspicion = change::suspicion(&path, old.as_deref(), after);
+                let told = suspicion.map(|why| Refusal::new(RefusalKind::Syntax, Some(&path), draft.reply_line, why));
+                self.plan.warnings.extend(told);
             }
             self.plan.files.push(Planned { path, renamed_from: draft.renamed_from, before, after: draft.text });
         }

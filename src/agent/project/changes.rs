@@ -102,8 +102,17 @@ impl Kind for Changes<'_> {
         self.check.is_none().then(|| self.unjudged.clone())
     }
 
+    /// What the linked grammar does not know, the language's own tool is asked about.
+    fn is_worth_a_look(&self, what: &Patch) -> bool {
+        !what.warnings.is_empty()
+    }
+
     fn trial(&self, what: &Patch, cancel: Cancel) -> BoxFuture<'static, Verdict> {
-        check::trial(self.agent, self.tree.root(), self.check.unwrap_or_default(), &what.files, cancel)
+        let trial = check::trial(self.agent, self.tree.root(), self.check, &what.files, cancel);
+        match self.unjudged() {
+            None => trial,
+            Some(unjudged) => Box::pin(async move { check::or_unjudged(trial.await, unjudged) }),
+        }
     }
 
     fn check(&self) -> String {
@@ -116,7 +125,9 @@ impl Kind for Changes<'_> {
 
     fn mend(&self, of: &Attempt<Patch>) -> anyhow::Result<Vec<Message>> {
         let feedback = of.verdict.as_ref().map(verify::feedback).unwrap_or_default();
-        self.answered(of, Again { feedback: &feedback, ..Again::default() })
+        // Where the project has no check, what failed says what it was.
+        let ran = of.verdict.as_ref().and_then(Verdict::report).map_or("", |report| report.command.as_str());
+        self.answered(of, Again { feedback: &feedback, check: self.check.unwrap_or(ran), ..Again::default() })
     }
 
     fn missing(&self, what: &Patch) -> Vec<String> {
@@ -164,7 +175,7 @@ impl Changes<'_> {
     }
 
     pub(super) fn again(&self, again: Again<'_>) -> anyhow::Result<String> {
-        let again = Again { check: self.check.unwrap_or_default(), ..again };
+        let again = Again { check: self.check.unwrap_or(again.check), ..again };
         Ok(self.agent.prompts.render("project_again", again)?)
     }
 }

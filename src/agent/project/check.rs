@@ -91,11 +91,12 @@ pub fn remember(state: &Path, root: &Path, command: Option<&str>) -> std::io::Re
     std::fs::write(place, text)
 }
 
-/// A trial of files as planned, on its own layer; an empty list is the project as it stands.
+/// A trial of files as planned, on its own layer; an empty list is the project as it stands. Without a command only
+/// whether the files parse is asked.
 pub(super) fn trial(
     agent: &Agent,
     root: &Path,
-    command: &str,
+    command: Option<&str>,
     files: &[Planned],
     cancel: Cancel,
 ) -> BoxFuture<'static, Verdict> {
@@ -104,7 +105,8 @@ pub(super) fn trial(
         None => Edit::Delete { path: file.path.clone() },
     });
     let candidate = Candidate::Edits { edits: edits.collect() };
-    let checks = [Check::Command { command: command.to_owned() }];
+    let checks: Vec<Check> =
+        command.into_iter().map(|command| Check::Command { command: command.to_owned() }).collect();
     let options = VerifyOptions {
         root: Some(root.to_owned()),
         min_tier: agent.settings.min_tier,
@@ -115,10 +117,23 @@ pub(super) fn trial(
     Box::pin(async move { judge.verify(&candidate, &checks, &options, &cancel).await })
 }
 
+/// The verdict on a change that nothing decides about: that it does not parse, or why it is not judged and what is
+/// known of it.
+pub(super) fn or_unjudged(tried: Verdict, unjudged: Verdict) -> Verdict {
+    match (tried, unjudged) {
+        (failed @ Verdict::Failed(_), _) => failed,
+        (Verdict::NothingToCheck { why: more }, Verdict::NothingToCheck { why }) => {
+            let known = more.split_once("; ").map_or(String::new(), |(_, known)| format!("; {known}"));
+            Verdict::NothingToCheck { why: why + &known }
+        }
+        (_, unjudged) => unjudged,
+    }
+}
+
 /// What the check says before any change; said to the user.
 pub(super) async fn before(agent: &Agent, root: &Path, command: &str, line: &mut Line) -> Verdict {
     line.emit(Event::Step { text: format!("running `{command}` before any change") }).await;
-    let verdict = trial(agent, root, command, &[], line.cancel.clone()).await;
+    let verdict = trial(agent, root, Some(command), &[], line.cancel.clone()).await;
     let text = match &verdict {
         Verdict::Passed(report) => format!("before any change {} passed ({command})", report.passed),
         Verdict::Failed(report) => {

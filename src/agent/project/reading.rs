@@ -78,8 +78,6 @@ pub(super) fn read(said: &Trajectory, tree: &Tree, known: &Known, base: &Base) -
     }
     let rules = Rules {
         reply_is_complete: matches!(said.finish, Finish::EndOfTurn | Finish::Stopped),
-        // A grammar that does not know a construct is no proof: what cannot be parsed is noted, and the check decides.
-        check_syntax: false,
         each_file: true,
         ..Rules::default()
     };

@@ -55,7 +55,7 @@ pub(super) fn look(root: &Path, command: Option<&str>) -> Vec<Finding> {
     let failures = verdict.report().map(|report| report.failures.as_slice()).unwrap_or_default();
     findings.extend(failures.iter().take(FAILURES_MAX).map(|failure| {
         let first = failure.got.lines().next().unwrap_or("").to_owned();
-        match verify::wall_of(&failure.got, tier) {
+        match verify::wall_of(failure, tier) {
             Some(wall) => {
                 Finding::warning("failure", format!("{}: {}: {first}", failure.name, wall.name()), "see SECURITY.md")
             }

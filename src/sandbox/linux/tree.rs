@@ -217,7 +217,7 @@ pub(super) fn own(file: impl AsFd, ids: Ids) -> rustix::io::Result<()> {
 /// and everything in `hide` (relative). Returns what could not be read and was left out for that.
 pub(super) fn copy(from: &Path, to: impl AsFd, hide: &[PathBuf], ids: Ids) -> Built<Vec<PathBuf>> {
     let source = open_root(from).step(format!("open {}", from.display()))?;
-    let mut copying = Copying { ids, hide, left_out: Vec::new(), entries: 0, bytes: 0 };
+    let mut copying = Copying { from, ids, hide, left_out: Vec::new(), entries: 0, bytes: 0 };
     let to = rustix::io::dup(to).step("open the work directory")?;
     copying.folder(&source, &to, Path::new(""))?;
     Ok(copying.left_out)
@@ -232,6 +232,8 @@ pub(super) fn said(left_out: &[PathBuf]) -> Option<String> {
 
 /// A copy under way.
 struct Copying<'a> {
+    /// The project, without links.
+    from: &'a Path,
     ids: Ids,
     hide: &'a [PathBuf],
     left_out: Vec<PathBuf>,
@@ -287,10 +289,20 @@ impl Copying<'_> {
             FileType::RegularFile => self.file(from, to, name, stat, mode),
             FileType::Symlink => {
                 let link = rustix::fs::readlinkat(from, name, Vec::new())?;
-                rustix::fs::symlinkat(link, to, name)
+                match self.out_of_the_project(path, Path::new(OsStr::from_bytes(link.as_bytes()))) {
+                    Some(place) => rustix::fs::symlinkat(place, to, name),
+                    None => rustix::fs::symlinkat(link, to, name),
+                }
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where a relative link leads that leaves the project: from the copy's place it would lead elsewhere.
+    fn out_of_the_project(&self, path: &Path, link: &Path) -> Option<PathBuf> {
+        let leaves = link.is_relative() && link.components().next() == Some(std::path::Component::ParentDir);
+        let place = leaves.then(|| self.from.join(path.parent()?).join(link).canonicalize().ok())??;
+        (!place.starts_with(self.from)).then_some(place)
     }
 
     fn file(&mut self, from: &OwnedFd, to: &OwnedFd, name: &Path, stat: &Stat, mode: Mode) -> rustix::io::Result<()> {
@@ -447,6 +459,20 @@ mod tests {
         assert!(!to.path().join("d/secret").exists());
         let time = |root: &tempfile::TempDir| std::fs::metadata(root.path().join("d/run")).unwrap().modified().unwrap();
         assert_eq!(time(&from), time(&to));
+    }
+
+    #[test]
+    fn a_link_out_of_the_project_leads_where_it_led() {
+        let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("p/d")).unwrap();
+        std::fs::create_dir(root.join("env")).unwrap();
+        for (target, link) in [("../../env", "p/d/out"), ("..", "p/d/up"), ("../../nowhere", "p/d/broken")] {
+            symlink(target, root.join(link)).unwrap();
+        }
+        copy(&root.join("p"), open_root(to.path()).unwrap(), &[], ids()).unwrap();
+        let led = |name: &str| std::fs::read_link(to.path().join("d").join(name)).unwrap();
+        assert_eq!((led("out"), led("up"), led("broken")), (root.join("env"), "..".into(), "../../nowhere".into()));
     }
 
     #[test]

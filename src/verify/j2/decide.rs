@@ -86,7 +86,7 @@ fn mended(before: &Evidence, after: &Evidence) -> String {
 fn all_by_walls(failures: &[Failure], tier: Tier) -> Option<String> {
     let mut found: Vec<String> = Vec::new();
     for failure in failures {
-        let hindrance = hindrance::in_text(&failure.got, tier)?;
+        let hindrance = hindrance::in_failure(&failure.got, failure.frame.as_deref(), tier)?;
         let text = format!("{} ({})", hindrance.wall.name(), hindrance.detail);
         if !found.iter().any(|known| known.starts_with(hindrance.wall.name())) {
             found.push(text);

@@ -10,6 +10,8 @@ use regex::Regex;
 use crate::sandbox::{End, LimitKind, Limits, Outcome};
 use crate::task::Tier;
 
+use super::evidence::{Ended, Evidence};
+
 /// Which wall, or what is missing behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wall {
@@ -34,6 +36,10 @@ pub enum Wall {
     Device,
     /// A place outside the project that is read only or not there.
     Outside,
+    /// A line for the user in the list of accounts (tier L).
+    Account,
+    /// The project at its own absolute path (tier L).
+    OwnPath,
     /// What the run printed or left cannot be read as results.
     Unreadable,
 }
@@ -55,6 +61,8 @@ impl Wall {
             Self::Tracing => "needs to trace another process",
             Self::Device => "needs a device",
             Self::Outside => "needs a file outside the project",
+            Self::Account => "needs an account line, which this tier does not have",
+            Self::OwnPath => "needs the project at its own absolute path, where this tier cannot show it",
             Self::Unreadable => "its results cannot be read",
         }
     }
@@ -77,6 +85,12 @@ pub struct Hindrance {
     pub wall: Wall,
     /// The line that shows it, or the figure.
     pub detail: String,
+}
+
+impl Hindrance {
+    pub(crate) fn new(wall: Wall, line: &str) -> Self {
+        Self { wall, detail: shortened(line) }
+    }
 }
 
 impl fmt::Display for Hindrance {
@@ -116,6 +130,31 @@ pub(crate) fn of_run(outcome: &Outcome, limits: &Limits, has_passed: bool) -> Op
     let text = format!("{}\n{}", outcome.stderr.text(), outcome.stdout.text());
     let code = if let End::Exit(code) = outcome.end { code } else { 0 };
     not_found(&text, code).or_else(|| in_text(&text, outcome.isolation.tier))
+}
+
+/// The wall that every failure of a run speaks of, where nothing passed.
+pub(crate) fn of_evidence(evidence: &Evidence, tier: Tier) -> Option<Hindrance> {
+    let mut found = None;
+    for ended in evidence.tests.values() {
+        match ended {
+            Ended::Failed { text, frame } => found = Some(in_failure(text, frame.as_deref(), tier)?),
+            Ended::Passed => return None,
+            Ended::Skipped => {}
+        }
+    }
+    for text in &evidence.broken {
+        found = Some(in_text(text, tier)?);
+    }
+    found
+}
+
+/// A sign of a wall in a failure: in a line of its text, or in the last one together with the place it comes from (an
+/// error number says little without the call).
+pub(crate) fn in_failure(text: &str, frame: Option<&str>, tier: Tier) -> Option<Hindrance> {
+    in_text(text, tier).or_else(|| {
+        let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+        in_text(&format!("{last} · {}", frame?), tier)
+    })
 }
 
 /// A command that the shell, make, npm or Python could not find.
@@ -219,6 +258,13 @@ fn of_line(line: &str, tier: Tier) -> Option<Wall> {
     {
         return Some(Wall::SharedMemory);
     }
+    if tier == Tier::L && has(&["uid not found", "uv_os_get_passwd", "cannot find name for user ID", "unknown userid"]) {
+        return Some(Wall::Account);
+    }
+    if tier == Tier::L && has(&["CMakeCache.txt directory", "does not match the source"]) && has(&["different", "not match"])
+    {
+        return Some(Wall::OwnPath);
+    }
     SAYS.iter().find(|(words, _)| has(words)).map(|(_, wall)| *wall)
 }
 
@@ -273,6 +319,25 @@ mod tests {
         }
         assert_eq!(in_text("assert 1 == 2", Tier::L), None);
         assert_eq!(in_text("Permission denied: you are not an admin", Tier::F), None);
+    }
+
+    #[test]
+    fn an_error_number_and_the_call_that_it_came_from_are_one_sign() {
+        let frame = Some("t.py:9  server = socket.create_server(('localhost', 0))");
+        let text = "PermissionError: [Errno 1] Operation not permitted";
+        assert_eq!(in_failure(text, frame, Tier::L).map(|found| found.wall), Some(Wall::Port));
+        assert_eq!(in_failure(text, None, Tier::L), None);
+        assert_eq!(in_failure(text, frame, Tier::F), None);
+        let failed = |text: &str| Ended::Failed { text: text.to_owned(), frame: None };
+        let of = |ended: &[Ended]| {
+            let tests = ended.iter().enumerate().map(|(at, ended)| (at.to_string(), ended.clone())).collect();
+            of_evidence(&Evidence { tests, ..Evidence::default() }, Tier::L).map(|found| found.wall)
+        };
+        let walled = failed("KeyError: 'getpwuid(): uid not found: 7'");
+        assert_eq!(of(&[walled.clone(), Ended::Skipped]), Some(Wall::Account));
+        assert_eq!(of(&[walled.clone(), failed("assert 1 == 2")]), None);
+        assert_eq!(of(&[walled, Ended::Passed]), None);
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

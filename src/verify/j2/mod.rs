@@ -12,6 +12,7 @@ mod decide;
 mod detect;
 mod evidence;
 mod hindrance;
+mod own_paths;
 mod protect;
 mod reports;
 mod runner;
@@ -25,9 +26,9 @@ use std::time::Instant;
 
 use crate::cancel::Cancel;
 use crate::sandbox::{End, Sandbox};
-use crate::task::{Edit, Report, Verdict};
+use crate::task::{Edit, Failure, Report, Verdict};
 
-use super::VerifyOptions;
+use super::{VerifyOptions, syntax};
 use decide::{Run, decide};
 pub use hindrance::{Hindrance, Wall};
 use snapshot::Overlay;
@@ -47,9 +48,9 @@ pub fn decides_about_tests(path: &str) -> bool {
     protect::decides(path)
 }
 
-/// The wall that a failure's words speak of, where they speak of one.
-pub fn wall_of(text: &str, tier: crate::task::Tier) -> Option<Wall> {
-    hindrance::in_text(text, tier).map(|found| found.wall)
+/// The wall that a failure's words and place speak of, where they speak of one.
+pub fn wall_of(failure: &Failure, tier: crate::task::Tier) -> Option<Wall> {
+    hindrance::in_failure(&failure.got, failure.frame.as_deref(), tier).map(|found| found.wall)
 }
 
 /// Whether the verdict is that of a change which passes the tests that it brings, and not those that were there.
@@ -94,11 +95,31 @@ pub async fn project(
         Ok(overlay) => overlay,
         Err(why) => return super::nothing(&why),
     };
-    if overlay.as_is.is_empty() || judging.before.hindrance.is_some() {
+    if overlay.as_is.is_empty() {
         return judging.untouched();
     }
-    match judging.change(&overlay).await {
-        Ok(verdict) | Err(verdict) => suspected(verdict, &overlay, judging.before.only_exit_code),
+    let verdict = if judging.before.hindrance.is_some() {
+        judging.untouched()
+    } else {
+        match judging.change(&overlay).await {
+            Ok(verdict) | Err(verdict) => suspected(verdict, &overlay, judging.before.only_exit_code),
+        }
+    };
+    syntax::judged(root, &overlay.suspects, verdict, sandbox, options, cancel).await
+}
+
+/// A change that nothing is run against: whether its files parse, as the languages' own tools say.
+pub(super) async fn unchecked(
+    root: &Path,
+    edits: &[Edit],
+    sandbox: &Sandbox,
+    options: &VerifyOptions,
+    cancel: &Cancel,
+) -> Verdict {
+    let unchecked = super::nothing("there is nothing to check it against");
+    match Overlay::of(root, edits) {
+        Ok(overlay) => syntax::judged(root, &overlay.suspects, unchecked, sandbox, options, cancel).await,
+        Err(why) => super::nothing(&why),
     }
 }
 

@@ -13,6 +13,7 @@ use super::protect::{self, Role};
 use super::runner::Runner;
 use super::scan;
 use super::trial::{Ran, Stage, trial};
+use crate::verify::syntax::Suspect;
 
 /// Baselines kept.
 const BASELINES_MAX: usize = 32;
@@ -54,6 +55,8 @@ pub(crate) struct Overlay {
     pub(crate) strong: Vec<String>,
     /// Files that end the process with success: a strong sign where an exit code is all that is looked at.
     pub(crate) leaving: Vec<String>,
+    /// Files that may not parse.
+    pub(crate) suspects: Vec<Suspect>,
 }
 
 impl Overlay {
@@ -84,8 +87,10 @@ impl Overlay {
         }
         let mut overlay = Self::default();
         for (path, content) in files {
-            let before = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
-            overlay.add(&path, &before, content.as_deref());
+            let before = std::fs::read_to_string(root.join(&path)).ok();
+            let suspect = content.as_deref().and_then(|after| Suspect::of(&path, before.as_deref(), after));
+            overlay.suspects.extend(suspect);
+            overlay.add(&path, &before.unwrap_or_default(), content.as_deref());
         }
         Ok(overlay)
     }

@@ -17,6 +17,7 @@ use crate::verify::{VerifyOptions, python_env};
 
 use super::evidence::{self, Evidence, Left};
 use super::hindrance::{self, Hindrance};
+use super::own_paths;
 use super::protect;
 use super::runner::{self, Kind, OUR_DIR, Runner, Tool};
 use super::snapshot::{Layer, Standing};
@@ -103,7 +104,10 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
     }
     let has_passed = evidence.count(|ended| *ended == evidence::Ended::Passed) > 0;
     let hindrance = match before {
-        None => hindrance::of_run(&outcome, &limits, has_passed).map(|found| named(found, &tools)),
+        None => hindrance::of_run(&outcome, &limits, has_passed)
+            .or_else(|| hindrance::of_evidence(&evidence, sandbox.tier()))
+            .or_else(|| (!has_passed && !left.exit_ok).then(|| own_path(root, &left, &evidence, sandbox.tier()))?)
+            .map(|found| named(found, &tools)),
         Some(_) => None,
     };
     Ok(Ran {
@@ -121,12 +125,29 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
     })
 }
 
+/// Whether a run in tier L came to nothing because a file of the project names it by its absolute path.
+fn own_path(root: &Path, left: &Left<'_>, evidence: &Evidence, tier: Tier) -> Option<Hindrance> {
+    const SIGNS: [&str; 5] = ["No module named", "No such file", "Cannot find module", "not found", "cannot open"];
+    let own = root.to_str()?;
+    if let Some(line) = left.stderr.lines().chain(left.stdout.lines()).find(|line| line.contains(own)) {
+        return (tier == Tier::L).then(|| Hindrance::new(hindrance::Wall::OwnPath, line));
+    }
+    let said = |text: &str| SIGNS.iter().any(|sign| text.contains(sign));
+    let is_lost = said(left.stderr) || said(left.stdout) || evidence.broken.iter().any(|text| said(text));
+    let file = (tier == Tier::L && is_lost).then(|| own_paths::naming_file(root)).flatten()?;
+    Some(Hindrance { wall: hindrance::Wall::OwnPath, detail: format!("{} names it", file.display()) })
+}
+
 /// A toolchain that the project wants and that is not there explains a tool that is not found.
 fn named(hindrance: Hindrance, tools: &Toolbox) -> Hindrance {
     match &tools.missing {
         Some(missing) if hindrance.wall == hindrance::Wall::NotFound => {
             Hindrance { detail: missing.clone(), ..hindrance }
         }
+        None if hindrance.wall == hindrance::Wall::NotFound => match tools.why_unreachable(&hindrance.detail) {
+            Some(why) => Hindrance { detail: why, ..hindrance },
+            None => hindrance,
+        },
         _ => hindrance,
     }
 }
@@ -201,7 +222,9 @@ fn tool(root: &Path, runner: &Runner, tools: &Toolbox) -> Result<Tool, Verdict> 
         let with = |module: &str| pythons.iter().find(|python| python_env::has_module(python, module));
         let program = match runner.kind {
             Kind::Pytest => with("pytest").ok_or_else(|| {
-                crate::verify::nothing("pytest is not installed for the Python that this project uses")
+                let why = ["pytest", "py.test"].iter().find_map(|name| tools.why_unreachable(name));
+                let why = why.unwrap_or_else(|| "pytest is not installed for the Python that this project uses".to_owned());
+                crate::verify::nothing(&why)
             })?,
             _ => pythons
                 .first()
@@ -219,10 +242,9 @@ fn tool(root: &Path, runner: &Runner, tools: &Toolbox) -> Result<Tool, Verdict> 
     };
     match needs {
         Some(name) if tools.find(name).is_none() => {
-            let why = tools.missing.as_ref().map_or_else(
-                || format!("there is no {name} on this machine to run the tests with"),
-                |missing| format!("there is no {missing}"),
-            );
+            let missing = tools.missing.as_ref().map(|missing| format!("there is no {missing}"));
+            let why = missing.or_else(|| tools.why_unreachable(name));
+            let why = why.unwrap_or_else(|| format!("there is no {name} on this machine to run the tests with"));
             Err(crate::verify::nothing(&why))
         }
         _ => {
@@ -267,6 +289,10 @@ fn policy(stage: &Stage<'_>, layer: &Layer, tools: &Toolbox, limits: Limits) -> 
     // What was compiled before is no news to anybody, and lies beside tests.
     policy.env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
     policy.env.extend(runner.variables.iter().map(|(name, value)| (name.into(), value.into())));
+    if sandbox.tier() == Tier::L {
+        // What an editable install names by its absolute path is found by its new one.
+        own_paths::python_path(&mut policy.env, own_paths::editable(root, &tools.path));
+    }
     policy
 }
 

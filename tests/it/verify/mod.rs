@@ -6,6 +6,7 @@ mod functions;
 mod languages;
 mod projects;
 mod suites;
+mod syntax;
 mod tools;
 
 use z1::cancel::Cancel;
