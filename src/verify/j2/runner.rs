@@ -51,7 +51,8 @@ pub(crate) struct Runner {
     pub(crate) folder: String,
     /// Set for the command.
     pub(crate) variables: Vec<(String, String)>,
-    /// What starts the runner, for runners that are found by others (`npm test`, `npx jest`).
+    /// What starts the runner, for runners that are found by others (`npm test`, `npx jest`); for those in Python the
+    /// interpreter, where the user names one by its path.
     pub(crate) via: Vec<String>,
     /// Arguments behind the runner's own.
     pub(crate) args: Vec<String>,
@@ -99,8 +100,11 @@ pub(crate) fn from_command(command: &str, script: &dyn Fn(&str) -> Option<String
             (kind, own(&words[..used]), used)
         }
         ["pytest" | "py.test", ..] => (Kind::Pytest, Vec::new(), 1),
-        [python, "-m", "pytest", ..] if is_python(python) => (Kind::Pytest, Vec::new(), 3),
-        [python, "-m", "unittest", ..] if is_python(python) => (Kind::Unittest, Vec::new(), 3),
+        [script, ..] if beside_pytest(script).is_some() => {
+            (Kind::Pytest, beside_pytest(script).into_iter().collect(), 1)
+        }
+        [python, "-m", "pytest", ..] if is_python(python) => (Kind::Pytest, named_python(python), 3),
+        [python, "-m", "unittest", ..] if is_python(python) => (Kind::Unittest, named_python(python), 3),
         ["cargo", "test" | "t", ..] => (Kind::Cargo, own(&words[..1]), 2),
         ["cargo", toolchain, "test" | "t", ..] if toolchain.starts_with('+') => (Kind::Cargo, own(&words[..2]), 3),
         ["go", "test", ..] => (Kind::Go, Vec::new(), 2),
@@ -120,6 +124,18 @@ fn is_python(word: &str) -> bool {
     let name = word.rsplit('/').next().unwrap_or(word);
     let named = name.strip_prefix("python").is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'));
     named && (word == name || !word.starts_with('/'))
+}
+
+/// The interpreter that the user names by its path.
+fn named_python(word: &str) -> Vec<String> {
+    word.contains('/').then(|| word.to_owned()).into_iter().collect()
+}
+
+/// The interpreter beside an environment's own script, `.venv/bin/pytest`.
+fn beside_pytest(word: &str) -> Option<String> {
+    let (folder, name) = word.rsplit_once('/')?;
+    (matches!(name, "pytest" | "py.test") && folder.ends_with("bin") && !word.starts_with('/'))
+        .then(|| format!("{folder}/python"))
 }
 
 /// `poetry run pytest` and its like: which environment that is, is known, and nothing must be fetched or locked for it.
@@ -328,6 +344,9 @@ mod tests {
             assert_eq!(of(command), Runner::shell(command), "{command}");
         }
         assert_eq!(of("python3 -m unittest tests.test_a").args, ["tests.test_a"]);
+        assert_eq!(of(".venv/bin/pytest -q").via, [".venv/bin/python"]);
+        assert_eq!(of("./env/bin/python -m pytest").via, ["./env/bin/python"]);
+        assert_eq!((of(".venv/bin/pytest -q").kind, of("tools/pytest").kind), (Kind::Pytest, Kind::Shell));
         assert_eq!(of("A=1 pytest x").variables, [("A".to_owned(), "1".to_owned())]);
         assert_eq!(
             (of("cd a/b && pytest").folder.as_str(), of("cd a/b && pytest").to_root().as_str()),

@@ -67,6 +67,9 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
         tools.keep_reachable(root);
     }
     let tool = tool(root, runner, &tools)?;
+    if let Some(environment) = environment_of(root, runner) {
+        tools.ro.extend(python_env::grants(&environment));
+    }
     let limits = limits(stage, before);
     let policy = policy(stage, layer, &tools, limits.clone());
     let mut request = Request::new(argv(runner, layer, runner::argv(runner, &tool)));
@@ -209,29 +212,45 @@ fn last_words(told: &str) -> Option<String> {
     (!tail.is_empty() && !none.iter().any(|word| told.contains(word))).then_some(tail)
 }
 
+/// The environment whose interpreter the command names by its path.
+fn environment_of(root: &Path, runner: &Runner) -> Option<PathBuf> {
+    let is_python = matches!(runner.kind, Kind::Pytest | Kind::Unittest);
+    let python = runner.via.first().filter(|_| is_python)?;
+    let environment = root.join(&runner.folder).join(python).parent()?.parent()?.canonicalize().ok()?;
+    environment.join("pyvenv.cfg").is_file().then_some(environment)
+}
+
+/// The interpreter for a runner in Python: as it is started, and where it is here. The one that the command names by its
+/// path, else the first in PATH that has what is needed.
+fn python(root: &Path, runner: &Runner, tools: &Toolbox) -> Result<(String, PathBuf), Verdict> {
+    let nothing = |why: &str| Err(crate::verify::nothing(why));
+    let fits = |file: &PathBuf| runner.kind == Kind::Unittest || python_env::has_module(file, "pytest");
+    if let Some(named) = runner.via.first() {
+        let file = root.join(&runner.folder).join(named);
+        if !file.is_file() {
+            return nothing(&Hindrance::new(hindrance::Wall::NotFound, named).to_string());
+        }
+        // As it was written: in some tiers the project is elsewhere.
+        return if fits(&file) { Ok((named.clone(), file)) } else { nothing(&format!("pytest is not installed for {named}")) };
+    }
+    let files = tools.path.iter().flat_map(|folder| ["python", "python3"].map(|name| folder.join(name)));
+    if let Some(file) = files.filter(|file| file.is_file()).find(fits) {
+        return Ok((file.to_string_lossy().into_owned(), file));
+    }
+    let (names, why) = match runner.kind {
+        Kind::Pytest => (["pytest", "py.test"], "pytest is not installed for the Python that this project uses"),
+        _ => (["python3", "python"], "there is no python3 on this machine to run the tests with"),
+    };
+    nothing(&names.iter().find_map(|name| tools.why_unreachable(name)).unwrap_or_else(|| why.to_owned()))
+}
+
 /// What is known of the runner's tool.
 fn tool(root: &Path, runner: &Runner, tools: &Toolbox) -> Result<Tool, Verdict> {
     let mut tool = Tool { bash: Path::new("/bin/bash").exists(), ..Tool::default() };
     if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
-        let pythons: Vec<PathBuf> = tools
-            .path
-            .iter()
-            .flat_map(|folder| ["python", "python3"].map(|name| folder.join(name)))
-            .filter(|file| file.is_file())
-            .collect();
-        let with = |module: &str| pythons.iter().find(|python| python_env::has_module(python, module));
-        let program = match runner.kind {
-            Kind::Pytest => with("pytest").ok_or_else(|| {
-                let why = ["pytest", "py.test"].iter().find_map(|name| tools.why_unreachable(name));
-                let why = why.unwrap_or_else(|| "pytest is not installed for the Python that this project uses".to_owned());
-                crate::verify::nothing(&why)
-            })?,
-            _ => pythons
-                .first()
-                .ok_or_else(|| crate::verify::nothing("there is no python3 on this machine to run the tests with"))?,
-        };
-        tool.has_xdist = python_env::has_module(program, "xdist");
-        tool.program = program.to_string_lossy().into_owned();
+        let (program, file) = python(root, runner, tools)?;
+        tool.has_xdist = python_env::has_module(&file, "xdist");
+        tool.program = program;
     }
     let needs = match runner.kind {
         Kind::Cargo => Some("cargo"),
