@@ -2,12 +2,12 @@
 
 use super::lines::{Line, Lines};
 use super::matching::{self, Miss, Rung};
+use super::parsing;
 use super::plan::{Draft, Refused, Rules};
 use super::splice;
 use crate::reply::edits::{Hint, Insert, Origin, Proposed, Refusal, RefusalKind};
 pub(super) use crate::reply::tolerant::kept;
 use crate::reply::{elision, paths};
-use crate::repo_map::syntax;
 use crate::task::Edit;
 
 /// A whole-file block may not shrink a file of at least this many lines …
@@ -68,25 +68,6 @@ pub(super) fn stands_in(text: &str, search: &str) -> bool {
         return false;
     }
     file.windows(wanted.len()).any(|window| window == wanted) || (wanted.len() == 1 && text.contains(search.trim_end()))
-}
-
-/// What of a whole file the linked grammar does not know and did know before.
-pub(super) fn suspicion(path: &str, before: Option<&str>, after: &str) -> Option<String> {
-    let place = syntax::worsened(path, before, after)?;
-    Some(format!(
-        "{path}, line {}: {}; either it does not parse, or the linked grammar is older than it",
-        place.line, place.what
-    ))
-}
-
-/// Where a file no longer parses although the new text brings in nothing that the grammar does not know: then the text was
-/// put in the wrong place.
-fn misplaced(path: &str, before: &str, after: &str, (search, replace): (&str, &str)) -> Option<String> {
-    let errors = |text: &str| syntax::check(path, text).map_or(0, |report| report.errors);
-    let place = syntax::worsened(path, Some(before), after)?;
-    let own = errors(replace).saturating_sub(errors(search));
-    (errors(after) > errors(before) + own)
-        .then(|| format!("{path} would no longer parse: line {}: {}", place.line, place.what))
 }
 
 struct Context<'a> {
@@ -270,7 +251,7 @@ impl Context<'_> {
                 }
                 if rung > Rung::TrailingSpace
                     && let Some(why) =
-                        misplaced(self.path, text, next.text.as_deref().unwrap_or(""), (search, replace))
+                        parsing::misplaced(self.path, text, next.text.as_deref().unwrap_or(""), (search, replace))
                 {
                     let message = format!("the text is not in the file as it stands, and where it fits {why}");
                     return Err(self.refuse(RefusalKind::NotFound, message));

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lines;
 pub mod matching;
 mod merge;
+mod parsing;
 pub mod plan;
 mod splice;
 pub mod tree;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::change;
-use super::{diff, guard};
+use super::{diff, guard, parsing};
 use crate::event::FileChange;
 use crate::reply::edits::{Proposed, Reading, Refusal, RefusalKind};
 use crate::task::Edit;
@@ -306,7 +306,7 @@ impl Work<'_> {
             }
             if let Some(after) = &draft.text {
                 let old = before.clone().or_else(|| draft.renamed_from.as_deref().and_then(|p| self.original(p)));
-                let suspicion = change::suspicion(&path, old.as_deref(), after);
+                let suspicion = parsing::suspicion(&path, old.as_deref(), after);
                 let told = suspicion.map(|why| Refusal::new(RefusalKind::Syntax, Some(&path), draft.reply_line, why));
                 self.plan.warnings.extend(told);
             }
