@@ -69,11 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let reading = edits::read(&reply, &Known::new(listing.paths));
     let before = tree.before(&plan::paths_needed(&reading.edits));
-    let rules = Rules {
-        reply_is_complete: args.complete,
-        may_shrink: args.allow_shrink,
-        each_file: false,
-    };
+    let rules = Rules { reply_is_complete: args.complete, may_shrink: args.allow_shrink, each_file: false };
     let mut plan = plan::plan(&before, &reading, rules);
     plan.notes.extend(plan.files.iter().filter_map(|file| tree.remark(&file.path)).collect::<Vec<_>>());
     if args.check_syntax && !plan.warnings.is_empty() {
@@ -128,8 +124,8 @@ fn opinions(root: &Path, plan: &Plan) -> anyhow::Result<Vec<(String, Opinion)>> 
     });
     let suspects: Vec<Suspect> = suspects.collect();
     let helper_exe = std::env::current_exe().context("cannot find z1's own program")?;
-    let sandbox = Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe })
-        .map_err(UserError::from)?;
+    let sandbox =
+        Sandbox::start(SandboxOptions { tier: None, allow_unsandboxed: false, helper_exe }).map_err(UserError::from)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let (options, cancel) = (VerifyOptions::default(), Cancel::new());
     Ok(runtime.block_on(async {

@@ -145,9 +145,7 @@ fn laid(verdict: Verdict, found: &[(&Suspect, Opinion)], tier: crate::task::Tier
         }
         Verdict::NothingToCheck { why } => {
             let notes: Vec<String> = found.iter().filter_map(|(suspect, opinion)| note(suspect, opinion)).collect();
-            Verdict::NothingToCheck {
-                why: if notes.is_empty() { why } else { format!("{why}; {}", notes.join("; ")) },
-            }
+            Verdict::NothingToCheck { why: if notes.is_empty() { why } else { format!("{why}; {}", notes.join("; ")) } }
         }
         other => other,
     }
@@ -199,9 +197,8 @@ fn asks(root: &Path, path: &str, tools: &Toolbox) -> Option<Vec<Ask>> {
         // Which of the two kinds of module a file is, the project decides.
         "js" | "mjs" | "cjs" if has("node") => {
             let kinds: &[&str] = if ending == "js" { &["mjs", "cjs"] } else { &[ending] };
-            let ask = |kind: &&str| {
-                alone(format!("{stem}.{kind}"), "node --check", &["node", "--check"], node_is_broken)
-            };
+            let ask =
+                |kind: &&str| alone(format!("{stem}.{kind}"), "node --check", &["node", "--check"], node_is_broken);
             kinds.iter().map(ask).collect()
         }
         "rs" if has("rustc") => {
@@ -213,7 +210,8 @@ fn asks(root: &Path, path: &str, tools: &Toolbox) -> Option<Vec<Ask>> {
         }
         "go" if has("gofmt") => vec![alone(name.to_owned(), "gofmt -e", &["gofmt", "-e", "-l"], gofmt_is_broken)],
         "java" if has("javac") => {
-            let argv = ["javac", "-XDshould-stop.ifError=PARSE", "-XDshould-stop.ifNoError=PARSE", "-proc:none", "-d", "."];
+            let argv =
+                ["javac", "-XDshould-stop.ifError=PARSE", "-XDshould-stop.ifNoError=PARSE", "-proc:none", "-d", "."];
             vec![alone(name.to_owned(), "javac", &argv, javac_is_broken)]
         }
         "sh" | "bash" if has("bash") => vec![alone(name.to_owned(), "bash -n", &["bash", "-n"], bash_is_broken)],
@@ -243,7 +241,8 @@ fn c_family(path: &str, tools: &Toolbox, names: &[&str], standard: &str) -> Opti
 fn typescript(root: &Path, path: &str) -> Option<Ask> {
     let folder = Path::new(path).ancestors().skip(1).find(|above| root.join(above).join(TSC).is_file())?;
     let tsc = folder.join(TSC).to_string_lossy().into_owned();
-    let words = ["--noEmit", "--noResolve", "--isolatedModules", "--skipLibCheck", "--target", "esnext", "--jsx", "preserve"];
+    let words =
+        ["--noEmit", "--noResolve", "--isolatedModules", "--skipLibCheck", "--target", "esnext", "--jsx", "preserve"];
     let argv = std::iter::once(tsc).chain(words.map(str::to_owned)).chain([path.to_owned()]).collect();
     Some(Ask { shown: "tsc --noEmit".to_owned(), argv, alone_as: None, env: Vec::new(), broken: tsc_is_broken })
 }
@@ -254,9 +253,10 @@ const TSC: &str = "node_modules/.bin/tsc";
 fn edition(root: &Path, path: &str) -> String {
     static EDITION: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"(?m)^\s*edition\s*=\s*"(\d{4})""#).expect("invariant: a valid pattern"));
-    let manifests = Path::new(path).ancestors().skip(1).filter_map(|folder| {
-        std::fs::read_to_string(root.join(folder).join("Cargo.toml")).ok()
-    });
+    let manifests = Path::new(path)
+        .ancestors()
+        .skip(1)
+        .filter_map(|folder| std::fs::read_to_string(root.join(folder).join("Cargo.toml")).ok());
     let mut is_of_a_crate = false;
     for text in manifests {
         is_of_a_crate = true;
@@ -281,7 +281,8 @@ fn rustc_is_broken(said: &str) -> bool {
 }
 
 fn gofmt_is_broken(said: &str) -> bool {
-    static PLACE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\.go:\d+:\d+: ").expect("invariant: a valid pattern"));
+    static PLACE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\.go:\d+:\d+: ").expect("invariant: a valid pattern"));
     PLACE.is_match(said)
 }
 
@@ -408,14 +409,20 @@ mod tests {
         let told = of(nothing(), Opinion::Parses("python3".to_owned()));
         assert!(matches!(&told, Verdict::NothingToCheck { why } if why.contains("python3 reads a.py")), "{told:?}");
         let told = of(nothing(), Opinion::None);
-        assert!(matches!(&told, Verdict::NothingToCheck { why } if why.contains("not known to the linked")), "{told:?}");
+        assert!(
+            matches!(&told, Verdict::NothingToCheck { why } if why.contains("not known to the linked")),
+            "{told:?}"
+        );
         let Verdict::Failed(both) = of(Verdict::Failed(Report { failed: 1, ..report() }), broken()) else { panic!() };
         assert_eq!((both.failed, both.failures.len()), (2, 1));
     }
 
     #[test]
     fn words_of_tools_are_told_apart() {
-        assert!(python_is_broken("  File \"a.py\", line 1\nSyntaxError: invalid syntax") && !python_is_broken("MemoryError"));
+        assert!(
+            python_is_broken("  File \"a.py\", line 1\nSyntaxError: invalid syntax")
+                && !python_is_broken("MemoryError")
+        );
         assert!(node_is_broken("SyntaxError: missing )") && !node_is_broken("SyntaxError: Unexpected token '<'"));
         assert!(rustc_is_broken("error: expected one of") && !rustc_is_broken("error: unknown unstable option: `x`"));
         assert!(gofmt_is_broken("a.go:3:1: expected declaration") && !gofmt_is_broken("open a.go: permission denied"));

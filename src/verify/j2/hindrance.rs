@@ -258,10 +258,13 @@ fn of_line(line: &str, tier: Tier) -> Option<Wall> {
     {
         return Some(Wall::SharedMemory);
     }
-    if tier == Tier::L && has(&["uid not found", "uv_os_get_passwd", "cannot find name for user ID", "unknown userid"]) {
+    if tier == Tier::L && has(&["uid not found", "uv_os_get_passwd", "cannot find name for user ID", "unknown userid"])
+    {
         return Some(Wall::Account);
     }
-    if tier == Tier::L && has(&["CMakeCache.txt directory", "does not match the source"]) && has(&["different", "not match"])
+    if tier == Tier::L
+        && has(&["CMakeCache.txt directory", "does not match the source"])
+        && has(&["different", "not match"])
     {
         return Some(Wall::OwnPath);
     }

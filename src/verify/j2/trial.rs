@@ -231,7 +231,11 @@ fn python(root: &Path, runner: &Runner, tools: &Toolbox) -> Result<(String, Path
             return nothing(&Hindrance::new(hindrance::Wall::NotFound, named).to_string());
         }
         // As it was written: in some tiers the project is elsewhere.
-        return if fits(&file) { Ok((named.clone(), file)) } else { nothing(&format!("pytest is not installed for {named}")) };
+        return if fits(&file) {
+            Ok((named.clone(), file))
+        } else {
+            nothing(&format!("pytest is not installed for {named}"))
+        };
     }
     let files = tools.path.iter().flat_map(|folder| ["python", "python3"].map(|name| folder.join(name)));
     if let Some(file) = files.filter(|file| file.is_file()).find(fits) {
