@@ -14,7 +14,7 @@ pub(super) fn suspicion(path: &str, before: Option<&str>, after: &str) -> Option
 
 /// Where a file no longer parses although the new text brings in nothing that the grammar does not know: then the text was
 /// put in the wrong place.
-fn misplaced(path: &str, before: &str, after: &str, (search, replace): (&str, &str)) -> Option<String> {
+pub(super) fn misplaced(path: &str, before: &str, after: &str, (search, replace): (&str, &str)) -> Option<String> {
     let errors = |text: &str| syntax::check(path, text).map_or(0, |report| report.errors);
     let place = syntax::worsened(path, Some(before), after)?;
     let own = errors(replace).saturating_sub(errors(search));
