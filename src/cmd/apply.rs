@@ -9,16 +9,19 @@ use serde_json::json;
 use crate::cancel::Cancel;
 use crate::dirs::Dirs;
 use crate::error::{Exit, UserError};
-use crate::reply::edits::{self, Refusal};
+use crate::reply::edits::{self, Reading, Refusal};
 use crate::reply::paths::Known;
+use crate::reply::tolerant::{self, Shown};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::verify::{self, Opinion, Suspect, VerifyOptions};
 use crate::workspace::journal::Journal;
-use crate::workspace::plan::{self, Plan, Rules};
+use crate::workspace::plan::{self, FileState, Plan, Rules};
 use crate::workspace::tree::Tree;
 
 /// A reply larger than this is not one.
 const REPLY_BYTES_MAX: u64 = 16 << 20;
+/// Files that a block without a path is compared with.
+const COMPARED_MAX: usize = 200;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
@@ -46,7 +49,8 @@ pub struct Args {
     /// Let a whole-file block drop most of a large file
     #[arg(long)]
     pub allow_shrink: bool,
-    /// Write also what was inferred: a block whose file is only mentioned in a sentence
+    /// Take also what can only be inferred: a block whose file is mentioned in a sentence or not at all, and a part of a
+    /// file, which is put into it
     #[arg(long)]
     pub weak: bool,
     /// Ask the language's own tool, behind walls, about files that may not parse, and refuse what it cannot read
@@ -67,10 +71,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(told) = journal.recover()? {
         eprintln!("{told}");
     }
-    let reading = edits::read(&reply, &Known::new(listing.paths));
-    let before = tree.before(&plan::paths_needed(&reading.edits));
-    let rules = Rules { reply_is_complete: args.complete, may_shrink: args.allow_shrink, each_file: false };
-    let mut plan = plan::plan(&before, &reading, rules);
+    let known = Known::new(listing.paths);
+    let rules = Rules {
+        reply_is_complete: args.complete,
+        may_shrink: args.allow_shrink,
+        each_file: false,
+    };
+    let planned = |reading: &Reading| plan::plan(&tree.before(&plan::paths_needed(&reading.edits)), reading, rules);
+    let mut plan = planned(&edits::read(&reply, &known));
+    if args.weak && !(plan.holds() && plan.weak.is_empty()) {
+        let weak = planned(&inferred(&reply, &tree, &known));
+        if weak.holds() {
+            plan = weak;
+        }
+    }
     plan.notes.extend(plan.files.iter().filter_map(|file| tree.remark(&file.path)).collect::<Vec<_>>());
     if args.check_syntax && !plan.warnings.is_empty() {
         ask_tools(&args.root, &mut plan);
@@ -136,6 +150,14 @@ fn opinions(root: &Path, plan: &Plan) -> anyhow::Result<Vec<(String, Opinion)>> 
         }
         answers
     }))
+
+/// The reply as it may be meant, by the files of the project.
+fn inferred(reply: &str, tree: &Tree, known: &Known) -> Reading {
+    let paths: Vec<String> = known.iter().take(COMPARED_MAX).map(str::to_owned).collect();
+    let text = |(path, state)| if let FileState::Text(text) = state { Some((path, text)) } else { None };
+    let texts: Vec<(String, String)> = tree.before(&paths).into_iter().filter_map(text).collect();
+    let shown: Vec<Shown<'_>> = texts.iter().map(|(path, text)| Shown { path, text }).collect();
+    tolerant::read(reply, known, &shown, "")
 }
 
 fn read_reply(args: &Args) -> anyhow::Result<String> {

@@ -24,13 +24,17 @@ pub struct Shown<'a> {
 const WHOLE_KEPT_MIN: f64 = 0.6;
 /// Of two files that a fence resembles, the better one must be better by this.
 const LEAD_MIN: f64 = 0.15;
+/// Data that has this share of a file's keys can be the file.
+const WHOLE_COVERAGE_MIN: f64 = 0.8;
 
 /// Reads every edit out of a reply, tolerantly.
 ///
 /// * A fence without a path, or with a made-up one, stands for the shown file that it resembles or whose definitions it
 ///   has.
 /// * A path that does not exist stands for the one file of that name where its text says so.
-/// * A fence that holds only some definitions of a file replaces those and adds new ones; the rest of the file stays.
+/// * A fence that holds only some definitions of a file, or only new ones, replaces those and adds new ones; the rest of
+///   the file stays. So it is with the keys of JSON, YAML and TOML.
+/// * A whole file without an import that its code still uses keeps that import.
 /// * What repeats the prompt is cut.
 ///
 /// `shown` are the files in the prompt as they stand now; `prompt` is its text, or empty.
@@ -49,7 +53,10 @@ pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Re
     out.refused.extend(refused.into_iter().filter_map(Result::err).map(|refusal| *refusal));
     let taken: Vec<String> = out.edits.iter().map(|e| e.edit.path().to_owned()).collect();
     for fence in &loose {
-        if let Some(proposed) = reader.resolve(fence, &taken) {
+        // Beside plain edits, a fence of new definitions alone is rather an example.
+        let found = reader.resolve(fence, &taken);
+        let found = found.or_else(|| if taken.is_empty() { reader.at_home(fence, &text) } else { None });
+        if let Some(proposed) = found {
             // The refusal of its made-up path is answered by this.
             out.refused.retain(|refusal| refusal.reply_line != fence.reply_line);
             out.edits.push(proposed);
@@ -132,24 +139,37 @@ impl Reader<'_> {
         };
         let Some(text) = self.text_of(&target) else { return Ok(proposed) };
         let content = label_off(content, proposed.label.as_deref(), &text);
-        match become_file(&target, &text, &content, proposed.closed) {
-            Some((after, weak)) => {
-                let renamed = target != *path;
-                if renamed {
-                    self.notes.push(format!("{path} does not exist; its content was taken for {target}"));
-                }
-                self.texts.insert(target.clone(), after.clone());
-                let edit = Edit::Write { path: target, content: after };
-                Ok(Proposed {
-                    edit,
-                    weak: proposed.weak || weak || renamed,
-                    label: None,
-                    closed: proposed.closed || weak,
-                    fitted: true,
-                    ..proposed
-                })
+        let renamed = target != *path;
+        let Some(became) = become_file(&target, &text, &content, proposed.closed, true) else {
+            // Whether it is the file cannot be told.
+            let part = splice::is_outlined(&target, &text) || splice::data::coverage(&target, &text, &content).is_some();
+            return Ok(Proposed { weak: proposed.weak || part, ..proposed });
+        };
+        if renamed {
+            self.notes.push(format!("{path} does not exist; its content was taken for {target}"));
+        }
+        self.note(&became, &target, proposed.reply_line);
+        self.texts.insert(target.clone(), became.text.clone());
+        let weak = !matches!(became.how, How::Whole);
+        Ok(Proposed {
+            edit: Edit::Write { path: target, content: became.text },
+            weak: proposed.weak || weak || renamed,
+            label: None,
+            closed: proposed.closed || weak,
+            fitted: true,
+            ..proposed
+        })
+    }
+
+    /// Says what of a block was put where, and what was not.
+    fn note(&mut self, became: &Became, path: &str, line: u32) {
+        match became.how {
+            How::Whole => {}
+            How::Mended => self.notes.push(format!("{path}: imports that the block at line {line} left out were kept")),
+            How::Spliced { left_out } => {
+                let rest = if left_out == 0 { "" } else { "; what it has besides definitions was left out" };
+                self.notes.push(format!("the block at line {line} is a part of {path} and was put into it{rest}"));
             }
-            None => Ok(proposed),
         }
     }
 
@@ -181,37 +201,131 @@ impl Reader<'_> {
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));
         let lead = scored.get(1).map_or(1.0, |second| scored[0].0 - second.0);
         let (_, path, text) = scored.into_iter().next().filter(|_| lead >= LEAD_MIN)?;
-        let (after, spliced) = become_file(&path, &text, &fence.content, fence.closed)?;
-        if after == text {
+        let same_name = named.as_deref() == Some(&paths::file_name(&path).to_lowercase());
+        let became = become_file(&path, &text, &fence.content, fence.closed, same_name)?;
+        self.inferred(fence, path, &text, became)
+    }
+
+    /// The file that a fence of new definitions can only belong to: the one that can hold them, that others import them
+    /// from, or that the reply speaks of.
+    fn at_home(&mut self, fence: &Loose, reply: &str) -> Option<Proposed> {
+        let is_test = |path: &str, text: &str| {
+            let path = path.to_lowercase();
+            let here = ["test", "spec"].iter().any(|word| path.contains(word));
+            here || ["#[test]", "assert", "import pytest"].iter().any(|word| text.contains(word))
+        };
+        let named = |path: &str| ["test", "spec"].iter().any(|word| path.to_lowercase().contains(word));
+        let can_hold = |file: &Shown<'_>| {
+            let names = splice::defined(file.path, &fence.content);
+            let header = file.path.ends_with(".h") || file.path.ends_with(".hpp");
+            let language = Language::from_extension(&paths::extension(file.path));
+            let tagged = Language::from_fence_tag(&fence.info).is_none_or(|tag| language == Some(tag));
+            let is_code = !names.is_empty() && names != ["main"] && !header && tagged;
+            is_code && splice::is_outlined(file.path, file.text) && named(file.path) == is_test("", &fence.content)
+        };
+        let homes: Vec<Shown<'_>> = self.shown.iter().filter(|file| can_hold(file)).copied().collect();
+        let of = |fits: &dyn Fn(&Shown<'_>) -> bool| {
+            let found: Vec<Shown<'_>> = homes.iter().filter(|file| fits(file)).copied().collect();
+            if let [only] = found.as_slice() { Some(*only) } else { None }
+        };
+        let home = of(&|_| true)
+            .or_else(|| of(&|file| self.imports_from(file, &splice::defined(file.path, &fence.content))))
+            .or_else(|| of(&|file| reply.contains(file.path)))?;
+        let text = self.text_of(home.path)?;
+        let became = become_file(home.path, &text, &fence.content, fence.closed, true)?;
+        self.inferred(fence, home.path.to_owned(), &text, became)
+    }
+
+    /// Whether another file imports one of these names from this file.
+    fn imports_from(&self, file: &Shown<'_>, names: &[String]) -> bool {
+        let parts: Vec<&str> = file.path.split('/').collect();
+        let stem = |name: &str| name.split('.').next().unwrap_or("").to_owned();
+        let own = stem(parts.last().unwrap_or(&""));
+        let folder = parts.len().checked_sub(2).map_or("", |at| parts[at]);
+        let module = if matches!(own.as_str(), "mod" | "__init__" | "index") { folder.to_owned() } else { own };
+        let words = |line: &str| -> Vec<String> {
+            line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).map(str::to_owned).collect()
+        };
+        let imports = |line: &str| {
+            let line = line.trim_start();
+            let is_import = ["import ", "from ", "use ", "pub use "].iter().any(|word| line.starts_with(word));
+            is_import || line.contains("require(")
+        };
+        self.shown.iter().filter(|other| other.path != file.path).any(|other| {
+            other.text.lines().filter(|line| imports(line)).any(|line| {
+                let words = words(line);
+                words.contains(&module) && names.iter().any(|name| words.contains(name))
+            })
+        })
+    }
+
+    fn inferred(&mut self, fence: &Loose, path: String, text: &str, became: Became) -> Option<Proposed> {
+        if became.text == text {
             return None;
         }
-        let how = if spliced { "its definitions were put into" } else { "it was taken for" };
-        self.notes.push(format!("the block at line {} names no file of the project; {how} {path}", fence.reply_line));
-        self.texts.insert(path.clone(), after.clone());
-        let mut proposed = Proposed::new(Edit::Write { path, content: after }, Origin::WholeFile, fence.reply_line);
+        let line = fence.reply_line;
+        if let How::Whole = became.how {
+            self.notes.push(format!("the block at line {line} names no file of the project; it was taken for {path}"));
+        } else {
+            self.note(&became, &path, line);
+        }
+        self.texts.insert(path.clone(), became.text.clone());
+        let mut proposed = Proposed::new(Edit::Write { path, content: became.text }, Origin::WholeFile, line);
         proposed.weak = true;
         proposed.fitted = true;
         Some(proposed)
     }
 }
 
+/// What a file becomes by a fence.
+struct Became {
+    text: String,
+    how: How,
+}
+
+/// What the fence was taken for.
+#[derive(Clone, Copy)]
+enum How {
+    /// The file.
+    Whole,
+    /// The file, but for imports that it left out or definitions that it drops.
+    Mended,
+    /// Definitions or keys of the file.
+    Spliced { left_out: usize },
+}
+
 /// What the file becomes by this fence: the fence itself where it is the file, or the file with the fence's
-/// definitions spliced in. The second value says that it was spliced.
-fn become_file(path: &str, text: &str, content: &str, closed: bool) -> Option<(String, bool)> {
+/// definitions spliced in. `named` says that the fence is known to be about this file.
+fn become_file(path: &str, text: &str, content: &str, closed: bool, named: bool) -> Option<Became> {
     let elided = !elision::brought_in(text, content, splice::is_python(path)).is_empty();
     let kept = kept(text, content);
     let (old, new) = (text.lines().count(), content.lines().count());
-    let is_whole = !elided && closed && kept >= WHOLE_KEPT_MIN && new * 10 >= old * 7;
-    if is_whole && !splice::drops_definitions(path, text, content) {
-        return Some((content.to_owned(), false));
+    let covers = splice::data::coverage(path, text, content).is_none_or(|share| share >= WHOLE_COVERAGE_MIN);
+    let resembles = !elided && closed && kept >= WHOLE_KEPT_MIN && covers;
+    let is_whole = resembles && new * 10 >= old * 7;
+    let drops = splice::drops_definitions(path, text, content);
+    // From the first line on, with most of the file and without a word of left-out code: what is missing was taken away.
+    let first = |text: &str| text.lines().find(|line| !line.trim().is_empty()).map(str::to_owned);
+    let shortened = drops && named && first(text) == first(content);
+    if (is_whole && !drops) || (resembles && shortened) {
+        return Some(whole(path, text, content, drops));
     }
-    if let Some(spliced) = splice::spliced(path, text, content) {
-        return Some((spliced.text, true));
+    if let Some(spliced) = splice::spliced(path, text, content, named) {
+        return Some(Became { text: spliced.text, how: How::Spliced { left_out: spliced.left_out } });
     }
     // A file written anew: it defines everything that the old one defined, or is as long where nothing is defined.
-    let as_long = splice::is_outlined(path, text) || (kept >= 0.3 && new * 10 >= old * 7) || old <= 2;
-    let rewritten = !elided && closed && as_long && splice::defines_all(path, text, content);
-    rewritten.then(|| (content.to_owned(), false))
+    let as_long = splice::is_outlined(path, text) || (kept >= 0.3 && new * 10 >= old * 7 && covers) || old <= 2;
+    let rewritten = !elided && closed && as_long && !drops;
+    rewritten.then(|| whole(path, text, content, false))
+}
+
+/// A fence as the file, with the imports that it left out.
+fn whole(path: &str, text: &str, content: &str, drops: bool) -> Became {
+    let how = if drops { How::Mended } else { How::Whole };
+    match splice::with_imports(path, text, content) {
+        Some(text) => Became { text, how: How::Mended },
+        None => Became { text: content.to_owned(), how },
+    }
 }
 
 /// Without the comment that served as the heading, unless the file has that line itself.

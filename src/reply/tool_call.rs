@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::edits::{Insert, Origin, Proposed, RefusalKind};
+use super::edits::{Insert, Origin, Proposed, Refusal, RefusalKind};
 use super::walk::{Walk, Want};
 use crate::scan::marker;
 use crate::task::Edit;
@@ -40,16 +40,25 @@ const FROM_KEYS: [&str; 6] = ["source", "sourcepath", "from", "oldpath", "src", 
 const TO_KEYS: [&str; 7] = ["destination", "destinationpath", "to", "newpath", "dest", "topath", "target"];
 
 static XML_CALL: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"<function=([\w.-]+)>").expect("invariant: the call pattern is valid"));
+    LazyLock::new(|| Regex::new(r#"<(?:function=|invoke name=")([\w.-]+)"?>"#).expect("invariant: the call pattern is valid"));
+static TAGGED_PATH: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"<(?:path|file_path|file|filename)>\s*([^<\n]+?)\s*</").expect("invariant: the path pattern is valid")
+});
 static XML_PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?s)<parameter=([\w.-]+)>\n?(.*?)</parameter>").expect("invariant: the parameter pattern is valid")
+    Regex::new(r#"(?s)<parameter(?:=| name=")([\w.-]+)"?>\n?(.*?)</parameter>"#).expect("invariant: the parameter pattern is valid")
 });
 
 /// Whether a fenced body is a JSON call rather than a file.
 pub(super) fn looks_like(body: &str) -> bool {
     let body = body.trim_start();
+    let hands_patch = body.contains("*** Begin Patch") && (body.contains("\"command\"") || body.contains("\"cmd\""));
     body.starts_with(['{', '['])
-        && ["\"name\"", "\"function\"", "\"tool\"", "\"tool_name\"", "\"tool_calls\"", "\"action\""]
+        && (hands_patch
+            || is_call(body))
+}
+
+fn is_call(body: &str) -> bool {
+    ["\"name\"", "\"function\"", "\"tool\"", "\"tool_name\"", "\"tool_calls\"", "\"action\""]
             .iter()
             .any(|key| body.contains(key))
         && ["\"arguments\"", "\"parameters\"", "\"input\"", "\"args\"", "\"old_str", "\"file_text\"", "\"params\""]
@@ -60,8 +69,14 @@ pub(super) fn looks_like(body: &str) -> bool {
 /// Reads the call in the lines `from..end`: tagged, or bare JSON.
 pub(super) fn read_block(walk: &mut Walk<'_>, from: usize, end: usize) {
     let text = walk.lines[from..end].join("\n");
+    if let Some(path) = marker::file_tag(walk.lines[from]) {
+        return read_file(walk, path, (&text, "</file>"), from, end);
+    }
     let Some(tag) = marker::tool_tag(walk.lines[from]) else { return read_json(walk, &text, from) };
     let close = format!("</{tag}>");
+    if let Some(path) = TAGGED_PATH.captures(&text).and_then(|found| found.get(1)).filter(|_| tag.ends_with("_file")) {
+        return read_file(walk, path.as_str(), (&text, "</content>"), from, end);
+    }
     if let Some(first) = XML_CALL.find(&text) {
         read_xml(walk, &text[first.start()..], from);
     } else {
@@ -72,12 +87,53 @@ pub(super) fn read_block(walk: &mut Walk<'_>, from: usize, end: usize) {
     }
 }
 
+/// A file between tags: `<file path="…">`, or `<content>` beside `<path>`.
+fn read_file(walk: &mut Walk<'_>, path: &str, (text, close): (&str, &str), from: usize, end: usize) {
+    let reply_line = from as u32 + 1;
+    let opening = if close == "</file>" { ">" } else { "<content>" };
+    let inner = text.split_once(opening).and_then(|(_, rest)| rest.rsplit_once(close)).map(|(inner, _)| inner);
+    let Some(inner) = inner else {
+        return walk.refuse(RefusalKind::Truncated, Some(path), reply_line, "the reply ends inside a file's tags");
+    };
+    // The tag may be a line of the file's own.
+    let goes_on = walk.lines[end..].iter().take_while(|line| marker::file_tag(line).is_none()).any(|line| line.contains(close));
+    if goes_on {
+        let message = "where this file ends cannot be told: its closing tag stands more than once";
+        return walk.refuse(RefusalKind::Malformed, Some(path), reply_line, message);
+    }
+    let inner = inner.strip_prefix('\n').unwrap_or(inner).trim_end_matches(' ');
+    let content = if inner.is_empty() || inner.ends_with('\n') { inner.to_owned() } else { format!("{inner}\n") };
+    let Some((path, _)) = walk.target(path, reply_line, Want::ThisPath) else { return };
+    walk.last_path = Some(path.clone());
+    walk.out.edits.push(Proposed::new(Edit::Write { path, content }, Origin::WholeFile, reply_line));
+}
+
+/// The patch that a call hands to a program, where it does.
+fn patch_of(arguments: &Map<String, Value>) -> Option<&str> {
+    let is_patch = |text: &&str| text.contains("*** Begin Patch");
+    arguments.values().find_map(|value| match value {
+        Value::String(text) => Some(text.as_str()).filter(is_patch),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).find(is_patch),
+        _ => None,
+    })
+}
+
+/// Reads a patch that stands inside a call.
+fn take_patch(walk: &mut Walk<'_>, patch: &str, at: usize) {
+    let from = patch.find("*** Begin Patch").unwrap_or(0);
+    let inner = Walk::over(&patch[from..], walk.known).out;
+    let line = at as u32 + 1;
+    walk.out.edits.extend(inner.edits.into_iter().map(|edit| Proposed { reply_line: line, ..edit }));
+    walk.out.refused.extend(inner.refused.into_iter().map(|refusal| Refusal { reply_line: line, ..refusal }));
+    walk.out.notes.extend(inner.notes);
+}
+
 fn read_xml(walk: &mut Walk<'_>, text: &str, at: usize) {
     let starts: Vec<usize> = XML_CALL.find_iter(text).map(|m| m.start()).collect();
     for (number, start) in starts.iter().enumerate() {
         let call = &text[*start..starts.get(number + 1).copied().unwrap_or(text.len())];
         let name = XML_CALL.captures(call).and_then(|c| c.get(1)).map_or("", |m| m.as_str()).to_owned();
-        if call.matches("<parameter=").count() != call.matches("</parameter>").count() {
+        if call.matches("<parameter=").count() + call.matches("<parameter name=").count() != call.matches("</parameter>").count() {
             let message = "the reply ends inside a tool call";
             walk.refuse(RefusalKind::Truncated, None, at as u32 + 1, message);
             continue;
@@ -224,6 +280,9 @@ fn take(walk: &mut Walk<'_>, name: &str, arguments: &Map<String, Value>, at: usi
     let is = |word: &str| verb.contains(word);
     if is("move") || is("rename") {
         return take_move(walk, arguments, reply_line);
+    }
+    if let Some(patch) = patch_of(arguments).filter(|_| text_of(arguments, &PATH_KEYS).is_none()) {
+        return take_patch(walk, patch, at);
     }
     let Some(written) = text_of(arguments, &PATH_KEYS) else {
         if value_of(arguments, &OLD_KEYS).is_some() && value_of(arguments, &NEW_KEYS).is_some() {

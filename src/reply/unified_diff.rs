@@ -17,6 +17,18 @@ static HUNK: LazyLock<Regex> = LazyLock::new(|| {
         .expect("invariant: the hunk pattern is valid")
 });
 
+/// The time behind a path, where blanks stand before it.
+static TIME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\s+\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}.*$").expect("invariant: the pattern of times is valid")
+});
+
+/// Whether a line begins the signature under a mailed patch: `-- ` and git's version.
+fn is_signature(lines: &[&str], at: usize) -> bool {
+    let next = lines.get(at + 1).map_or("", |line| line.trim());
+    let version = next.contains('.') && next.starts_with(|c: char| c.is_ascii_digit());
+    lines[at].trim_end() == "--" && version && next.split('.').count() >= 2 && !next.contains(' ')
+}
+
 fn is_file_header(lines: &[&str], at: usize) -> bool {
     lines[at].starts_with("--- ") && lines.get(at + 1).is_some_and(|next| next.starts_with("+++ "))
 }
@@ -235,6 +247,10 @@ fn split(lines: &[&str], from: usize, end: usize) -> Vec<FilePart> {
     let mut parts: Vec<FilePart> = Vec::new();
     let mut at = from;
     while at < end {
+        if is_signature(lines, at) {
+            at += 2;
+            continue;
+        }
         let line = lines[at];
         let headed = is_file_header(lines, at) && at + 1 < end && !removes_dashes(lines, at, parts.last());
         let begins = line.starts_with("diff --git ");
@@ -381,6 +397,7 @@ fn trim_blank_tail(hunk: &mut Hunk) {
 /// The path of a `---`/`+++` line, its prefix kept; nothing for `/dev/null`.
 fn side(line: &str) -> Option<String> {
     let path = line.get(4..)?.split('\t').next()?.trim();
+    let path = TIME.find(path).map_or(path, |time| &path[..time.start()]);
     (path != "/dev/null").then(|| unquoted(path))
 }
 

@@ -65,6 +65,11 @@ impl<'a> Walk<'a> {
     }
 
     fn take(&mut self, block: &Block, from: usize, body: std::ops::Range<usize>, end: usize, until: usize, text: &str) {
+        if matches!(block.kind, Kind::Edit(_)) && block.indent > 0 {
+            for line in &mut self.lines[body.clone()] {
+                *line = scan::dedented(line, block.indent);
+            }
+        }
         match block.kind {
             Kind::Edit(Format::SearchReplace) => search_replace::read(self, block, from, body, until),
             Kind::Edit(Format::Patch) => apply_patch::read(self, block.closed, from, body),

@@ -74,6 +74,10 @@ const IMPORTS: [&str; 8] = [
 const ABOVE: [&str; 5] = ["comment", "line_comment", "block_comment", "attribute_item", "decorator"];
 /// Kinds of nodes that say nothing of their own.
 const FRAME: [&str; 4] = ["package_clause", "package_declaration", "{", "}"];
+/// Kinds of nodes around definitions that are of the level outside: C's conditions and `extern "C"`.
+const AROUND: [&str; 3] = ["preproc_ifdef", "preproc_if", "linkage_specification"];
+/// What test frameworks call a test's or a suite's definition.
+const TESTS: [&str; 6] = ["test", "it", "describe", "suite", "bench", "context"];
 
 impl Reader<'_> {
     fn level(&self, parent: Node<'_>, out: &mut Outline) {
@@ -90,7 +94,12 @@ impl Reader<'_> {
                 continue;
             }
             let above = above.take().filter(|before| before.end == rows.start);
-            if IMPORTS.contains(&node.kind()) {
+            if AROUND.contains(&node.kind()) {
+                let mut inside = Outline::default();
+                self.level(node.child_by_field_name("body").unwrap_or(node), &mut inside);
+                out.definitions.append(&mut inside.definitions);
+                out.imports.append(&mut inside.imports);
+            } else if IMPORTS.contains(&node.kind()) || self.is_require(node) {
                 out.imports.push(rows);
             } else if let Some(mut found) = self.definition(node) {
                 found.lines.start = above.map_or(found.lines.start, |before| before.start);
@@ -99,6 +108,15 @@ impl Reader<'_> {
                 out.statements.push(rows);
             }
         }
+    }
+
+    /// `const x = require('y')`.
+    fn is_require(&self, node: Node<'_>) -> bool {
+        let value = || node.named_child(0)?.child_by_field_name("value");
+        matches!(node.kind(), "lexical_declaration" | "variable_declaration")
+            && value().is_some_and(|value| {
+                value.kind() == "call_expression" && self.field(value, "function").as_deref() == Some("require")
+            })
     }
 
     fn line(&self, row: usize) -> &str {
@@ -125,8 +143,16 @@ impl Reader<'_> {
             | "method_definition"
             | "constructor_declaration"
             | "macro_definition" => {
-                let name =
-                    self.field(node, "name").or_else(|| self.declared(node.child_by_field_name("declarator")?))?;
+                let declarator = node.child_by_field_name("declarator");
+                // A test in C++ is a macro's call with a body: `TEST(Suite, Name) { … }`.
+                if let Some(declarator) = declarator.filter(|_| node.child_by_field_name("type").is_none())
+                    && self.text_of(declarator).split_once('(').is_some_and(|(word, rest)| {
+                        word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') && rest.contains(',')
+                    })
+                {
+                    return Some(make(self.text_of(declarator), true));
+                }
+                let name = self.field(node, "name").or_else(|| self.declared(declarator?))?;
                 Some(make(name, true))
             }
             "method_declaration" => {
@@ -164,6 +190,8 @@ impl Reader<'_> {
     fn value(&self, node: Node<'_>) -> Option<Definition> {
         let make = |name: String, is_function| made(name, node, is_function);
         match node.kind() {
+            // An include guard, a flag.
+            "preproc_def" if node.child_by_field_name("value").is_none() => None,
             "struct_item"
             | "enum_item"
             | "union_item"
@@ -197,6 +225,9 @@ impl Reader<'_> {
                 let name = self.field(node, "property").or_else(|| self.field(node, "name"))?;
                 Some(make(name, false))
             }
+            "expression_statement" if node.named_child(0).is_some_and(|n| n.kind() == "call_expression") => {
+                self.test(node)
+            }
             "expression_statement" => {
                 let inner =
                     node.named_child(0).filter(|n| matches!(n.kind(), "assignment" | "assignment_expression"))?;
@@ -206,6 +237,25 @@ impl Reader<'_> {
             }
             _ => None,
         }
+    }
+
+    /// A test or a suite of JavaScript: a call with a name and a function.
+    fn test(&self, node: Node<'_>) -> Option<Definition> {
+        let call = node.named_child(0)?;
+        let called = self.field(call, "function")?;
+        let word = called.split('.').next().unwrap_or("");
+        let arguments = call.child_by_field_name("arguments")?;
+        let title = arguments.named_child(0).filter(|first| matches!(first.kind(), "string" | "template_string"))?;
+        let body = arguments.named_child(u32::try_from(arguments.named_child_count()).ok()?.checked_sub(1)?)?;
+        if !TESTS.contains(&word) || !matches!(body.kind(), "arrow_function" | "function_expression" | "function") {
+            return None;
+        }
+        let mut definition = made(format!("{word} {}", self.text_of(title)), node, true);
+        if matches!(word, "describe" | "suite" | "context") {
+            definition.is_function = false;
+            definition = self.container(body, definition);
+        }
+        Some(definition)
     }
 
     /// A definition inside decorators, an export or a template's parameters.
@@ -295,6 +345,12 @@ mod tests {
             ),
             ("a.c", "#include <x.h>\nstatic int *f(int a) {\n  return 0;\n}\nstruct S { int x; };\n", "f1-4 S4-5"),
             ("a.cpp", "void A::f() {}\ntemplate <class T> T g(T x) { return x; }\n", "A::f0-1 g1-2"),
+            (
+                "a.h",
+                "#ifndef A_H\n#define A_H\n#include <x.h>\n\nint f(int a);\n#define N 3\n#endif\n",
+                "f4-5 N5-6",
+            ),
+            ("a.test.js", "const a = require('a');\ntest('x', () => {\n  a();\n});\n", "test 'x'1-4"),
             ("a.java", "import x.Y;\nclass A {\n  int x;\n  A() {}\n  void f() {}\n}\n", "A1-6(x A f)"),
             ("a.sh", "f() {\n  ls\n}\nX=1\n", "f0-3 X3-4"),
         ] {

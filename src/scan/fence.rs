@@ -30,7 +30,7 @@ pub(super) fn columns(blank: &str) -> usize {
 }
 
 /// A line without the indentation of the fence that it stands in.
-pub(super) fn dedented(line: &str, indent: usize) -> &str {
+pub fn dedented(line: &str, indent: usize) -> &str {
     let blank = line.len() - line.trim_start_matches(' ').len();
     &line[blank.min(indent)..]
 }

@@ -90,21 +90,42 @@ pub fn is_patch_end(line: &str) -> bool {
     line.trim() == "*** End Patch"
 }
 
-const TAGS: [&str; 6] = ["tool_call", "tools", "tool", "function_call", "tool_calls", "function_calls"];
+const TAGS: [&str; 9] = [
+    "tool_call",
+    "tools",
+    "tool",
+    "function_call",
+    "tool_calls",
+    "function_calls",
+    "write_to_file",
+    "write_file",
+    "create_file",
+];
 
-/// The tag that a line of a tagged call opens with; `function` for `<function=…>`.
+/// The tag that a line of a tagged call opens with; `function` for `<function=…>`, `invoke` for `<invoke name=…>`.
 pub fn tool_tag(line: &str) -> Option<&'static str> {
     let inner = line.trim_start().strip_prefix('<')?;
     if inner.starts_with("function=") {
         return Some("function");
     }
+    if inner.starts_with("invoke name=") {
+        return Some("invoke");
+    }
     TAGS.into_iter().find(|tag| inner.strip_prefix(tag).is_some_and(|rest| rest.starts_with('>')))
+}
+
+/// The path of a line `<file path="…">`, which in plain text opens a file. In a fence it is a file's own line.
+pub fn file_tag(line: &str) -> Option<&str> {
+    let inner = line.trim().strip_prefix("<file ")?.strip_suffix('>')?.trim();
+    let value = ["path=", "name="].iter().find_map(|key| inner.strip_prefix(key))?;
+    let path = value.trim().trim_matches(['"', '\'']);
+    (!path.is_empty() && !path.contains(['"', '=', '\'', '>'])).then_some(path)
 }
 
 /// Whether a line of plain text begins a JSON call.
 pub fn begins_json_call(line: &str) -> bool {
     static BARE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"^\s*[\[{]\s*(?:$|\{?\s*"(?:name|function|tool|tool_name|tool_calls|action|type)"\s*:)"#)
+        Regex::new(r#"^\s*[\[{]\s*(?:$|\{?\s*"(?:name|function|tool|tool_name|tool_calls|action|type|command|cmd)"\s*:)"#)
             .expect("invariant: the JSON pattern is valid")
     });
     line.trim_start().starts_with(['[', '{']) && BARE.is_match(line)
@@ -121,7 +142,8 @@ pub(super) fn may_head_edit(line: &str, document: bool) -> bool {
     let comment = ["#", "//", "--", "<!--", "/*"].iter().any(|mark| text.starts_with(mark));
     let bare = text.trim_matches(['*', '`', ':', ' ']);
     let path = !bare.contains(char::is_whitespace) && bare.contains(['.', '/']) && !bare.contains(['(', '=', '"', ';']);
-    path || (comment && !document)
+    // A shell's way to hand over a patch.
+    path || (comment && !document) || text.starts_with("apply_patch")
 }
 
 /// Lines of a diff that are neither context nor change.

@@ -17,7 +17,7 @@ mod whole;
 
 use std::ops::Range;
 
-pub use fence::{Delimiter, delimiter};
+pub use fence::{Delimiter, dedented, delimiter};
 pub use scanner::Scanner;
 pub use whole::{blocks, proper, thinking_end};
 

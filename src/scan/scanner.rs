@@ -269,7 +269,7 @@ impl Scanner {
         if line.starts_with("--- ") {
             self.dashes = Some(start);
         }
-        if marker::opens_edit(line) {
+        if marker::opens_edit(line) || marker::file_tag(line).is_some() {
             self.enter_marked(line, start, None, events);
             return Next::Done;
         }
@@ -347,7 +347,7 @@ impl Scanner {
         } else if marker::is_patch_begin(line) {
             Shape::Patch
         } else {
-            Shape::Tagged(format!("</{}>", marker::tool_tag(line).unwrap_or("tool_call")))
+            Shape::Tagged(format!("</{}>", marker::tool_tag(line).unwrap_or("file")))
         };
         let at_once = matches!(&shape, Shape::Tagged(close) if line.contains(close.as_str()));
         let body = if matches!(shape, Shape::Tagged(_)) { start } else { self.consumed };

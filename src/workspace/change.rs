@@ -7,6 +7,7 @@ use super::plan::{Draft, Refused, Rules};
 use super::splice;
 use crate::reply::edits::{Hint, Insert, Origin, Proposed, Refusal, RefusalKind};
 pub(super) use crate::reply::tolerant::kept;
+use crate::reply::splice::{self as reply_splice, data};
 use crate::reply::{elision, paths};
 use crate::task::Edit;
 
@@ -18,6 +19,12 @@ const PART_FILE_LINES: usize = 8;
 const SHRINK_MAX: f64 = 0.30;
 /// A block whose path was only mentioned keeps at least this share of the file's lines.
 const WEAK_KEPT_MIN: f64 = 0.6;
+/// A shorter block that keeps less than this share of the file's lines is no version of it.
+const VERSION_KEPT_MIN: f64 = 0.2;
+/// Code without a definition of the file's that keeps less than this share of its lines with words is none either …
+const CODE_KEPT_MIN: f64 = 0.5;
+/// … nor is data with less than this share of the file's keys.
+const COVERAGE_MIN: f64 = 0.5;
 
 type Step = Result<(Draft, Option<String>), Refused>;
 
@@ -165,6 +172,16 @@ impl Context<'_> {
             format!("the block has {new} lines, the file {old}: change it with SEARCH/REPLACE blocks instead")
         } else if old >= PART_FILE_LINES && shrinks && self.drops_definitions(before, content) {
             format!("the block holds only a part of {}; change it with SEARCH/REPLACE blocks instead", self.path)
+        } else if data::coverage(self.path, before, content).is_some_and(|share| share < COVERAGE_MIN) {
+            format!(
+                "the block has less than half of the keys of {}; change it with SEARCH/REPLACE blocks instead",
+                self.path
+            )
+        } else if (old > 2 && new < old && kept < VERSION_KEPT_MIN) || self.is_other_code(before, content) {
+            format!(
+                "the block would replace {}, which it does not resemble; change it with SEARCH/REPLACE blocks instead",
+                self.path
+            )
         } else {
             return Ok(());
         };
@@ -189,6 +206,20 @@ impl Context<'_> {
             return kept(before, content) < 0.5 && content.lines().count() * 2 < before.lines().count();
         }
         shared * 2 < old.len() && shared > 0 || (new.is_empty() && !content.trim().is_empty())
+    }
+
+    /// Whether the block has functions or classes, and none of those that the file has.
+    fn is_other_code(&self, before: &str, content: &str) -> bool {
+        let names = |text: &str| reply_splice::defined(self.path, text);
+        let (old, new) = (names(before), names(content));
+        let worded = |text: &str| -> String {
+            let has_words = |line: &&str| line.chars().filter(|c| c.is_alphanumeric()).count() > 2;
+            text.lines().filter(has_words).flat_map(|line| [line, "\n"]).collect()
+        };
+        !old.is_empty()
+            && !new.is_empty()
+            && !old.iter().any(|name| new.contains(name))
+            && kept(&worded(before), &worded(content)) < CODE_KEPT_MIN
     }
 
     /// Without the comment that served as the heading, unless the file has that line itself.

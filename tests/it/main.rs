@@ -39,5 +39,6 @@ mod suite;
 mod tidy;
 mod tokenize;
 mod tui;
+mod twice;
 mod verify;
 mod workspace;
