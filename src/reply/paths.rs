@@ -182,6 +182,22 @@ static SHOWS: LazyLock<Regex> = LazyLock::new(|| {
     )
     .expect("invariant: the pattern of illustrations is valid")
 });
+/// What opens a heading that names a whole file in a few words: "First, `a.py`:", "Here's the updated `a.py`:".
+static LEAD: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)^(?:(?:first(?:ly)?|second(?:ly)?|third(?:ly)?|then|next|now|and|also|finally|lastly),?\s+|(?:(?:here(?:'s|’s|\s+is)|this\s+is)\s+)?the\s+(?:new|updated?|modified|complete|full|whole|final|fixed|corrected)\s+(?:(?:version|content|contents|code)\s+(?:of|for)\s+)?(?:file\s+)?)",
+    )
+    .expect("invariant: the pattern of leads is valid")
+});
+/// A heading's path with what is said of it: "`a.py` - the parser".
+static REMARK: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^(\S+)\s+(?:-{1,2}|–|—|:)\s+\S").expect("invariant: the remark pattern is valid"));
+static LINK: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\[([^\]\s]+)\]\(([^)\s]+)\)$").expect("invariant: the link pattern is valid"));
+static TAGGED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^<(path|file_path|filepath|filename|file|target_file)>\s*([^<>]+?)\s*</(path|file_path|filepath|filename|file|target_file)>$")
+        .expect("invariant: the tag pattern is valid")
+});
 static BULLET: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\s*(?:[-*+>]\s+|\d{1,3}[.)]\s+)*").expect("invariant: the bullet pattern is valid"));
 static QUOTED: LazyLock<Regex> =
@@ -209,9 +225,22 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
             inner.is_some_and(|inner| !inner.contains(['`', '*']))
         });
     let plain = text.replace(['*', '`'], "");
-    let plain = plain.trim();
+    let plain = plain.trim_start_matches(|c: char| !c.is_ascii() && !c.is_alphanumeric()).trim();
+    if let Some(tagged) = TAGGED.captures(plain).and_then(|found| found.get(2)) {
+        return Some(Head::bare(tagged.as_str().to_owned()));
+    }
+    if let Some(link) = LINK.captures(plain.trim_end_matches(':')) {
+        return link.iter().skip(1).flatten().find_map(|part| bare_path(part.as_str(), known)).map(Head::bare);
+    }
     if let Some(path) = bare_path(plain, known) {
         return Some(Head::bare(path));
+    }
+    if let Some(path) = LEAD.find(plain).and_then(|lead| bare_path(&plain[lead.end()..], known)) {
+        return Some(Head::bare(path));
+    }
+    if let Some(path) = REMARK.captures(plain).and_then(|found| bare_path(found.get(1)?.as_str(), known)) {
+        let shown = SHOWS.is_match(&plain[path.len().min(plain.len())..]);
+        return Some(if shown { Head { path, strength: Strength::Shown } } else { Head::bare(path) });
     }
     if let Some(found) = LABEL.find(&format!("{plain} ")).filter(|found| found.end() > 1) {
         let rest = plain.get(found.end()..).unwrap_or("");
@@ -276,8 +305,11 @@ fn is_spaced_path(text: &str, known: &Known) -> bool {
     let Some((folder, _)) = text.split_once('/') else { return false };
     let (Some(first), Some(last)) = (words.first(), words.last()) else { return false };
     let name = file_name(text);
+    // "src/app.py and more" begins with a path of its own.
+    let begins = text.match_indices(' ').any(|(at, _)| is_path_like(&text[..at]));
     words.len() > 1
         && words.len() <= WORDS_MAX
+        && (!begins || known.contains(text))
         && is_path_like(&name.replace(' ', "_"))
         && text.split('/').all(|part| !part.is_empty() && part.trim() == part)
         && !text.contains([':', '"', '\'', '?', '!', '*', '|', '<', '>'])
@@ -376,6 +408,9 @@ pub fn is_path_like(text: &str) -> bool {
     if text.contains(['<', '>', '"', '|', '?', '*', ';', '`', '{', '}', ',']) || text.ends_with(['/', '.', '(', ')']) {
         return false;
     }
+    if text.contains("](") {
+        return false;
+    }
     let name = file_name(&text.replace('\\', "/")).to_owned();
     if BARE_NAMES.contains(&name.as_str()) {
         return true;
@@ -425,6 +460,14 @@ mod tests {
             "Updated `src/app.py`:",
             "File path: src/app.py",
             "#### 2. src/app.py",
+            "### `src/app.py` - the loader",
+            "[src/app.py](./src/app.py)",
+            "<path>src/app.py</path>",
+            "📄 **src/app.py**",
+            "First, `src/app.py`:",
+            "Here's the updated `src/app.py`:",
+            "Here is the full code for `src/app.py`:",
+            "The final `src/app.py`:",
         ] {
             let head = head_path(line, &known());
             assert_eq!(head, Some(Head::bare("src/app.py".into())), "{line}");
@@ -436,6 +479,7 @@ mod tests {
             ("Add this to `src/app.py`:", Strength::Mention),
             ("Output of `src/app.py`:", Strength::Shown),
             ("1. Read `src/app.py`:", Strength::Shown),
+            ("`src/app.py` - usage", Strength::Shown),
             ("Usage: src/app.py", Strength::Shown),
         ] {
             assert_eq!(head_path(line, &known()).map(|head| head.strength), Some(strength), "{line}");

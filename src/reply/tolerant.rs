@@ -142,7 +142,8 @@ impl Reader<'_> {
         let renamed = target != *path;
         let Some(became) = become_file(&target, &text, &content, proposed.closed, true) else {
             // Whether it is the file cannot be told.
-            let part = splice::is_outlined(&target, &text) || splice::data::coverage(&target, &text, &content).is_some();
+            let part =
+                splice::is_outlined(&target, &text) || splice::data::coverage(&target, &text, &content).is_some();
             return Ok(Proposed { weak: proposed.weak || part, ..proposed });
         };
         if renamed {

@@ -39,28 +39,28 @@ const ALL_KEYS: [&str; 3] = ["replaceall", "all", "allowmultiple"];
 const FROM_KEYS: [&str; 6] = ["source", "sourcepath", "from", "oldpath", "src", "frompath"];
 const TO_KEYS: [&str; 7] = ["destination", "destinationpath", "to", "newpath", "dest", "topath", "target"];
 
-static XML_CALL: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"<(?:function=|invoke name=")([\w.-]+)"?>"#).expect("invariant: the call pattern is valid"));
+static XML_CALL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"<(?:function=|invoke name=")([\w.-]+)"?>"#).expect("invariant: the call pattern is valid")
+});
 static TAGGED_PATH: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"<(?:path|file_path|file|filename)>\s*([^<\n]+?)\s*</").expect("invariant: the path pattern is valid")
 });
 static XML_PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?s)<parameter(?:=| name=")([\w.-]+)"?>\n?(.*?)</parameter>"#).expect("invariant: the parameter pattern is valid")
+    Regex::new(r#"(?s)<parameter(?:=| name=")([\w.-]+)"?>\n?(.*?)</parameter>"#)
+        .expect("invariant: the parameter pattern is valid")
 });
 
 /// Whether a fenced body is a JSON call rather than a file.
 pub(super) fn looks_like(body: &str) -> bool {
     let body = body.trim_start();
     let hands_patch = body.contains("*** Begin Patch") && (body.contains("\"command\"") || body.contains("\"cmd\""));
-    body.starts_with(['{', '['])
-        && (hands_patch
-            || is_call(body))
+    body.starts_with(['{', '[']) && (hands_patch || is_call(body))
 }
 
 fn is_call(body: &str) -> bool {
     ["\"name\"", "\"function\"", "\"tool\"", "\"tool_name\"", "\"tool_calls\"", "\"action\""]
-            .iter()
-            .any(|key| body.contains(key))
+        .iter()
+        .any(|key| body.contains(key))
         && ["\"arguments\"", "\"parameters\"", "\"input\"", "\"args\"", "\"old_str", "\"file_text\"", "\"params\""]
             .iter()
             .any(|key| body.contains(key))
@@ -96,7 +96,8 @@ fn read_file(walk: &mut Walk<'_>, path: &str, (text, close): (&str, &str), from:
         return walk.refuse(RefusalKind::Truncated, Some(path), reply_line, "the reply ends inside a file's tags");
     };
     // The tag may be a line of the file's own.
-    let goes_on = walk.lines[end..].iter().take_while(|line| marker::file_tag(line).is_none()).any(|line| line.contains(close));
+    let goes_on =
+        walk.lines[end..].iter().take_while(|line| marker::file_tag(line).is_none()).any(|line| line.contains(close));
     if goes_on {
         let message = "where this file ends cannot be told: its closing tag stands more than once";
         return walk.refuse(RefusalKind::Malformed, Some(path), reply_line, message);
@@ -133,7 +134,9 @@ fn read_xml(walk: &mut Walk<'_>, text: &str, at: usize) {
     for (number, start) in starts.iter().enumerate() {
         let call = &text[*start..starts.get(number + 1).copied().unwrap_or(text.len())];
         let name = XML_CALL.captures(call).and_then(|c| c.get(1)).map_or("", |m| m.as_str()).to_owned();
-        if call.matches("<parameter=").count() + call.matches("<parameter name=").count() != call.matches("</parameter>").count() {
+        if call.matches("<parameter=").count() + call.matches("<parameter name=").count()
+            != call.matches("</parameter>").count()
+        {
             let message = "the reply ends inside a tool call";
             walk.refuse(RefusalKind::Truncated, None, at as u32 + 1, message);
             continue;

@@ -345,11 +345,7 @@ mod tests {
             ),
             ("a.c", "#include <x.h>\nstatic int *f(int a) {\n  return 0;\n}\nstruct S { int x; };\n", "f1-4 S4-5"),
             ("a.cpp", "void A::f() {}\ntemplate <class T> T g(T x) { return x; }\n", "A::f0-1 g1-2"),
-            (
-                "a.h",
-                "#ifndef A_H\n#define A_H\n#include <x.h>\n\nint f(int a);\n#define N 3\n#endif\n",
-                "f4-5 N5-6",
-            ),
+            ("a.h", "#ifndef A_H\n#define A_H\n#include <x.h>\n\nint f(int a);\n#define N 3\n#endif\n", "f4-5 N5-6"),
             ("a.test.js", "const a = require('a');\ntest('x', () => {\n  a();\n});\n", "test 'x'1-4"),
             ("a.java", "import x.Y;\nclass A {\n  int x;\n  A() {}\n  void f() {}\n}\n", "A1-6(x A f)"),
             ("a.sh", "f() {\n  ls\n}\nX=1\n", "f0-3 X3-4"),

@@ -125,8 +125,10 @@ pub fn file_tag(line: &str) -> Option<&str> {
 /// Whether a line of plain text begins a JSON call.
 pub fn begins_json_call(line: &str) -> bool {
     static BARE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"^\s*[\[{]\s*(?:$|\{?\s*"(?:name|function|tool|tool_name|tool_calls|action|type|command|cmd)"\s*:)"#)
-            .expect("invariant: the JSON pattern is valid")
+        Regex::new(
+            r#"^\s*[\[{]\s*(?:$|\{?\s*"(?:name|function|tool|tool_name|tool_calls|action|type|command|cmd)"\s*:)"#,
+        )
+        .expect("invariant: the JSON pattern is valid")
     });
     line.trim_start().starts_with(['[', '{']) && BARE.is_match(line)
 }

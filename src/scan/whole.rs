@@ -90,7 +90,8 @@ fn true_end(block: &Block, text: &str) -> Option<KnownEnd> {
             }
         }
         Kind::Edit(Format::ToolCall) if marker::tool_tag(&text[block.start..]).is_none() => {
-            let call = ["\"arguments\"", "\"parameters\"", "\"input\"", "\"old_str", "\"file_text\"", "*** Begin Patch"];
+            let call =
+                ["\"arguments\"", "\"parameters\"", "\"input\"", "\"old_str", "\"file_text\"", "*** Begin Patch"];
             let is_call = call.iter().any(|key| text[block.start..block.end].contains(key));
             (!is_call).then_some(KnownEnd::None)
         }

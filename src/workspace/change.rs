@@ -6,8 +6,8 @@ use super::parsing;
 use super::plan::{Draft, Refused, Rules};
 use super::splice;
 use crate::reply::edits::{Hint, Insert, Origin, Proposed, Refusal, RefusalKind};
-pub(super) use crate::reply::tolerant::kept;
 use crate::reply::splice::{self as reply_splice, data};
+pub(super) use crate::reply::tolerant::kept;
 use crate::reply::{elision, paths};
 use crate::task::Edit;
 
@@ -611,6 +611,7 @@ const fn rung_words(rung: Rung) -> &'static str {
         Rung::TrailingSpace => "ignoring white space at line ends",
         Rung::Indentation => "shifting its indentation",
         Rung::BlankLines => "ignoring blank lines and typographic punctuation",
+        Rung::Invented => "leaving out lines around it that the file has not",
         Rung::Close => "its close likeness",
     }
 }

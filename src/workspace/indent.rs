@@ -45,10 +45,9 @@ impl Reindent {
             }
         }
         swaps.sort_by_key(|(from, _)| from.len());
-        // Deeper must stay deeper, and only a change of the indenting character explains such a map.
+        // Deeper must stay deeper, whether the indenting character changes or the width of a step.
         let ordered = swaps.windows(2).all(|pair| pair[0].1.len() < pair[1].1.len());
-        let changes_character = swaps.iter().any(|(from, to)| from.contains('\t') != to.contains('\t'));
-        (ordered && changes_character).then_some(Self::Swap(swaps))
+        ordered.then_some(Self::Swap(swaps))
     }
 
     /// A written line with the file's indentation. Nothing where the shift cannot be applied to it.
@@ -62,6 +61,7 @@ impl Reindent {
             Self::Remove(extra) => line.strip_prefix(extra.as_str()).map(str::to_owned),
             Self::Swap(swaps) => {
                 let indent = indentation(line);
+                // Where no step is common to both, only what was seen can be told.
                 let (from, to) = swaps.iter().rev().find(|(from, _)| indent.starts_with(from.as_str()))?;
                 let rest = &indent[from.len()..];
                 let rest = if rest.is_empty() { String::new() } else { converted(rest, swaps)? };
@@ -74,6 +74,13 @@ impl Reindent {
 /// Further levels of indentation in the file's character.
 fn converted(rest: &str, swaps: &[(String, String)]) -> Option<String> {
     let (from, to) = swaps.iter().find(|(from, to)| !from.is_empty() && !to.is_empty())?;
+    let only = |text: &str, mark: char| text.chars().all(|c| c == mark);
+    if swaps.iter().all(|(from, to)| only(from, ' ') && only(to, ' ')) {
+        // Steps of two for steps of four: every pair has one ratio.
+        let even = swaps.iter().all(|(f, t)| f.len() * to.len() == t.len() * from.len());
+        let width = rest.len() * to.len();
+        return (even && width.is_multiple_of(from.len())).then(|| " ".repeat(width / from.len()));
+    }
     if to.chars().all(|c| c == '\t') && from.chars().all(|c| c == ' ') {
         let unit = from.len() / to.len();
         return (unit > 0 && rest.len().is_multiple_of(unit)).then(|| "\t".repeat(rest.len() / unit));
@@ -99,5 +106,10 @@ mod tests {
         let swap = Reindent::between(&["    a", "        b"], &["\ta", "\t\tb"]).unwrap();
         assert_eq!(swap.apply("            c").as_deref(), Some("\t\t\tc"));
         assert_eq!(Reindent::between(&["a", "  b"], &["    a", "   b"]), None);
+        let wider = Reindent::between(&["a", "  b"], &["a", "    b"]).unwrap();
+        assert_eq!(wider.apply("    c").as_deref(), Some("        c"));
+        let uneven = Reindent::between(&["a", "  b"], &["  a", "      b"]).unwrap();
+        assert_eq!(uneven.apply("  c").as_deref(), Some("      c"));
+        assert_eq!(uneven.apply("    c"), None);
     }
 }

@@ -19,6 +19,8 @@ pub enum Rung {
     Indentation,
     /// Blank lines or typographic punctuation differ.
     BlankLines,
+    /// Lines at the ends that the edit leaves alone are nowhere in the file.
+    Invented,
     /// Lines that the edit leaves alone differ a little.
     Close,
 }
@@ -63,6 +65,9 @@ pub fn find(file: &[&str], search: &[&str], touched: &[bool], hint: &Hint) -> Re
         }
     }
     if let Some(result) = choose(without_blanks(file, search), file, hint) {
+        return result;
+    }
+    if let Some(result) = choose(without_invented(file, search, touched), file, hint) {
         return result;
     }
     let windows = similar_windows(file, search);
@@ -167,6 +172,38 @@ fn without_blanks(file: &[&str], search: &[&str]) -> Vec<Found> {
             let last = window.last().map_or(0, |w| w.0);
             let aligned = align(&solid, search.len());
             Found { range: first..last + 1, aligned, reindent: Reindent::Keep, rung: Rung::BlankLines }
+        })
+        .collect()
+}
+
+/// Matches without the lines at the ends that the file has nowhere: models remember context that is not there. A line
+/// that opens something says where the rest is, and is not left out.
+fn without_invented(file: &[&str], search: &[&str], touched: &[bool]) -> Vec<Found> {
+    const LINES_MAX: usize = 2;
+    let known: std::collections::HashSet<&str> = file.iter().map(|line| line.trim()).collect();
+    let invented = |at: &usize| {
+        let line = search[*at].trim();
+        let opens = line.ends_with([':', '{', '(', '[', ',', '>']) || line.starts_with(['#', '@']);
+        !touched[*at] && !line.is_empty() && !known.contains(line) && !opens
+    };
+    let from = (0..search.len()).take_while(invented).count();
+    let behind = (0..search.len()).rev().take_while(invented).count();
+    if from + behind == 0 || from.max(behind) > LINES_MAX || from + behind >= search.len() {
+        return Vec::new();
+    }
+    let rest = from..search.len() - behind;
+    let (core, core_touched) = (&search[rest.clone()], &touched[rest.clone()]);
+    let words = |line: &str| line.chars().filter(|c| c.is_alphanumeric()).count() > 2;
+    // What is left must say where it is: a changed line with words, with another line beside it.
+    let removes = core.iter().zip(core_touched).any(|(line, touched)| *touched && words(line));
+    if !removes || core.iter().filter(|line| words(line)).count() < 2 {
+        return Vec::new();
+    }
+    (0..(file.len() + 1).saturating_sub(core.len()))
+        .filter_map(|at| trailing_at(file, core, at))
+        .map(|found| {
+            let aligned = [vec![None; from], found.aligned, vec![None; behind]].concat();
+            Found { aligned, rung: Rung::Invented, ..found }
         })
         .collect()
 }

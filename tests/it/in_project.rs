@@ -121,6 +121,37 @@ fn what_was_written_is_taken_back_from_any_folder_below() {
     assert_ne!(again.code, Some(0), "{again:?}");
 }
 
+#[test]
+fn a_change_that_was_cut_off_is_said_at_the_next_start() {
+    let shop = Shop::new();
+    let root = shop.root.to_string_lossy().into_owned();
+    let reply = shop.home.write("reply.md", "notes.txt\n```\nhalf\n```\n\nmore.txt\n```\nnot yet\n```\n");
+    let applied = shop.home.run(&["apply", "--write", "--root", &root, &reply.to_string_lossy()]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    // As if the program had died after its first file.
+    std::fs::remove_file(shop.root.join("more.txt")).unwrap();
+    let mut folders = vec![shop.home.path().join("z1")];
+    let mut step = None;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+            match path.file_name().and_then(|name| name.to_str()) {
+                Some("000001.json") => step = Some(path),
+                _ if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    let step = step.unwrap();
+    std::fs::rename(&step, step.with_extension("unfinished")).unwrap();
+    let told = "was cut off while it was being written (1 of 2 files)";
+    let ran = shop.run(&["--dry-run", "make the tests pass"]);
+    assert!(ran.err.contains(told), "{ran:?}");
+    // Once, and it is a step that can be taken back.
+    assert!(!shop.run(&["--dry-run", "make the tests pass"]).err.contains(told));
+    let undo = shop.home.run(&["undo", "-C", &root]);
+    assert_eq!((undo.code, shop.root.join("notes.txt").exists()), (Some(0), false), "{undo:?}");
+}
+
 /// What `examples/broken-project` says of itself, with the model that z1 carries.
 #[cfg(feature = "llama")]
 #[test]

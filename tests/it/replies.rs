@@ -462,8 +462,20 @@ fn new_definitions_alone_are_added_to_their_file() {
             "#!/bin/sh\nset -e\n\nsay() {\n  echo \"$1\"\n}\n\nshout() {\n  echo \"$1!\"\n}\n\nsay hello\n",
         ),
         ("a.toml", "toml", "[a]\nx = 1\ny = 2\n", "[b]\nz = 3\n", "[a]\nx = 1\ny = 2\n\n[b]\nz = 3\n"),
-        ("b.toml", "toml", "[a]\nx = 1\ny = [\n  2,\n]\n\n[c]\nd = 1\n", "[a]\nx = 2\nw = 3\n", "[a]\nx = 2\ny = [\n  2,\n]\nw = 3\n\n[c]\nd = 1\n"),
-        ("a.json", "json", "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2\n  }\n}\n", "{\n  \"b\": {\n    \"d\": 3\n  }\n}\n", "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2,\n    \"d\": 3\n  }\n}\n"),
+        (
+            "b.toml",
+            "toml",
+            "[a]\nx = 1\ny = [\n  2,\n]\n\n[c]\nd = 1\n",
+            "[a]\nx = 2\nw = 3\n",
+            "[a]\nx = 2\ny = [\n  2,\n]\nw = 3\n\n[c]\nd = 1\n",
+        ),
+        (
+            "a.json",
+            "json",
+            "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2\n  }\n}\n",
+            "{\n  \"b\": {\n    \"d\": 3\n  }\n}\n",
+            "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2,\n    \"d\": 3\n  }\n}\n",
+        ),
         ("a.yml", "yaml", "a: 1\nb:\n  c: 2\n  e: 5\n", "b:\n  d: 3\n", "a: 1\nb:\n  c: 2\n  e: 5\n  d: 3\n"),
     ] {
         // Files are shown as a project has them: the heading names the file.
@@ -508,7 +520,13 @@ fn a_whole_file_keeps_the_imports_it_uses_and_may_lose_a_function() {
     check(&[("cart.js", text), ("b.js", "x();\n")], &format!("cart.js\n```js\n{bare}```\n"), "cart.js", &after, true);
     check(&[("cart.js", text), ("b.txt", "x\n")], &format!("The fix:\n```js\n{bare}```\n"), "cart.js", &after, true);
     let shorter = text.replace("export function old(items) {\n  return items;\n}\n\n", "");
-    check(&[("cart.js", text), ("b.txt", "x\n")], &format!("cart.js\n```js\n{shorter}```\n"), "cart.js", &shorter, true);
+    check(
+        &[("cart.js", text), ("b.txt", "x\n")],
+        &format!("cart.js\n```js\n{shorter}```\n"),
+        "cart.js",
+        &shorter,
+        true,
+    );
 }
 
 #[test]

@@ -44,11 +44,8 @@ static FILES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
 
 fn planned(path: &str, text: &str, reply: &str, weak: bool) -> Plan {
     let known = Known::new([path.to_owned()]);
-    let reading = if weak {
-        tolerant::read(reply, &known, &[Shown { path, text }], "")
-    } else {
-        edits::read(reply, &known)
-    };
+    let reading =
+        if weak { tolerant::read(reply, &known, &[Shown { path, text }], "") } else { edits::read(reply, &known) };
     let state = |path: String, wanted: &str| {
         let state = if path == wanted { FileState::Text(text.to_owned()) } else { FileState::Missing };
         (path, state)
@@ -106,7 +103,9 @@ fn place(lines: &[&str], change: Change, at: usize, other: usize) -> Place {
         Change::Rename => (at, at + 1, vec![format!("{indent}renamed_{other} {}", line.trim())]),
         Change::DoubleBelow => (at + 1, at + 1, vec![line.to_owned()]),
         Change::Swap => (at, at + 2, vec![lines[at + 1].to_owned(), line.to_owned()]),
-        Change::Lengthen => (at, at + 1, [own(at..at + 1), vec![format!("{indent}more_{other}();"), line.to_owned()]].concat()),
+        Change::Lengthen => {
+            (at, at + 1, [own(at..at + 1), vec![format!("{indent}more_{other}();"), line.to_owned()]].concat())
+        }
     };
     Place { from, to, with }
 }
@@ -179,17 +178,28 @@ const SHAPES: [Shape; 16] = [
 
 fn search_replace(path: &str, parts: &[(String, String)], fenced: bool) -> String {
     let fence = if fenced { "```\n" } else { "" };
-    let part =
-        |(search, replace): &(String, String)| format!("{path}\n{fence}<<<<<<< SEARCH\n{search}=======\n{replace}>>>>>>> REPLACE\n{fence}\n");
+    let part = |(search, replace): &(String, String)| {
+        format!("{path}\n{fence}<<<<<<< SEARCH\n{search}=======\n{replace}>>>>>>> REPLACE\n{fence}\n")
+    };
     parts.iter().map(part).collect()
 }
 
-fn diff(path: &str, lines: &[&str], places: &[Place], context: usize, head: impl Fn(usize, usize, usize) -> String) -> String {
+fn diff(
+    path: &str,
+    lines: &[&str],
+    places: &[Place],
+    context: usize,
+    head: impl Fn(usize, usize, usize) -> String,
+) -> String {
     let mut out = format!("--- a/{path}\n+++ b/{path}\n");
     let mut moved = 0_i64;
     for place in places {
         let (from, to) = (place.from.saturating_sub(context), (place.to + context).min(lines.len()));
-        out.push_str(&head(if from == to { from } else { from + 1 }, to - from, ((from as i64) + 1 + moved).max(0) as usize));
+        out.push_str(&head(
+            if from == to { from } else { from + 1 },
+            to - from,
+            ((from as i64) + 1 + moved).max(0) as usize,
+        ));
         lines[from..place.from].iter().for_each(|line| out.push_str(&format!(" {line}\n")));
         lines[place.from..place.to].iter().for_each(|line| out.push_str(&format!("-{line}\n")));
         place.with.iter().for_each(|line| out.push_str(&format!("+{line}\n")));
@@ -201,7 +211,8 @@ fn diff(path: &str, lines: &[&str], places: &[Place], context: usize, head: impl
 
 /// The reply, and whether its first making must be accepted.
 fn written(shape: Shape, path: &str, lines: &[&str], places: &[Place]) -> (String, bool) {
-    let parts = |context| -> Vec<(String, String)> { places.iter().map(|place| block(lines, place, context)).collect() };
+    let parts =
+        |context| -> Vec<(String, String)> { places.iter().map(|place| block(lines, place, context)).collect() };
     let each = |change: &dyn Fn(&str) -> String| -> Vec<(String, String)> {
         let all = |text: &str| text.lines().map(|line| change(line) + "\n").collect::<String>();
         parts(2).iter().map(|(search, replace)| (all(search), all(replace))).collect()
@@ -210,23 +221,39 @@ fn written(shape: Shape, path: &str, lines: &[&str], places: &[Place]) -> (Strin
         format!("<tool_call>\n{}\n</tool_call>\n", serde_json::json!({"name": "edit", "arguments": arguments}))
     };
     match shape {
-        Shape::Whole | Shape::TolerantWhole => (format!("{path}\n```\n{}```\n", made(lines, places)), shape == Shape::Whole),
+        Shape::Whole | Shape::TolerantWhole => {
+            (format!("{path}\n```\n{}```\n", made(lines, places)), shape == Shape::Whole)
+        }
         Shape::Search => (search_replace(path, &parts(0), false), true),
         Shape::SearchFenced => (search_replace(path, &parts(3), true), true),
-        Shape::SearchShifted => (search_replace(path, &each(&|line| if line.is_empty() { String::new() } else { format!("  {line}") }), false), false),
+        Shape::SearchShifted => (
+            search_replace(
+                path,
+                &each(&|line| if line.is_empty() { String::new() } else { format!("  {line}") }),
+                false,
+            ),
+            false,
+        ),
         Shape::SearchTrailing => (search_replace(path, &each(&|line| format!("{line}  ")), false), false),
         Shape::SearchBlankLeftOut => {
-            let solid = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).flat_map(|line| [line, "\n"]).collect::<String>();
+            let solid = |text: &str| {
+                text.lines().filter(|line| !line.trim().is_empty()).flat_map(|line| [line, "\n"]).collect::<String>()
+            };
             let all: Vec<_> = parts(3).iter().map(|(search, replace)| (solid(search), solid(replace))).collect();
             (search_replace(path, &all, true), false)
         }
         Shape::Diff => (diff(path, lines, places, 3, |line, old, new| format!("@@ -{line},{old} +{new},9 @@\n")), true),
-        Shape::DiffWrongNumbers => (diff(path, lines, places, 3, |line, old, _| format!("@@ -{},{old} +7,3 @@\n", line * 2 + 11)), false),
+        Shape::DiffWrongNumbers => {
+            (diff(path, lines, places, 3, |line, old, _| format!("@@ -{},{old} +7,3 @@\n", line * 2 + 11)), false)
+        }
         Shape::DiffNoNumbers => (diff(path, lines, places, 3, |_, _, _| "@@ ... @@\n".to_owned()), false),
-        Shape::DiffNoContext => (diff(path, lines, places, 0, |line, old, new| format!("@@ -{line},{old} +{new},9 @@\n")), false),
+        Shape::DiffNoContext => {
+            (diff(path, lines, places, 0, |line, old, new| format!("@@ -{line},{old} +{new},9 @@\n")), false)
+        }
         Shape::Patch => {
             let body = diff(path, lines, places, 3, |_, _, _| "@@\n".to_owned());
-            let body: String = body.lines().skip(3).take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect();
+            let body: String =
+                body.lines().skip(3).take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect();
             (format!("*** Begin Patch\n*** Update File: {path}\n{body}*** End Patch\n"), false)
         }
         Shape::Call => {
@@ -245,7 +272,12 @@ fn written(shape: Shape, path: &str, lines: &[&str], places: &[Place]) -> (Strin
         Shape::CallInsert => {
             let place = &places[0];
             let text = if place.with.is_empty() { "fresh();\n".to_owned() } else { joined(&place.with) };
-            (call(serde_json::json!({"command": "insert", "path": path, "insert_line": place.from, "new_str": text})), false)
+            (
+                call(
+                    serde_json::json!({"command": "insert", "path": path, "insert_line": place.from, "new_str": text}),
+                ),
+                false,
+            )
         }
         Shape::CallAppend => {
             let text = format!("appended {}\n", places[0].from);
@@ -324,7 +356,9 @@ fn definitions_put_in_twice_are_there_once() {
             Some("rs") => "/// New.\nfn brand_new(x: u8) -> u8 {\n    x\n}\n",
             Some("py") => "import brand\n\n\ndef brand_new(x):\n    return brand.x(x)\n",
             Some("sh") => "brand_new() {\n  true\n}\n",
-            Some("js" | "ts") => "import { brand } from './brand.js';\n\nexport function brandNew(x) {\n  return brand(x);\n}\n",
+            Some("js" | "ts") => {
+                "import { brand } from './brand.js';\n\nexport function brandNew(x) {\n  return brand(x);\n}\n"
+            }
             Some("c" | "h") => "#include <brand.h>\n\nint brand_new(int x)\n{\n    return x;\n}\n",
             _ => continue,
         };

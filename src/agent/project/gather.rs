@@ -210,22 +210,26 @@ fn rules<'a>(tree: &Tree, paths: impl Iterator<Item = &'a str>) -> (Vec<(String,
     let mut folders: Vec<String> = folders.into_iter().collect();
     folders.sort_by(|a, b| b.matches('/').count().cmp(&a.matches('/').count()).then_with(|| a.cmp(b)));
     for folder in folders {
-        let mut found = RULES.iter().filter_map(|name| {
+        let found = RULES.iter().filter_map(|name| {
             let path = format!("{folder}{name}");
             tree.root().join(&path).symlink_metadata().is_ok().then_some(path)
         });
-        let Some(path) = found.next() else { continue };
-        match rules_text(tree, &path) {
-            Ok(text) if text.trim().is_empty() => {}
-            Ok(text) => rules.push((path.clone(), text)),
-            Err(why) => notes.push(format!("{path} is not read: {why}")),
+        let mut first: Option<String> = None;
+        for path in found {
+            match &first {
+                // On file systems that do not tell them apart two spellings are one file.
+                Some(first) if first.eq_ignore_ascii_case(&path) => {}
+                Some(first) => notes.push(format!("{path} is not read: {first} goes first")),
+                None => match rules_text(tree, &path) {
+                    Ok(text) if text.trim().is_empty() => first = Some(path),
+                    Ok(text) => {
+                        rules.push((path.clone(), text));
+                        first = Some(path);
+                    }
+                    Err(why) => notes.push(format!("{path} is not read: {why}")),
+                },
+            }
         }
-        // On file systems that do not tell them apart two spellings are one file.
-        notes.extend(
-            found
-                .filter(|other| !other.eq_ignore_ascii_case(&path))
-                .map(|other| format!("{other} is not read: {path} goes first")),
-        );
     }
     (rules, notes)
 }
@@ -329,7 +333,8 @@ mod tests {
         std::fs::remove_file(tree.root().join("AGENTS.md")).unwrap();
         std::os::unix::fs::symlink("/etc/hostname", tree.root().join("AGENTS.md")).unwrap();
         let (found, said) = of("pkg/a.py");
-        assert!(found.is_empty() && said[0].contains("leads out of the project"), "{said:?}");
+        assert_eq!(found, [("CLAUDE.md".to_owned(), "Use tabs.\n".to_owned())]);
+        assert!(said.len() == 1 && said[0].contains("leads out of the project"), "{said:?}");
     }
 
     #[test]

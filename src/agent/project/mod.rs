@@ -21,6 +21,7 @@ use crate::event::Event;
 use crate::reply::paths::{Known, extension};
 use crate::task::{Outcome, Task, Usage, Verdict};
 use crate::verify;
+use crate::workspace::journal::Journal;
 use crate::workspace::plan::Plan as Patch;
 use crate::workspace::tree::Tree;
 use changes::{Again, Changes};
@@ -66,6 +67,12 @@ pub(super) async fn run(
         *session = Session::new(None);
     }
     session.root = Some(tree.root().to_owned());
+    // What an earlier run was writing when it was cut off is said before anything else.
+    match Journal::new(&agent.settings.project.state, &tree).recover() {
+        Ok(None) => {}
+        Ok(Some(told)) => line.emit(Event::Warning { text: told }).await,
+        Err(problem) => line.emit(Event::Warning { text: format!("{problem:#}") }).await,
+    }
     let mut work = Work::begin(agent, task, &tree, session, line).await?;
     let outcome = if work.passes_already() {
         work.outcome_of_nothing()

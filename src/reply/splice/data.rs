@@ -142,7 +142,11 @@ impl Merge {
         self.changes.push((place..place, format!(",{gap}{given}")));
     }
 
-    fn yaml(&mut self, (old, nodes): (&yaml::Doc, &[yaml::Node]), (new, others): (&yaml::Doc, &[yaml::Node])) -> Option<()> {
+    fn yaml(
+        &mut self,
+        (old, nodes): (&yaml::Doc, &[yaml::Node]),
+        (new, others): (&yaml::Doc, &[yaml::Node]),
+    ) -> Option<()> {
         for other in others {
             let same: Vec<&yaml::Node> = nodes.iter().filter(|node| node.key == other.key).collect();
             match (same.as_slice(), nodes.last()) {
@@ -472,8 +476,7 @@ mod yaml {
             if entry.indent != first.indent {
                 return None;
             }
-            let next =
-                (at + 1..range.end).find(|other| entries[*other].indent <= entry.indent).unwrap_or(range.end);
+            let next = (at + 1..range.end).find(|other| entries[*other].indent <= entry.indent).unwrap_or(range.end);
             let end = if next < range.end { entries[next].row } else { end_row };
             let inside = level(entries, at + 1..next, end, solid)?;
             nodes.push(Node {
@@ -551,7 +554,8 @@ mod tests {
 
     #[test]
     fn a_part_of_yaml_goes_where_its_keys_are() {
-        let after = COMPOSE.replace("image: web:1", "image: web:2").replace("\"80:80\"\n", "\"80:80\"\n    restart: always\n");
+        let after =
+            COMPOSE.replace("image: web:1", "image: web:2").replace("\"80:80\"\n", "\"80:80\"\n    restart: always\n");
         let part = "services:\n    web:\n        image: web:2\n        restart: always\n";
         assert_eq!(put("compose.yaml", COMPOSE, part).as_deref(), Some(after.as_str()));
         assert_eq!(put("compose.yaml", &after, part).as_deref(), Some(after.as_str()));

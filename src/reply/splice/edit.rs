@@ -328,7 +328,8 @@ impl<'a> Edit<'a> {
     fn place_of_values(&self, mut lines: Vec<String>) -> Change {
         let is_code = |d: &&Definition| d.is_function || d.is_container;
         let first = self.file.definitions.iter().find(is_code).map(|d| d.lines.start);
-        let own = self.file.definitions.iter().filter(|d| !is_code(d) && first.is_none_or(|first| d.lines.end <= first));
+        let own =
+            self.file.definitions.iter().filter(|d| !is_code(d) && first.is_none_or(|first| d.lines.end <= first));
         let outside = |d: &&Definition| !d.name.contains("exports");
         match (own.filter(outside).map(|d| d.lines.end).max(), first) {
             (Some(at), _) => Change { range: at..at, lines },

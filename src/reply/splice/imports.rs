@@ -311,10 +311,7 @@ mod tests {
             shown("a.rs", "use std::{fmt::{self, Debug}, io as i};"),
             ["fmt = std::fmt::self", "Debug = std::fmt::Debug", "i = std::io as i"]
         );
-        assert_eq!(
-            shown("a.ts", "import type d, { a as b } from \"./m\";"),
-            ["d = ./m default d", "b = ./m a as b"]
-        );
+        assert_eq!(shown("a.ts", "import type d, { a as b } from \"./m\";"), ["d = ./m default d", "b = ./m a as b"]);
         assert_eq!(shown("a.js", "const { a, b: c } = require('m');"), ["a = m a", "c = m b: c"]);
         assert_eq!(shown("a.go", "import (\n\tx \"a/b\"\n\t\"c/d/v2\"\n)"), ["x = x \"a/b\"", "d = \"c/d/v2\""]);
         assert_eq!(shown("A.java", "import a.b.C;"), ["C = a.b.C"]);
@@ -323,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_file_keeps_the_imports_that_it_uses() {
-        let old = "import { a, b } from './m.js';\nimport './side.css';\n\nexport function f() {\n  return a() + b();\n}\n";
+        let old =
+            "import { a, b } from './m.js';\nimport './side.css';\n\nexport function f() {\n  return a() + b();\n}\n";
         let new = "export function f() {\n  return a();\n}\n";
         let after = "import { a } from './m.js';\nimport './side.css';\n\nexport function f() {\n  return a();\n}\n";
         assert_eq!(kept("x.js", old, new).as_deref(), Some(after));

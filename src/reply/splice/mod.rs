@@ -157,4 +157,3 @@ fn undented(text: &str) -> Vec<String> {
 fn joined(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
-

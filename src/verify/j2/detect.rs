@@ -93,9 +93,14 @@ fn node(folder: &Path) -> Option<String> {
         serde_json::from_str(&std::fs::read_to_string(folder.join("package.json")).ok()?).ok()?;
     let depends =
         |name: &str| ["devDependencies", "dependencies"].iter().any(|field| package[*field].get(name).is_some());
-    if test_script(folder).is_some() {
+    if let Some(script) = test_script(folder) {
         let manager = [("pnpm-lock.yaml", "pnpm"), ("yarn.lock", "yarn")];
         let manager = manager.iter().find(|(file, _)| folder.join(file).is_file()).map_or("npm", |(_, name)| name);
+        // A root's own script may run its members; where it does not, they are run beside it.
+        let runs_members = ["workspace", " -ws", "turbo", "lerna", "nx ", "wireit", " -r ", "--recursive"];
+        if manager == "npm" && package.get("workspaces").is_some() && !runs_members.iter().any(|w| script.contains(w)) {
+            return Some("npm test --workspaces --include-workspace-root --if-present".to_owned());
+        }
         return Some(format!("{manager} test"));
     }
     if package.get("workspaces").is_some() {
@@ -196,6 +201,11 @@ mod tests {
         is(&[("package.json", r#"{"devDependencies":{"vitest":"1"}}"#)], "npx vitest run");
         is(&[("package.json", "{}"), ("test/a.test.js", "")], "node --test");
         is(&[("package.json", r#"{"workspaces":["a"]}"#)], "npm test --workspaces --if-present");
+        is(
+            &[("package.json", r#"{"workspaces":["a"],"scripts":{"test":"node --test"}}"#)],
+            "npm test --workspaces --include-workspace-root --if-present",
+        );
+        is(&[("package.json", r#"{"workspaces":["a"],"scripts":{"test":"npm test --workspaces"}}"#)], "npm test");
         is(&[("pytest.toml", "")], "pytest");
         is(&[("tox.ini", "[pytest]\n"), ("check_a.py", "")], "pytest");
         is(&[("Makefile", "all:\ntest: all\n")], "make test");
