@@ -191,11 +191,16 @@ static LEAD: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// A heading's path with what is said of it: "`a.py` - the parser".
 static REMARK: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^(\S+)\s+(?:-{1,2}|–|—|:)\s+\S").expect("invariant: the remark pattern is valid"));
+    LazyLock::new(|| Regex::new(r"^(\S+)\s+(?:-{1,2}|–|—)\s+\S").expect("invariant: the remark pattern is valid"));
+/// Words of a remark that speak of a part of the file.
+static CHANGES: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:add|insert|append|change|replace|remove|delete|lines?|functions?|methods?|snippets?|part|section|imports?|after|below)\b")
+        .expect("invariant: the pattern of changes is valid")
+});
 static LINK: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\[([^\]\s]+)\]\(([^)\s]+)\)$").expect("invariant: the link pattern is valid"));
 static TAGGED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^<(path|file_path|filepath|filename|file|target_file)>\s*([^<>]+?)\s*</(path|file_path|filepath|filename|file|target_file)>$")
+    Regex::new(r"^<(path|file_path|filepath|filename|file|target_file|summary)>\s*([^<>]+?)\s*</(path|file_path|filepath|filename|file|target_file|summary)>$")
         .expect("invariant: the tag pattern is valid")
 });
 static BULLET: LazyLock<Regex> =
@@ -204,7 +209,7 @@ static QUOTED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"`([^`\n]+)`|\*\*([^*\n]+)\*\*").expect("invariant: the quote pattern is valid"));
 static COMMENT_HEAD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)^\s*(?:#|//|--|;+|/\*+|<!--|%|\{/\*)\s*(?:(?:file\s*name|file\s*path|file|path|filename)\s*[:=]\s*)?(\S+?)\s*(?:\*/\}?|-->)?\s*$",
+        r"(?i)^\s*(?:#|//|--|;+|/\*+|<!--|%|\{/\*)\s*(?:(?:file\s*name|file\s*path|file|path|filename)\s*[:=]\s*)?(\S+?)\s*(?:\((?:new|updated?|modified|complete|full|fixed)[^()]*\)\s*)?(?:\*/\}?|-->)?\s*$",
     )
     .expect("invariant: the comment pattern is valid")
 });
@@ -226,8 +231,10 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
         });
     let plain = text.replace(['*', '`'], "");
     let plain = plain.trim_start_matches(|c: char| !c.is_ascii() && !c.is_alphanumeric()).trim();
+    // "**1. src/a.py**"
+    let plain = &*BULLET.replace(plain, "");
     if let Some(tagged) = TAGGED.captures(plain).and_then(|found| found.get(2)) {
-        return Some(Head::bare(tagged.as_str().to_owned()));
+        return bare_path(tagged.as_str(), known).map(Head::bare);
     }
     if let Some(link) = LINK.captures(plain.trim_end_matches(':')) {
         return link.iter().skip(1).flatten().find_map(|part| bare_path(part.as_str(), known)).map(Head::bare);
@@ -239,8 +246,13 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
         return Some(Head::bare(path));
     }
     if let Some(path) = REMARK.captures(plain).and_then(|found| bare_path(found.get(1)?.as_str(), known)) {
-        let shown = SHOWS.is_match(&plain[path.len().min(plain.len())..]);
-        return Some(if shown { Head { path, strength: Strength::Shown } } else { Head::bare(path) });
+        let remark = &plain[path.len().min(plain.len())..];
+        let strength = match (SHOWS.is_match(remark), CHANGES.is_match(remark)) {
+            (true, _) => Strength::Shown,
+            (false, true) => Strength::Mention,
+            (false, false) => Strength::Bare,
+        };
+        return Some(Head { path, strength });
     }
     if let Some(found) = LABEL.find(&format!("{plain} ")).filter(|found| found.end() > 1) {
         let rest = plain.get(found.end()..).unwrap_or("");
@@ -270,6 +282,11 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
     Some(Head { path, strength })
 }
 
+/// Whether a line says that what follows is shown rather than meant.
+pub(super) fn shows(line: &str) -> bool {
+    SHOWS.is_match(line)
+}
+
 /// The whole of `text` as a path, with a remark in brackets or a colon at its end tolerated.
 fn bare_path(text: &str, known: &Known) -> Option<String> {
     let mut text = text.trim().trim_end_matches([':', ',']).trim();
@@ -278,7 +295,7 @@ fn bare_path(text: &str, known: &Known) -> Option<String> {
     {
         text = path.trim();
     }
-    let text = text.trim_matches(['"', '\'']);
+    let text = text.trim_matches(['"', '\'', '“', '”', '‘', '’', '«', '»']);
     (known.contains(text) || is_path_like(text) || is_folder_path(text)).then(|| text.to_owned())
 }
 
@@ -461,6 +478,9 @@ mod tests {
             "File path: src/app.py",
             "#### 2. src/app.py",
             "### `src/app.py` - the loader",
+            "**1. src/app.py**",
+            "“src/app.py”",
+            "<summary>src/app.py</summary>",
             "[src/app.py](./src/app.py)",
             "<path>src/app.py</path>",
             "📄 **src/app.py**",
@@ -480,6 +500,7 @@ mod tests {
             ("Output of `src/app.py`:", Strength::Shown),
             ("1. Read `src/app.py`:", Strength::Shown),
             ("`src/app.py` - usage", Strength::Shown),
+            ("`src/app.py` - add this function", Strength::Mention),
             ("Usage: src/app.py", Strength::Shown),
         ] {
             assert_eq!(head_path(line, &known()).map(|head| head.strength), Some(strength), "{line}");
@@ -515,7 +536,14 @@ mod tests {
         for info in ["python", "Dockerfile", "Makefile", "text/html"] {
             assert_eq!(info_path(info, &known()), None, "{info}");
         }
-        for line in ["# src/app.py", "// src/app.py", "# File: src/app.py", "<!-- src/app.py -->", "/* src/app.py */"] {
+        for line in [
+            "# src/app.py",
+            "// src/app.py",
+            "# File: src/app.py",
+            "<!-- src/app.py -->",
+            "/* src/app.py */",
+            "# src/app.py (updated)",
+        ] {
             assert_eq!(comment_path(line, &known()).as_deref(), Some("src/app.py"), "{line}");
         }
         assert_eq!(comment_path("#!/usr/bin/env python3.py", &known()), None);

@@ -4,27 +4,11 @@ use super::lines::{Line, Lines};
 use super::matching::{self, Miss, Rung};
 use super::parsing;
 use super::plan::{Draft, Refused, Rules};
-use super::splice;
+use super::{splice, version};
 use crate::reply::edits::{Hint, Insert, Origin, Proposed, Refusal, RefusalKind};
-use crate::reply::splice::{self as reply_splice, data};
 pub(super) use crate::reply::tolerant::kept;
 use crate::reply::{elision, paths};
 use crate::task::Edit;
-
-/// A whole-file block may not shrink a file of at least this many lines …
-const LARGE_FILE_LINES: usize = 100;
-/// … nor, where it defines only a part of what the file defines, one of at least this many …
-const PART_FILE_LINES: usize = 8;
-/// … by more than this share.
-const SHRINK_MAX: f64 = 0.30;
-/// A block whose path was only mentioned keeps at least this share of the file's lines.
-const WEAK_KEPT_MIN: f64 = 0.6;
-/// A shorter block that keeps less than this share of the file's lines is no version of it.
-const VERSION_KEPT_MIN: f64 = 0.2;
-/// Code without a definition of the file's that keeps less than this share of its lines with words is none either …
-const CODE_KEPT_MIN: f64 = 0.5;
-/// … nor is data with less than this share of the file's keys.
-const COVERAGE_MIN: f64 = 0.5;
 
 type Step = Result<(Draft, Option<String>), Refused>;
 
@@ -156,35 +140,14 @@ impl Context<'_> {
 
     /// Refuses a block that is rather a part of the file, or no version of it at all.
     fn is_the_file(&self, before: &str, content: &str) -> Result<(), Refused> {
-        let (old, new) = (before.lines().count(), content.lines().count());
-        let shrinks = (new as f64) < old as f64 * (1.0 - SHRINK_MAX);
-        let kept = kept(before, content);
-        // A block that was only mentioned is held against the file whatever the user allows.
-        if self.rules.may_shrink && !self.proposed.weak {
-            return Ok(());
-        }
-        let message = if self.proposed.weak && old > 0 && (kept < WEAK_KEPT_MIN || (shrinks && old > 2)) {
-            format!(
-                "the block would replace most of {}, which was only mentioned; head a whole file with its path alone",
-                self.path
-            )
-        } else if old >= LARGE_FILE_LINES && shrinks {
-            format!("the block has {new} lines, the file {old}: change it with SEARCH/REPLACE blocks instead")
-        } else if old >= PART_FILE_LINES && shrinks && self.drops_definitions(before, content) {
-            format!("the block holds only a part of {}; change it with SEARCH/REPLACE blocks instead", self.path)
-        } else if data::coverage(self.path, before, content).is_some_and(|share| share < COVERAGE_MIN) {
-            format!(
-                "the block has less than half of the keys of {}; change it with SEARCH/REPLACE blocks instead",
-                self.path
-            )
-        } else if (old > 2 && new < old && kept < VERSION_KEPT_MIN) || self.is_other_code(before, content) {
-            format!(
-                "the block would replace {}, which it does not resemble; change it with SEARCH/REPLACE blocks instead",
-                self.path
-            )
-        } else {
-            return Ok(());
+        let block = version::Block {
+            path: self.path,
+            before,
+            content,
+            weak: self.proposed.weak,
+            may_shrink: self.rules.may_shrink,
         };
+        let Some(message) = block.doubt() else { return Ok(()) };
         let lines: Vec<&str> = before.lines().collect();
         let part: Vec<&str> = content.lines().collect();
         let mut refusal = self.refuse(RefusalKind::Shrinks, message);
@@ -192,34 +155,6 @@ impl Context<'_> {
             refusal.nearest = nearest;
         }
         Err(refusal)
-    }
-
-    /// Whether the block defines some of what the file defines and leaves out more than half of it; without
-    /// definitions, whether most lines are gone.
-    fn drops_definitions(&self, before: &str, content: &str) -> bool {
-        let names = |text: &str| -> std::collections::BTreeSet<String> {
-            crate::repo_map::tags(self.path, text).definitions.into_iter().map(|definition| definition.name).collect()
-        };
-        let (old, new) = (names(before), names(content));
-        let shared = old.intersection(&new).count();
-        if old.len() < 2 {
-            return kept(before, content) < 0.5 && content.lines().count() * 2 < before.lines().count();
-        }
-        shared * 2 < old.len() && shared > 0 || (new.is_empty() && !content.trim().is_empty())
-    }
-
-    /// Whether the block has functions or classes, and none of those that the file has.
-    fn is_other_code(&self, before: &str, content: &str) -> bool {
-        let names = |text: &str| reply_splice::defined(self.path, text);
-        let (old, new) = (names(before), names(content));
-        let worded = |text: &str| -> String {
-            let has_words = |line: &&str| line.chars().filter(|c| c.is_alphanumeric()).count() > 2;
-            text.lines().filter(has_words).flat_map(|line| [line, "\n"]).collect()
-        };
-        !old.is_empty()
-            && !new.is_empty()
-            && !old.iter().any(|name| new.contains(name))
-            && kept(&worded(before), &worded(content)) < CODE_KEPT_MIN
     }
 
     /// Without the comment that served as the heading, unless the file has that line itself.

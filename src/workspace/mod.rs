@@ -18,3 +18,4 @@ mod parsing;
 pub mod plan;
 mod splice;
 pub mod tree;
+mod version;
