@@ -211,6 +211,10 @@ impl Context<'_> {
                     .refuse(RefusalKind::NotFound, "the text was found, but the new lines do not fit its indentation"))
             }
             Ok(Some((next, rung))) => {
+                if rung >= Rung::BlankLines && changes_blanks_only(&search_lines, &replace_lines) {
+                    // Where blank lines are not told apart, such a change cannot be placed.
+                    return Err(self.not_found(text, &search_lines, &replace_lines, None));
+                }
                 if rung > Rung::Exact && stands_already(text, &search_lines, &replace_lines) {
                     let message = format!("the new text stands in {} already", self.path);
                     return Err(self.refuse(RefusalKind::AlreadyApplied, message));
@@ -516,6 +520,14 @@ fn holds_edit_of(content: &str, before: &str) -> bool {
                 body.lines().take_while(|line| !head.is_divider(line)).flat_map(|line| [line, "\n"]).collect();
             !before.lines().any(|line| line == opening) && stands_in(before, &search)
         })
+}
+
+/// Whether both sides have the same lines but for blank ones.
+fn changes_blanks_only(search: &[&str], replace: &[&str]) -> bool {
+    let solid = |lines: &[&str]| -> Vec<String> {
+        lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.trim_end().to_owned()).collect()
+    };
+    solid(search) == solid(replace)
 }
 
 /// Whether the replacement, with something in it that the search text has not, is in the file.
