@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
     /// The path that is the heading of the section in which a block stands, prose between: it is only likely.
     fn section_above(&self, index: usize) -> Option<Head> {
         const LINES_MAX: usize = 40;
-        let above = || (self.free_from..index).rev().take(LINES_MAX).map(|at| self.lines[at]);
+        let above = || (self.free_from..index).rev().take(LINES_MAX).map(move |at| self.lines[at]);
         let nearest = above().find(|line| !line.trim().is_empty() && scan::delimiter(line).is_none())?;
         let heading = above().find(|line| line.starts_with('#'))?;
         let head = paths::head_path(heading, self.known).filter(|head| head.strength == Strength::Bare)?;
