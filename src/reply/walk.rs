@@ -2,7 +2,7 @@
 
 use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Head, Known, Meant, Strength};
-use super::{apply_patch, search_replace, tool_call, unified_diff};
+use super::{apply_patch, search_replace, splice, tool_call, unified_diff};
 use crate::scan::{self, Block, Format, Kind, marker};
 use crate::task::{Edit, Language};
 
@@ -140,10 +140,13 @@ impl<'a> Walk<'a> {
             reply_line: line,
         };
         let is_console = block.kind == Kind::Shell || is_output(&block.info);
+        let mentioned = head.clone();
         let head = head.filter(|h| h.strength == Strength::Bare || !is_console);
         let Some(head) = head.or_else(|| self.only_file(&block.info)) else {
-            if block.kind == Kind::Code {
-                self.loose.push(loose(None));
+            // Functions of a script are no commands.
+            let script = mentioned.filter(|h| h.strength == Strength::Mention && defines_in_shell(&h.path, &content));
+            if block.kind == Kind::Code || script.is_some() {
+                self.loose.push(loose(script));
             }
             return;
         };
@@ -276,6 +279,10 @@ impl<'a> Walk<'a> {
     pub(super) fn refuse(&mut self, kind: RefusalKind, path: Option<&str>, line: u32, message: impl Into<String>) {
         self.out.refused.push(Refusal::new(kind, path, line, message));
     }
+}
+
+fn defines_in_shell(path: &str, content: &str) -> bool {
+    matches!(paths::extension(path).as_str(), "sh" | "bash") && !splice::defined(path, content).is_empty()
 }
 
 fn is_diff_file(path: &str) -> bool {

@@ -215,7 +215,10 @@ impl Context<'_> {
                     // Where blank lines are not told apart, such a change cannot be placed.
                     return Err(self.not_found(text, &search_lines, &replace_lines, None));
                 }
-                if rung > Rung::Exact && stands_already(text, &search_lines, &replace_lines) {
+                if rung > Rung::Exact
+                    && (stands_already(text, &search_lines, &replace_lines)
+                        || stands_better(text, &search_lines, &replace_lines, rung))
+                {
                     let message = format!("the new text stands in {} already", self.path);
                     return Err(self.refuse(RefusalKind::AlreadyApplied, message));
                 }
@@ -539,6 +542,18 @@ fn stands_already(text: &str, search: &[&str], replace: &[&str]) -> bool {
     let file: Vec<&str> = text.lines().collect();
     let untouched = vec![true; replace.len()];
     matching::find(&file, replace, &untouched, &Hint::default()).is_ok_and(|found| found.rung < Rung::Close)
+}
+
+/// Whether the longer text that the edit would make stands in the file more exactly than the text that it replaces.
+fn stands_better(text: &str, search: &[&str], replace: &[&str], rung: Rung) -> bool {
+    let file: Vec<&str> = text.lines().collect();
+    let untouched = vec![true; replace.len()];
+    replace.len() > search.len()
+        && match matching::find(&file, replace, &untouched, &Hint::default()) {
+            Ok(found) => found.rung < rung,
+            Err(Miss::Ambiguous(_)) => true,
+            Err(Miss::NotFound(_) | Miss::Done) => false,
+        }
 }
 
 /// Whether an unclosed block ends where the file ends, so that only the fence is missing.

@@ -181,13 +181,17 @@ fn without_blanks(file: &[&str], search: &[&str]) -> Vec<Found> {
 fn without_invented(file: &[&str], search: &[&str], touched: &[bool]) -> Vec<Found> {
     const LINES_MAX: usize = 2;
     let known: std::collections::HashSet<&str> = file.iter().map(|line| line.trim()).collect();
-    let invented = |at: &usize| {
+    let invented = |at: &usize, opens: bool| {
         let line = search[*at].trim();
-        let opens = line.ends_with([':', '{', '(', '[', ',', '>']) || line.starts_with(['#', '@']);
-        !touched[*at] && !line.is_empty() && !known.contains(line) && !opens
+        !touched[*at]
+            && !line.is_empty()
+            && !known.contains(line)
+            && !line.ends_with([':', '{', '(', '[', ','])
+            && !opens
     };
-    let from = (0..search.len()).take_while(invented).count();
-    let behind = (0..search.len()).rev().take_while(invented).count();
+    // A heading, a comment or a decorator belongs to what is below it.
+    let from = (0..search.len()).take_while(|at| invented(at, search[*at].trim().starts_with(['#', '@', '/']))).count();
+    let behind = (0..search.len()).rev().take_while(|at| invented(at, false)).count();
     if from + behind == 0 || from.max(behind) > LINES_MAX || from + behind >= search.len() {
         return Vec::new();
     }
@@ -247,11 +251,18 @@ fn plain(line: &str) -> String {
 }
 
 /// Whether every line that the edit removes or replaces is in the file as the edit has it, and what differs
-/// is only context.
+/// is only context: a line that begins with the same words at the same depth.
 fn keeps_what_differs(file: &[&str], search: &[&str], touched: &[bool], found: &Found) -> bool {
+    const WORDS: usize = 2;
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let words = |line: &str| -> Vec<String> {
+        let all = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+        all.take(WORDS).map(str::to_owned).collect()
+    };
     let window = &file[found.range.clone()];
     window.iter().zip(search).zip(touched).all(|((f, s), touched)| {
-        f.trim_end() == s.trim_end() || (!touched && !f.trim().is_empty() && !s.trim().is_empty())
+        let alike = depth(f) == depth(s) && words(f) == words(s);
+        f.trim_end() == s.trim_end() || (!touched && !f.trim().is_empty() && !s.trim().is_empty() && alike)
     })
 }
 

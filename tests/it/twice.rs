@@ -370,7 +370,8 @@ fn definitions_put_in_twice_are_there_once() {
                 continue;
             }
             let made = after(&once, path, text);
-            let lost: Vec<&String> = names.iter().filter(|name| !made.contains(name.as_str())).collect();
+            let now = z1::reply::splice::defined(path, &made);
+            let lost: Vec<&String> = names.iter().filter(|name| !now.contains(name)).collect();
             assert!(fence != new || lost.is_empty(), "{path} loses {lost:?}");
             let twice = planned(path, &made, &reply, true);
             assert!(!twice.holds() || after(&twice, path, &made) == made, "{path}:\n{reply}\n{}", twice.diff());
