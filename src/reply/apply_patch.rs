@@ -74,6 +74,8 @@ struct Chunk {
     replace: Vec<String>,
     /// The region lies at the end of the file.
     last: bool,
+    /// Blank lines at the end that are neither removed nor added.
+    blank_tail: usize,
     at: usize,
 }
 
@@ -96,20 +98,21 @@ fn read_update(walk: &mut Walk<'_>, path: &str, instead: Option<&str>, at: usize
             }
         } else if let Some(added) = line.strip_prefix('+') {
             chunk.replace.push(added.to_owned());
+            chunk.blank_tail = 0;
         } else if let Some(removed) = line.strip_prefix('-') {
             chunk.search.push(removed.to_owned());
+            chunk.blank_tail = 0;
         } else {
             let context = line.strip_prefix(' ').unwrap_or(line).to_owned();
+            chunk.blank_tail = if context.is_empty() { chunk.blank_tail + 1 } else { 0 };
             chunk.search.push(context.clone());
             chunk.replace.push(context);
         }
     }
     for chunk in &mut chunks {
         // Blank lines at a chunk's end usually belong to the patch, not to the file.
-        while chunk.search.last().is_some_and(String::is_empty) && chunk.replace.last().is_some_and(String::is_empty) {
-            chunk.search.pop();
-            chunk.replace.pop();
-        }
+        chunk.search.truncate(chunk.search.len() - chunk.blank_tail);
+        chunk.replace.truncate(chunk.replace.len() - chunk.blank_tail);
     }
     chunks.retain(|chunk| chunk.search != chunk.replace);
     if chunks.is_empty() && rename_to.is_none() {

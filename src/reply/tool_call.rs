@@ -284,11 +284,10 @@ fn take(walk: &mut Walk<'_>, name: &str, arguments: &Map<String, Value>, at: usi
     if is("move") || is("rename") {
         return take_move(walk, arguments, reply_line);
     }
-    if let Some(patch) = patch_of(arguments).filter(|_| text_of(arguments, &PATH_KEYS).is_none()) {
-        return take_patch(walk, patch, at);
-    }
     let Some(written) = text_of(arguments, &PATH_KEYS) else {
-        if value_of(arguments, &OLD_KEYS).is_some() && value_of(arguments, &NEW_KEYS).is_some() {
+        if let Some(patch) = patch_of(arguments) {
+            take_patch(walk, patch, at);
+        } else if value_of(arguments, &OLD_KEYS).is_some() && value_of(arguments, &NEW_KEYS).is_some() {
             walk.refuse(RefusalKind::NoPath, None, reply_line, "a tool call changes text but names no file");
         } else {
             walk.out.notes.push(format!("the call of `{name}` at line {reply_line} is no edit and was not run"));

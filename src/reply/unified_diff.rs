@@ -91,6 +91,8 @@ struct Hunk {
     open_new: bool,
     /// What the last line was: `-`, `+` or a blank for context.
     last: char,
+    /// Blank lines at the end that are neither removed nor added.
+    blank_tail: usize,
     at: usize,
 }
 
@@ -326,6 +328,7 @@ fn header_or_body(part: &mut FilePart, line: &str, at: usize) {
         open_old: false,
         open_new: false,
         last: ' ',
+        blank_tail: 0,
         at,
     };
     if line.starts_with("@@") {
@@ -366,11 +369,11 @@ fn body_line(part: &mut FilePart, line: &str) {
     match line.chars().next() {
         Some('+') => {
             hunk.replace.push(line[1..].to_owned());
-            hunk.last = '+';
+            (hunk.last, hunk.blank_tail) = ('+', 0);
         }
         Some('-') => {
             hunk.search.push(line[1..].to_owned());
-            hunk.last = '-';
+            (hunk.last, hunk.blank_tail) = ('-', 0);
         }
         Some('\\') => {
             hunk.open_old |= hunk.last != '+';
@@ -382,16 +385,15 @@ fn body_line(part: &mut FilePart, line: &str) {
             hunk.search.push(text.to_owned());
             hunk.replace.push(text.to_owned());
             hunk.last = ' ';
+            hunk.blank_tail = if text.is_empty() { hunk.blank_tail + 1 } else { 0 };
         }
     }
 }
 
 /// Blank lines at a hunk's end usually belong to the reply, not to the file.
 fn trim_blank_tail(hunk: &mut Hunk) {
-    while hunk.search.last().is_some_and(String::is_empty) && hunk.replace.last().is_some_and(String::is_empty) {
-        hunk.search.pop();
-        hunk.replace.pop();
-    }
+    hunk.search.truncate(hunk.search.len() - hunk.blank_tail);
+    hunk.replace.truncate(hunk.replace.len() - hunk.blank_tail);
 }
 
 /// The path of a `---`/`+++` line, its prefix kept; nothing for `/dev/null`.

@@ -117,8 +117,7 @@ impl<'a> Walk<'a> {
             && let Some((first, path)) =
                 content.lines().next().and_then(|l| Some((l, paths::comment_path(l, self.known)?)))
         {
-            label = Some(first.to_owned());
-            head = Some(Head::bare(path));
+            (label, head) = (Some(first.to_owned()), Some(Head::bare(path)));
         }
         let is_bare = head.as_ref().is_some_and(|h| h.strength == Strength::Bare);
         if !is_bare && block.kind == Kind::Code && tool_call::looks_like(&content) {
@@ -143,8 +142,7 @@ impl<'a> Walk<'a> {
         let mentioned = head.clone();
         let head = head.filter(|h| h.strength == Strength::Bare || !is_console);
         let Some(head) = head.or_else(|| self.only_file(&block.info)) else {
-            // Functions of a script are no commands.
-            let script = mentioned.filter(|h| h.strength == Strength::Mention && defines_in_shell(&h.path, &content));
+            let script = mentioned.filter(|head| is_script(head, &content));
             if block.kind == Kind::Code || script.is_some() {
                 self.loose.push(loose(script));
             }
@@ -281,8 +279,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn defines_in_shell(path: &str, content: &str) -> bool {
-    matches!(paths::extension(path).as_str(), "sh" | "bash") && !splice::defined(path, content).is_empty()
+/// Whether a block that looks like commands is about a script: it defines functions.
+fn is_script(head: &Head, content: &str) -> bool {
+    head.strength == Strength::Mention
+        && matches!(paths::extension(&head.path).as_str(), "sh" | "bash")
+        && !splice::defined(&head.path, content).is_empty()
 }
 
 fn is_diff_file(path: &str) -> bool {

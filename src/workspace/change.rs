@@ -211,17 +211,7 @@ impl Context<'_> {
                     .refuse(RefusalKind::NotFound, "the text was found, but the new lines do not fit its indentation"))
             }
             Ok(Some((next, rung))) => {
-                if rung >= Rung::BlankLines && changes_blanks_only(&search_lines, &replace_lines) {
-                    // Where blank lines are not told apart, such a change cannot be placed.
-                    return Err(self.not_found(text, &search_lines, &replace_lines, None));
-                }
-                if rung > Rung::Exact
-                    && (stands_already(text, &search_lines, &replace_lines)
-                        || stands_better(text, &search_lines, &replace_lines, rung))
-                {
-                    let message = format!("the new text stands in {} already", self.path);
-                    return Err(self.refuse(RefusalKind::AlreadyApplied, message));
-                }
+                self.not_done(text, &search_lines, &replace_lines, rung)?;
                 if rung > Rung::TrailingSpace
                     && let Some(why) =
                         parsing::misplaced(self.path, text, next.text.as_deref().unwrap_or(""), (search, replace))
@@ -242,6 +232,20 @@ impl Context<'_> {
                 Ok((next, note))
             }
         }
+    }
+
+    /// Refuses a change that stands there already, as far as a place that was found by tolerance can tell.
+    fn not_done(&self, text: &str, search: &[&str], replace: &[&str], rung: Rung) -> Result<(), Refused> {
+        if rung >= Rung::BlankLines && changes_blanks_only(search, replace) {
+            // Where blank lines are not told apart, such a change cannot be placed.
+            return Err(self.not_found(text, search, replace, None));
+        }
+        if rung > Rung::Exact && (stands_already(text, search, replace) || stands_better(text, search, replace, rung)) {
+            return Err(
+                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
+            );
+        }
+        Ok(())
     }
 
     /// Adds lines that replace nothing.

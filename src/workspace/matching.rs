@@ -197,7 +197,7 @@ fn without_invented(file: &[&str], search: &[&str], touched: &[bool]) -> Vec<Fou
     }
     let rest = from..search.len() - behind;
     let (core, core_touched) = (&search[rest.clone()], &touched[rest.clone()]);
-    let words = |line: &str| line.chars().filter(|c| c.is_alphanumeric()).count() > 2;
+    let words = |line: &str| line.chars().filter(|c| c.is_alphanumeric()).count() > 1;
     // What is left must say where it is: a changed line with words, with another line beside it.
     let removes = core.iter().zip(core_touched).any(|(line, touched)| *touched && words(line));
     if !removes || core.iter().filter(|line| words(line)).count() < 2 {

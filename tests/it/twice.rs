@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use serde_json::json;
 use z1::reply::edits;
 use z1::reply::paths::Known;
 use z1::reply::tolerant::{self, Shown};
@@ -217,9 +218,6 @@ fn written(shape: Shape, path: &str, lines: &[&str], places: &[Place]) -> (Strin
         let all = |text: &str| text.lines().map(|line| change(line) + "\n").collect::<String>();
         parts(2).iter().map(|(search, replace)| (all(search), all(replace))).collect()
     };
-    let call = |arguments: serde_json::Value| {
-        format!("<tool_call>\n{}\n</tool_call>\n", serde_json::json!({"name": "edit", "arguments": arguments}))
-    };
     match shape {
         Shape::Whole | Shape::TolerantWhole => {
             (format!("{path}\n```\n{}```\n", made(lines, places)), shape == Shape::Whole)
@@ -256,34 +254,38 @@ fn written(shape: Shape, path: &str, lines: &[&str], places: &[Place]) -> (Strin
                 body.lines().skip(3).take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect();
             (format!("*** Begin Patch\n*** Update File: {path}\n{body}*** End Patch\n"), false)
         }
-        Shape::Call => {
-            let one = |(search, replace): &(String, String)| {
-                call(serde_json::json!({"path": path, "old_string": search, "new_string": replace}))
-            };
+        Shape::Call | Shape::CallEdits | Shape::CallInsert | Shape::CallAppend => {
             // Text that stands once as lines may stand more often as text.
-            (parts(1).iter().map(one).collect(), false)
+            (call(shape, path, places, &parts(1)), false)
         }
+    }
+}
+
+fn tagged(call: &serde_json::Value) -> String {
+    format!("<tool_call>\n{call}\n</tool_call>\n")
+}
+
+/// The reply as tool calls.
+fn call(shape: Shape, path: &str, places: &[Place], parts: &[(String, String)]) -> String {
+    let edit = |arguments: serde_json::Value| tagged(&json!({"name": "edit", "arguments": arguments}));
+    match shape {
+        Shape::Call => parts
+            .iter()
+            .map(|(search, replace)| edit(json!({"path": path, "old_string": search, "new_string": replace})))
+            .collect(),
         Shape::CallEdits => {
-            let edits: Vec<_> = parts(1)
-                .iter()
-                .map(|(search, replace)| serde_json::json!({"old_text": search, "new_text": replace}))
-                .collect();
-            (call(serde_json::json!({"path": path, "edits": edits})), false)
+            let edits: Vec<_> =
+                parts.iter().map(|(search, replace)| json!({"old_text": search, "new_text": replace})).collect();
+            edit(json!({"path": path, "edits": edits}))
         }
         Shape::CallInsert => {
             let place = &places[0];
             let text = if place.with.is_empty() { "fresh();\n".to_owned() } else { joined(&place.with) };
-            (
-                call(
-                    serde_json::json!({"command": "insert", "path": path, "insert_line": place.from, "new_str": text}),
-                ),
-                false,
-            )
+            edit(json!({"command": "insert", "path": path, "insert_line": place.from, "new_str": text}))
         }
-        Shape::CallAppend => {
+        _ => {
             let text = format!("appended {}\n", places[0].from);
-            let call = serde_json::json!({"name": "append_to_file", "arguments": {"path": path, "content": text}});
-            (format!("<tool_call>\n{call}\n</tool_call>\n"), false)
+            tagged(&json!({"name": "append_to_file", "arguments": {"path": path, "content": text}}))
         }
     }
 }
@@ -349,10 +351,11 @@ fn definitions_put_in_twice_are_there_once() {
     for (path, text) in FILES.iter() {
         let names = z1::reply::splice::defined(path, text);
         let lines: Vec<&str> = text.lines().collect();
-        let Some(name) = names.first() else { continue };
-        let Some(at) = lines.iter().position(|line| line.contains(name.as_str())) else { continue };
-        // A block of lines around a definition, changed, and a new one.
-        let part = joined(&lines[at..(at + 12).min(lines.len())]);
+        let Some(outline) = z1::repo_map::outline::outline(path, text) else { continue };
+        let Some(definition) = outline.definitions.iter().find(|definition| definition.is_function) else { continue };
+        // A definition with a remark above it, and a new one.
+        let remark = if matches!(path.rsplit('.').next(), Some("py" | "sh")) { "# Changed." } else { "// Changed." };
+        let part = format!("{remark}\n{}", joined(&lines[definition.lines.clone()]));
         let new = match path.rsplit('.').next() {
             Some("rs") => "/// New.\nfn brand_new(x: u8) -> u8 {\n    x\n}\n",
             Some("py") => "import brand\n\n\ndef brand_new(x):\n    return brand.x(x)\n",

@@ -351,7 +351,7 @@ impl<'a> Edit<'a> {
             .file
             .definitions
             .iter()
-            .filter(|d| !self.is_tests(d) && !d.name.contains("exports") && !(last && d.name == "main"))
+            .filter(|d| !(self.is_tests(d) || d.name.contains("exports") || (last && d.name == "main")))
             .collect();
         let of = |fits: &dyn Fn(&&&Definition) -> bool| all.iter().filter(fits).map(|d| d.lines.end).max();
         let functions = new.iter().any(|d| d.is_function);

@@ -67,7 +67,7 @@ pub(super) fn merged(path: &str, text: &str, fence: &str, named: bool) -> Option
             _ => return None,
         }
     }
-    if replaced.is_empty() && !(named && !added.is_empty()) {
+    if replaced.is_empty() && (!named || added.is_empty()) {
         return None;
     }
     let mut out: String = old.iter().map(|section| joined(&section.lines)).collect();

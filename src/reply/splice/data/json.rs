@@ -36,7 +36,9 @@ pub(super) fn keys(text: &str) -> Option<BTreeSet<String>> {
     fn leaves(prefix: &str, value: &Value, out: &mut BTreeSet<String>) {
         match &value.inside {
             Inside::Object(members) if !members.is_empty() => {
-                members.iter().for_each(|m| leaves(&format!("{prefix}/{}", m.key), &m.value, out));
+                for member in members {
+                    leaves(&format!("{prefix}/{}", member.key), &member.value, out);
+                }
             }
             _ => drop(out.insert(prefix.to_owned())),
         }

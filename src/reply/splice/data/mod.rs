@@ -35,7 +35,7 @@ pub(super) fn merged(path: &str, text: &str, fence: &str, named: bool) -> Option
         }
         _ => return None,
     }
-    if merge.replaced.is_empty() && !(named && !merge.added.is_empty()) {
+    if merge.replaced.is_empty() && (!named || merge.added.is_empty()) {
         return None;
     }
     let mut out = text.to_owned();
