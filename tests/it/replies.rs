@@ -352,132 +352,135 @@ fn definitions_of_every_grammar() {
     }
 }
 
+/// A path, the fence's tag, the file before, a fence of new definitions alone, the file after.
+const NEW_DEFINITIONS: &[(&str, &str, &str, &str, &str)] = &[
+    (
+        "src/stats.rs",
+        "rust",
+        "//! Figures.\nuse std::fmt;\n\npub fn mean(xs: &[f64]) -> f64 {\n    xs.iter().sum::<f64>() / xs.len() as f64\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n}\n",
+        "use std::cmp::Ordering;\nuse std::fmt;\n\n/// The middle.\npub fn median(xs: &[f64]) -> f64 {\n    let _ = Ordering::Less;\n    xs[0]\n}\n",
+        "//! Figures.\nuse std::fmt;\nuse std::cmp::Ordering;\n\npub fn mean(xs: &[f64]) -> f64 {\n    xs.iter().sum::<f64>() / xs.len() as f64\n}\n\n/// The middle.\npub fn median(xs: &[f64]) -> f64 {\n    let _ = Ordering::Less;\n    xs[0]\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n}\n",
+    ),
+    (
+        "src/set.rs",
+        "rust",
+        "pub struct Set;\n\nimpl Set {\n    pub fn new() -> Self {\n        Set\n    }\n}\n\npub fn free() {}\n",
+        "pub fn size(&self) -> usize {\n    0\n}\n",
+        "pub struct Set;\n\nimpl Set {\n    pub fn new() -> Self {\n        Set\n    }\n\n    pub fn size(&self) -> usize {\n        0\n    }\n}\n\npub fn free() {}\n",
+    ),
+    (
+        "src/stats.py",
+        "python",
+        "import math\n\n\ndef mean(xs):\n    return math.fsum(xs)\n\n\nif __name__ == \"__main__\":\n    print(mean([1]))\n",
+        "import math\nfrom typing import List\n\n\ndef median(xs: List[float]):\n    return xs[0]\n\n\nprint(median([1]))\n",
+        "import math\nfrom typing import List\n\n\ndef mean(xs):\n    return math.fsum(xs)\n\n\ndef median(xs: List[float]):\n    return xs[0]\n\n\nif __name__ == \"__main__\":\n    print(mean([1]))\n",
+    ),
+    (
+        "src/box.py",
+        "python",
+        "class Box:\n    def __init__(self):\n        self.xs = []\n\n\ndef free():\n    pass\n",
+        "    def total(self):\n        return sum(self.xs)\n",
+        "class Box:\n    def __init__(self):\n        self.xs = []\n\n    def total(self):\n        return sum(self.xs)\n\n\ndef free():\n    pass\n",
+    ),
+    (
+        "lib/cart.js",
+        "js",
+        "import { tax } from './tax.js';\n\nexport function total(items) {\n  return tax(items.length);\n}\n",
+        "import { tax, rate } from './tax.js';\n\nexport const offer = (items) => rate(items);\n",
+        "import { tax, rate } from './tax.js';\n\nexport function total(items) {\n  return tax(items.length);\n}\n\nexport const offer = (items) => rate(items);\n",
+    ),
+    (
+        "lib/cart.cjs",
+        "js",
+        "const fs = require('fs');\n\nfunction total() {\n  return fs;\n}\n\nmodule.exports = { total };\n",
+        "function offer() {\n  return 1;\n}\n\nmodule.exports = { total, offer };\n",
+        "const fs = require('fs');\n\nfunction total() {\n  return fs;\n}\n\nfunction offer() {\n  return 1;\n}\n\nmodule.exports = { total, offer };\n",
+    ),
+    (
+        "test/cart.test.js",
+        "js",
+        "import test from 'node:test';\nimport assert from 'node:assert';\n\ntest('one', () => {\n  assert.ok(1);\n});\n",
+        "test('two', () => {\n  assert.ok(2);\n});\n",
+        "import test from 'node:test';\nimport assert from 'node:assert';\n\ntest('one', () => {\n  assert.ok(1);\n});\n\ntest('two', () => {\n  assert.ok(2);\n});\n",
+    ),
+    (
+        "lib/shape.ts",
+        "ts",
+        "interface Shape {\n  area(): number;\n}\n\nexport function area(s: Shape): number {\n  return s.area();\n}\n",
+        "export type Side = number;\n\nexport function twice(s: Shape): Side {\n  return 2 * s.area();\n}\n",
+        "export type Side = number;\n\ninterface Shape {\n  area(): number;\n}\n\nexport function area(s: Shape): number {\n  return s.area();\n}\n\nexport function twice(s: Shape): Side {\n  return 2 * s.area();\n}\n",
+    ),
+    (
+        "ui/list.tsx",
+        "tsx",
+        "import { useState } from 'react';\n\nexport function List() {\n  const [a] = useState(1);\n  return <p>{a}</p>;\n}\n",
+        "export function Item({ name }: { name: string }) {\n  return <li>{name}</li>;\n}\n",
+        "import { useState } from 'react';\n\nexport function List() {\n  const [a] = useState(1);\n  return <p>{a}</p>;\n}\n\nexport function Item({ name }: { name: string }) {\n  return <li>{name}</li>;\n}\n",
+    ),
+    (
+        "stat/mean.go",
+        "go",
+        "package stat\n\nimport \"sort\"\n\nfunc Mean(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn xs[0]\n}\n",
+        "package stat\n\nimport (\n\t\"fmt\"\n\t\"math\"\n\t\"sort\"\n)\n\nfunc Median(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn math.Abs(xs[1])\n}\n",
+        "package stat\n\nimport \"sort\"\nimport \"math\"\n\nfunc Mean(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn xs[0]\n}\n\nfunc Median(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn math.Abs(xs[1])\n}\n",
+    ),
+    (
+        "src/str.c",
+        "c",
+        "#include \"str.h\"\n#include <string.h>\n\nint len(const char *s)\n{\n    return (int)strlen(s);\n}\n\nint main(void)\n{\n    return len(\"\");\n}\n",
+        "#include <ctype.h>\n\nstatic int blank(char c)\n{\n    return isspace(c);\n}\n\nchar *trim(char *s)\n{\n    while (blank(*s)) s++;\n    return s;\n}\n",
+        "#include \"str.h\"\n#include <string.h>\n#include <ctype.h>\n\nint len(const char *s)\n{\n    return (int)strlen(s);\n}\n\nstatic int blank(char c)\n{\n    return isspace(c);\n}\n\nchar *trim(char *s)\n{\n    while (blank(*s)) s++;\n    return s;\n}\n\nint main(void)\n{\n    return len(\"\");\n}\n",
+    ),
+    (
+        "src/str.h",
+        "c",
+        "#ifndef STR_H\n#define STR_H\n\nint len(const char *s);\n\n#endif\n",
+        "char *trim(char *s);\n",
+        "#ifndef STR_H\n#define STR_H\n\nint len(const char *s);\nchar *trim(char *s);\n\n#endif\n",
+    ),
+    (
+        "src/geo.cpp",
+        "cpp",
+        "#include <cmath>\n\nnamespace geo {\n\ndouble area(double r) {\n  return r * r;\n}\n\n}  // namespace geo\n",
+        "double edge(double r) {\n  return 2 * r;\n}\n",
+        "#include <cmath>\n\nnamespace geo {\n\ndouble area(double r) {\n  return r * r;\n}\n\ndouble edge(double r) {\n  return 2 * r;\n}\n\n}  // namespace geo\n",
+    ),
+    (
+        "app/Shop.java",
+        "java",
+        "package app;\n\nimport java.util.List;\n\npublic class Shop {\n    int total() {\n        return 1;\n    }\n}\n",
+        "import java.util.Map;\n\npublic int offer(Map<String, Integer> items) {\n    return items.size();\n}\n",
+        "package app;\n\nimport java.util.List;\nimport java.util.Map;\n\npublic class Shop {\n    int total() {\n        return 1;\n    }\n\n    public int offer(Map<String, Integer> items) {\n        return items.size();\n    }\n}\n",
+    ),
+    (
+        "bin/run.sh",
+        "sh",
+        "#!/bin/sh\nset -e\n\nsay() {\n  echo \"$1\"\n}\n\nsay hello\n",
+        "shout() {\n  echo \"$1!\"\n}\n",
+        "#!/bin/sh\nset -e\n\nsay() {\n  echo \"$1\"\n}\n\nshout() {\n  echo \"$1!\"\n}\n\nsay hello\n",
+    ),
+    ("a.toml", "toml", "[a]\nx = 1\ny = 2\n", "[b]\nz = 3\n", "[a]\nx = 1\ny = 2\n\n[b]\nz = 3\n"),
+    (
+        "b.toml",
+        "toml",
+        "[a]\nx = 1\ny = [\n  2,\n]\n\n[c]\nd = 1\n",
+        "[a]\nx = 2\nw = 3\n",
+        "[a]\nx = 2\ny = [\n  2,\n]\nw = 3\n\n[c]\nd = 1\n",
+    ),
+    (
+        "a.json",
+        "json",
+        "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2\n  }\n}\n",
+        "{\n  \"b\": {\n    \"d\": 3\n  }\n}\n",
+        "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2,\n    \"d\": 3\n  }\n}\n",
+    ),
+    ("a.yml", "yaml", "a: 1\nb:\n  c: 2\n  e: 5\n", "b:\n  d: 3\n", "a: 1\nb:\n  c: 2\n  e: 5\n  d: 3\n"),
+];
+
 #[test]
 fn new_definitions_alone_are_added_to_their_file() {
     let other = ("other.txt", "x\n");
-    for (path, tag, text, fence, after) in [
-        (
-            "src/stats.rs",
-            "rust",
-            "//! Figures.\nuse std::fmt;\n\npub fn mean(xs: &[f64]) -> f64 {\n    xs.iter().sum::<f64>() / xs.len() as f64\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n}\n",
-            "use std::cmp::Ordering;\nuse std::fmt;\n\n/// The middle.\npub fn median(xs: &[f64]) -> f64 {\n    let _ = Ordering::Less;\n    xs[0]\n}\n",
-            "//! Figures.\nuse std::fmt;\nuse std::cmp::Ordering;\n\npub fn mean(xs: &[f64]) -> f64 {\n    xs.iter().sum::<f64>() / xs.len() as f64\n}\n\n/// The middle.\npub fn median(xs: &[f64]) -> f64 {\n    let _ = Ordering::Less;\n    xs[0]\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n}\n",
-        ),
-        (
-            "src/set.rs",
-            "rust",
-            "pub struct Set;\n\nimpl Set {\n    pub fn new() -> Self {\n        Set\n    }\n}\n\npub fn free() {}\n",
-            "pub fn size(&self) -> usize {\n    0\n}\n",
-            "pub struct Set;\n\nimpl Set {\n    pub fn new() -> Self {\n        Set\n    }\n\n    pub fn size(&self) -> usize {\n        0\n    }\n}\n\npub fn free() {}\n",
-        ),
-        (
-            "src/stats.py",
-            "python",
-            "import math\n\n\ndef mean(xs):\n    return math.fsum(xs)\n\n\nif __name__ == \"__main__\":\n    print(mean([1]))\n",
-            "import math\nfrom typing import List\n\n\ndef median(xs: List[float]):\n    return xs[0]\n\n\nprint(median([1]))\n",
-            "import math\nfrom typing import List\n\n\ndef mean(xs):\n    return math.fsum(xs)\n\n\ndef median(xs: List[float]):\n    return xs[0]\n\n\nif __name__ == \"__main__\":\n    print(mean([1]))\n",
-        ),
-        (
-            "src/box.py",
-            "python",
-            "class Box:\n    def __init__(self):\n        self.xs = []\n\n\ndef free():\n    pass\n",
-            "    def total(self):\n        return sum(self.xs)\n",
-            "class Box:\n    def __init__(self):\n        self.xs = []\n\n    def total(self):\n        return sum(self.xs)\n\n\ndef free():\n    pass\n",
-        ),
-        (
-            "lib/cart.js",
-            "js",
-            "import { tax } from './tax.js';\n\nexport function total(items) {\n  return tax(items.length);\n}\n",
-            "import { tax, rate } from './tax.js';\n\nexport const offer = (items) => rate(items);\n",
-            "import { tax, rate } from './tax.js';\n\nexport function total(items) {\n  return tax(items.length);\n}\n\nexport const offer = (items) => rate(items);\n",
-        ),
-        (
-            "lib/cart.cjs",
-            "js",
-            "const fs = require('fs');\n\nfunction total() {\n  return fs;\n}\n\nmodule.exports = { total };\n",
-            "function offer() {\n  return 1;\n}\n\nmodule.exports = { total, offer };\n",
-            "const fs = require('fs');\n\nfunction total() {\n  return fs;\n}\n\nfunction offer() {\n  return 1;\n}\n\nmodule.exports = { total, offer };\n",
-        ),
-        (
-            "test/cart.test.js",
-            "js",
-            "import test from 'node:test';\nimport assert from 'node:assert';\n\ntest('one', () => {\n  assert.ok(1);\n});\n",
-            "test('two', () => {\n  assert.ok(2);\n});\n",
-            "import test from 'node:test';\nimport assert from 'node:assert';\n\ntest('one', () => {\n  assert.ok(1);\n});\n\ntest('two', () => {\n  assert.ok(2);\n});\n",
-        ),
-        (
-            "lib/shape.ts",
-            "ts",
-            "interface Shape {\n  area(): number;\n}\n\nexport function area(s: Shape): number {\n  return s.area();\n}\n",
-            "export type Side = number;\n\nexport function twice(s: Shape): Side {\n  return 2 * s.area();\n}\n",
-            "export type Side = number;\n\ninterface Shape {\n  area(): number;\n}\n\nexport function area(s: Shape): number {\n  return s.area();\n}\n\nexport function twice(s: Shape): Side {\n  return 2 * s.area();\n}\n",
-        ),
-        (
-            "ui/list.tsx",
-            "tsx",
-            "import { useState } from 'react';\n\nexport function List() {\n  const [a] = useState(1);\n  return <p>{a}</p>;\n}\n",
-            "export function Item({ name }: { name: string }) {\n  return <li>{name}</li>;\n}\n",
-            "import { useState } from 'react';\n\nexport function List() {\n  const [a] = useState(1);\n  return <p>{a}</p>;\n}\n\nexport function Item({ name }: { name: string }) {\n  return <li>{name}</li>;\n}\n",
-        ),
-        (
-            "stat/mean.go",
-            "go",
-            "package stat\n\nimport \"sort\"\n\nfunc Mean(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn xs[0]\n}\n",
-            "package stat\n\nimport (\n\t\"fmt\"\n\t\"math\"\n\t\"sort\"\n)\n\nfunc Median(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn math.Abs(xs[1])\n}\n",
-            "package stat\n\nimport \"sort\"\nimport \"math\"\n\nfunc Mean(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn xs[0]\n}\n\nfunc Median(xs []float64) float64 {\n\tsort.Float64s(xs)\n\treturn math.Abs(xs[1])\n}\n",
-        ),
-        (
-            "src/str.c",
-            "c",
-            "#include \"str.h\"\n#include <string.h>\n\nint len(const char *s)\n{\n    return (int)strlen(s);\n}\n\nint main(void)\n{\n    return len(\"\");\n}\n",
-            "#include <ctype.h>\n\nstatic int blank(char c)\n{\n    return isspace(c);\n}\n\nchar *trim(char *s)\n{\n    while (blank(*s)) s++;\n    return s;\n}\n",
-            "#include \"str.h\"\n#include <string.h>\n#include <ctype.h>\n\nint len(const char *s)\n{\n    return (int)strlen(s);\n}\n\nstatic int blank(char c)\n{\n    return isspace(c);\n}\n\nchar *trim(char *s)\n{\n    while (blank(*s)) s++;\n    return s;\n}\n\nint main(void)\n{\n    return len(\"\");\n}\n",
-        ),
-        (
-            "src/str.h",
-            "c",
-            "#ifndef STR_H\n#define STR_H\n\nint len(const char *s);\n\n#endif\n",
-            "char *trim(char *s);\n",
-            "#ifndef STR_H\n#define STR_H\n\nint len(const char *s);\nchar *trim(char *s);\n\n#endif\n",
-        ),
-        (
-            "src/geo.cpp",
-            "cpp",
-            "#include <cmath>\n\nnamespace geo {\n\ndouble area(double r) {\n  return r * r;\n}\n\n}  // namespace geo\n",
-            "double edge(double r) {\n  return 2 * r;\n}\n",
-            "#include <cmath>\n\nnamespace geo {\n\ndouble area(double r) {\n  return r * r;\n}\n\ndouble edge(double r) {\n  return 2 * r;\n}\n\n}  // namespace geo\n",
-        ),
-        (
-            "app/Shop.java",
-            "java",
-            "package app;\n\nimport java.util.List;\n\npublic class Shop {\n    int total() {\n        return 1;\n    }\n}\n",
-            "import java.util.Map;\n\npublic int offer(Map<String, Integer> items) {\n    return items.size();\n}\n",
-            "package app;\n\nimport java.util.List;\nimport java.util.Map;\n\npublic class Shop {\n    int total() {\n        return 1;\n    }\n\n    public int offer(Map<String, Integer> items) {\n        return items.size();\n    }\n}\n",
-        ),
-        (
-            "bin/run.sh",
-            "sh",
-            "#!/bin/sh\nset -e\n\nsay() {\n  echo \"$1\"\n}\n\nsay hello\n",
-            "shout() {\n  echo \"$1!\"\n}\n",
-            "#!/bin/sh\nset -e\n\nsay() {\n  echo \"$1\"\n}\n\nshout() {\n  echo \"$1!\"\n}\n\nsay hello\n",
-        ),
-        ("a.toml", "toml", "[a]\nx = 1\ny = 2\n", "[b]\nz = 3\n", "[a]\nx = 1\ny = 2\n\n[b]\nz = 3\n"),
-        (
-            "b.toml",
-            "toml",
-            "[a]\nx = 1\ny = [\n  2,\n]\n\n[c]\nd = 1\n",
-            "[a]\nx = 2\nw = 3\n",
-            "[a]\nx = 2\ny = [\n  2,\n]\nw = 3\n\n[c]\nd = 1\n",
-        ),
-        (
-            "a.json",
-            "json",
-            "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2\n  }\n}\n",
-            "{\n  \"b\": {\n    \"d\": 3\n  }\n}\n",
-            "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": 2,\n    \"d\": 3\n  }\n}\n",
-        ),
-        ("a.yml", "yaml", "a: 1\nb:\n  c: 2\n  e: 5\n", "b:\n  d: 3\n", "a: 1\nb:\n  c: 2\n  e: 5\n  d: 3\n"),
-    ] {
+    for &(path, tag, text, fence, after) in NEW_DEFINITIONS {
         // Files are shown as a project has them: the heading names the file.
         check(&[(path, text), other], &format!("{path}\n```{tag}\n{fence}```\n"), path, after, true);
         check(&[(path, text), other], &format!("Add this to `{path}`:\n\n```{tag}\n{fence}```\n"), path, after, true);
@@ -503,8 +506,8 @@ fn new_definitions_without_a_path_find_their_home() {
     check(&files, &format!("Here:\n\n```rust\n{new}```\n"), "src/stats.rs", &after, true);
     // The only one that can hold it; the one that the reply speaks of.
     check(&[files[0], files[3]], &format!("```rust\n{new}```\n"), "src/stats.rs", &after, true);
-    let spoken = format!("The file src/text.rs is fine, it needs one more.\n\n\n\n```rust\npub fn lines() {{}}\n```\n");
-    check(&files[..2], &spoken, "src/text.rs", &format!("{text}\npub fn lines() {{}}\n"), true);
+    let spoken = "The file src/text.rs is fine, it needs one more.\n\n\n\n```rust\npub fn lines() {}\n```\n";
+    check(&files[..2], spoken, "src/text.rs", &format!("{text}\npub fn lines() {{}}\n"), true);
     // An example of its use is none of it, and where the home cannot be told nothing is taken.
     for fence in ["fn main() {\n    println!(\"{}\", stats::mean(&[1.0]));\n}\n", "pub fn lines() {}\n"] {
         let (found, plan) = tolerated(&files[..2], &format!("```rust\n{fence}```\n"));
