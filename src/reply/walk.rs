@@ -201,7 +201,7 @@ impl<'a> Walk<'a> {
         if block.interrupted && !heads_next {
             return Some("another fence opens inside this file; use a longer fence around it");
         }
-        let after = self.lines.get(body.end + 1).filter(|_| body.end + 1 < until);
+        let after = self.lines.get(body.end + 1).filter(|_| body.end < until);
         let runs_on = block.closed && heads_next && after.is_some_and(|line| !line.trim().is_empty());
         runs_on.then_some("the fence before this one was never closed: its end looks like the next file's heading")
     }
