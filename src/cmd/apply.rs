@@ -72,11 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         eprintln!("{told}");
     }
     let known = Known::new(listing.paths);
-    let rules = Rules {
-        reply_is_complete: args.complete,
-        may_shrink: args.allow_shrink,
-        each_file: false,
-    };
+    let rules = Rules { reply_is_complete: args.complete, may_shrink: args.allow_shrink, each_file: false };
     let planned = |reading: &Reading| plan::plan(&tree.before(&plan::paths_needed(&reading.edits)), reading, rules);
     let mut plan = planned(&edits::read(&reply, &known));
     if args.weak && !(plan.holds() && plan.weak.is_empty()) {
@@ -150,6 +146,7 @@ fn opinions(root: &Path, plan: &Plan) -> anyhow::Result<Vec<(String, Opinion)>> 
         }
         answers
     }))
+}
 
 /// The reply as it may be meant, by the files of the project.
 fn inferred(reply: &str, tree: &Tree, known: &Known) -> Reading {

@@ -53,7 +53,7 @@ fn planned(path: &str, text: &str, reply: &str, weak: bool) -> Plan {
     };
     let before: BTreeMap<String, FileState> =
         plan::paths_needed(&reading.edits).into_iter().map(|needed| state(needed, path)).collect();
-    plan::plan(&before, &reading, Rules { check_syntax: false, ..Rules::default() })
+    plan::plan(&before, &reading, Rules::default())
 }
 
 fn after(plan: &Plan, path: &str, text: &str) -> String {
