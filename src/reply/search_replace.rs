@@ -87,6 +87,10 @@ fn fault(
     if matches!(dividers, [_, last] if *last + 1 == body.len()) && path.is_some_and(is_prose) {
         return malformed("a SEARCH/REPLACE block has two ======= lines, of which the second may underline a heading");
     }
+    // In code a row of `=` right behind the divider is a slip; in prose it may be what underlines a heading.
+    if dividers.windows(2).any(|two| two[0] + 1 == two[1]) && !path.is_some_and(is_prose) {
+        return malformed("a SEARCH/REPLACE block has two ======= lines one after the other");
+    }
     let ends_with_fence = body.last().and_then(|line| delimiter(line)).is_some_and(|d| d.info.is_empty());
     let goes_on = walk.lines.get(closing + 1).is_none_or(|line| delimiter(line).is_none());
     if block.wrapped.is_some() && ends_with_fence && fences_in(body) % 2 == 1 && goes_on {

@@ -166,7 +166,7 @@ fn verified_is_zero_and_failed_is_three() {
         return;
     }
     let home = Home::new();
-    let model = home.script(&[reply(WRONG), reply(RIGHT), reply(RIGHT)]);
+    let model = home.script(&[reply(WRONG), reply(RIGHT), reply(RIGHT), reply(RIGHT)]);
     let ran = home.run(&["-p", "--model", &model, TASK]).ends(0, "z1: verified (1 passed");
     assert_eq!(ran.out, format!("{RIGHT}\n"));
     let model = home.script(&[reply(WRONG)]);

@@ -88,7 +88,7 @@ fn fit(case: &Case, tier: Tier) -> Fit {
             "asan" => compiles_with_sanitizer(),
             "xdist" => python_has("xdist"),
             "asyncio" => python_has("pytest_asyncio"),
-            "venv" => python_has("venv"),
+            "venv" => python_has("venv") && (tier == Tier::F || python_can_be_reached()),
             tool => found(tool, tier),
         };
         (!there).then(|| need.clone())
@@ -108,6 +108,12 @@ fn found(tool: &str, tier: Tier) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders = std::env::split_paths(&path).filter(|folder| folder.join(tool).is_file());
     folders.any(|folder| tier == Tier::F || z1::sandbox::can_be_reached(&folder))
+}
+
+/// Whether the interpreter that an environment links to is where the trial's user can get at it.
+fn python_can_be_reached() -> bool {
+    let asked = Command::new("python3").args(["-c", "import sys; print(sys.base_prefix)"]).output();
+    asked.is_ok_and(|said| z1::sandbox::can_be_reached(Path::new(String::from_utf8_lossy(&said.stdout).trim())))
 }
 
 fn python_has(module: &str) -> bool {
