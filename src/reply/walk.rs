@@ -152,7 +152,7 @@ impl<'a> Walk<'a> {
             self.out.notes.push(format!("the block at line {line} shows something about {}; it is no file", head.path));
             return;
         }
-        if let Some(why) = self.uncertain_end(block, &body, until) {
+        if let Some(why) = self.uncertain_end(block, &head.path, &body, until) {
             return self.refuse(RefusalKind::Malformed, Some(&head.path), line, why);
         }
         if is_console && !may_be_shell_file(&head.path) && self.known.contains(&head.path) {
@@ -192,9 +192,22 @@ impl<'a> Walk<'a> {
     }
 
     /// Why the closing line of a file's fence may not be the right one.
-    fn uncertain_end(&self, block: &Block, body: &std::ops::Range<usize>, until: usize) -> Option<&'static str> {
+    fn uncertain_end(
+        &self,
+        block: &Block,
+        path: &str,
+        body: &std::ops::Range<usize>,
+        until: usize,
+    ) -> Option<&'static str> {
         if block.doubtful {
             return Some("where this file ends cannot be told from its fences; use a longer fence around it");
+        }
+        let shows_fences =
+            matches!(paths::extension(path).as_str(), "md" | "mdx" | "markdown" | "rst" | "txt" | "adoc" | "");
+        if !shows_fences && self.opens_inside(block, body) {
+            return Some(
+                "another fence opens inside this file, which may never have been closed; use a longer fence around it",
+            );
         }
         let last = self.lines[body.clone()].iter().rev().find(|line| !line.trim().is_empty())?;
         let heads_next = paths::head_path(last, self.known).is_some_and(|h| h.strength == Strength::Bare);
@@ -202,8 +215,23 @@ impl<'a> Walk<'a> {
             return Some("another fence opens inside this file; use a longer fence around it");
         }
         let after = self.lines.get(body.end + 1).filter(|_| body.end < until);
+        if block.closed && self.lines.get(body.end + 1).is_some_and(|line| marker::opens_edit(line)) {
+            return Some("the fence before this one was never closed: what closes it opens the next edit");
+        }
         let runs_on = block.closed && heads_next && after.is_some_and(|line| !line.trim().is_empty());
         runs_on.then_some("the fence before this one was never closed: its end looks like the next file's heading")
+    }
+
+    /// Whether a fence of no smaller length opens inside this one, as it does where the closing line was forgotten.
+    fn opens_inside(&self, block: &Block, body: &std::ops::Range<usize>) -> bool {
+        let Some(opening) = body.start.checked_sub(1).and_then(|at| scan::delimiter(self.lines[at])) else {
+            return false;
+        };
+        let opens = |d: scan::Delimiter<'_>| {
+            !block.closed || (d.length >= opening.length && (d.mark != opening.mark || !d.info.is_empty()))
+        };
+        let flush = self.lines[body.clone()].iter().filter(|line| !line.starts_with([' ', '\t']));
+        flush.filter_map(|line| scan::delimiter(line)).any(opens)
     }
 
     /// Without any heading, a block can only mean the project's one file.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use z1::reply::edits;
 use z1::reply::paths::Known;
 use z1::reply::tolerant::{self, Shown};
@@ -112,8 +113,17 @@ fn written(form: Form, n: usize) -> (String, String, Option<String>, Option<Stri
     (path, text, old, new)
 }
 
+/// So many cases, the same ones every time; `PROPTEST_RNG_SEED` draws others.
+fn drawn(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig { cases, ..ProptestConfig::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(drawn(4000))]
 
     /// 1 to 5 edits in mixed forms and every order, with prose between: all of them are carried out, and nothing else.
     #[test]
