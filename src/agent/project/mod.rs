@@ -345,6 +345,9 @@ impl<'a> Work<'a> {
         }
         let named: Vec<&str> =
             gathered.files.iter().filter(|worth| worth.named && !worth.is_test).map(|w| w.path.as_str()).collect();
+        // What is ignored (`@.env`) is named to be read.
+        let named: Vec<&str> =
+            named.into_iter().filter(|path| !gathered.unlisted.iter().any(|other| other == path)).collect();
         let shown = |path: &str| fitted.files.iter().find(|file| file.path == path && file.part.is_none());
         if named.len() > BEGUN_NAMED_MAX {
             return String::new();
