@@ -43,7 +43,7 @@ pub(super) trait Kind {
         false
     }
 
-    /// Where the engine itself ends a reply, to the token, with what was said to `plan` and `settings`.
+    /// Where the engine itself ends a reply, to the token.
     fn stop(&self) -> StopPolicy {
         StopPolicy::default()
     }

@@ -17,7 +17,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
-use super::link::{Failure, LINE_BYTES_MAX, Said, read, shortened};
+use super::link::{Failure, LINE_BYTES_MAX, Said, read, shortened, too_long};
 use crate::cancel::Cancel;
 
 /// What is shown of an answer that is an error.
@@ -171,10 +171,6 @@ impl Http {
         let text = whole(response).await.map(|body| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default();
         Err(Failure::Refused { code: status.as_u16().into(), message: shortened(&text, ERROR_CHARS_MAX) })
     }
-}
-
-fn too_long() -> Failure {
-    Failure::Malformed(format!("it is longer than {} MiB", LINE_BYTES_MAX >> 20))
 }
 
 async fn whole(response: Response<Incoming>) -> Result<Bytes, Failure> {

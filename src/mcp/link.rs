@@ -156,9 +156,7 @@ impl Lines {
             let line = match self.line().await {
                 Err(problem) => return Err(Failure::Gone(problem.to_string())),
                 Ok(Line::End) => return Err(Failure::Gone("it closed its output".to_owned())),
-                Ok(Line::TooLong) => {
-                    return Err(Failure::Malformed(format!("it is longer than {} MiB", LINE_BYTES_MAX >> 20)));
-                }
+                Ok(Line::TooLong) => return Err(too_long()),
                 Ok(Line::Whole(line)) => line,
             };
             match read(&line, id) {
@@ -201,6 +199,11 @@ impl Lines {
             }
         }
     }
+}
+
+/// A message beyond [`LINE_BYTES_MAX`].
+pub(super) fn too_long() -> Failure {
+    Failure::Malformed(format!("it is longer than {} MiB", LINE_BYTES_MAX >> 20))
 }
 
 /// What a line is to somebody who waits for the answer to a request.

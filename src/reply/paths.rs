@@ -136,6 +136,11 @@ pub fn is_placeholder(path: &str) -> bool {
         || matches!(lower.as_str(), "file.ext" | "filename" | "path" | "file" | "path/to/file")
 }
 
+/// Whether a file is prose, in which a row of `=` underlines a heading and fences are shown.
+pub(super) fn is_prose(path: &str) -> bool {
+    matches!(extension(path).as_str(), "md" | "mdx" | "markdown" | "rst" | "txt" | "adoc" | "")
+}
+
 /// The extension, in lower case; empty where there is none.
 pub fn extension(path: &str) -> String {
     file_name(path).rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase())

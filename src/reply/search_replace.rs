@@ -84,11 +84,11 @@ fn fault(
     if splits.len() > READINGS_MAX {
         return malformed("a SEARCH/REPLACE block has too many ======= lines");
     }
-    if matches!(dividers, [_, last] if *last + 1 == body.len()) && path.is_some_and(is_prose) {
+    if matches!(dividers, [_, last] if *last + 1 == body.len()) && path.is_some_and(paths::is_prose) {
         return malformed("a SEARCH/REPLACE block has two ======= lines, of which the second may underline a heading");
     }
     // In code a row of `=` right behind the divider is a slip; in prose it may be what underlines a heading.
-    if dividers.windows(2).any(|two| two[0] + 1 == two[1]) && !path.is_some_and(is_prose) {
+    if dividers.windows(2).any(|two| two[0] + 1 == two[1]) && !path.is_some_and(paths::is_prose) {
         return malformed("a SEARCH/REPLACE block has two ======= lines one after the other");
     }
     let ends_with_fence = body.last().and_then(|line| delimiter(line)).is_some_and(|d| d.info.is_empty());
@@ -97,11 +97,6 @@ fn fault(
         return malformed("the fence closes before the SEARCH/REPLACE block's last line");
     }
     None
-}
-
-/// Whether a row of `=` may be content: the underline of a heading.
-fn is_prose(path: &str) -> bool {
-    matches!(paths::extension(path).as_str(), "md" | "mdx" | "markdown" | "rst" | "txt" | "adoc" | "")
 }
 
 fn fences_in(lines: &[&str]) -> usize {

@@ -202,9 +202,7 @@ impl<'a> Walk<'a> {
         if block.doubtful {
             return Some("where this file ends cannot be told from its fences; use a longer fence around it");
         }
-        let shows_fences =
-            matches!(paths::extension(path).as_str(), "md" | "mdx" | "markdown" | "rst" | "txt" | "adoc" | "");
-        if !shows_fences && self.opens_inside(block, body) {
+        if !paths::is_prose(path) && self.opens_inside(block, body) {
             return Some(
                 "another fence opens inside this file, which may never have been closed; use a longer fence around it",
             );

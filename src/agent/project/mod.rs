@@ -25,7 +25,7 @@ use crate::workspace::journal::Journal;
 use crate::workspace::plan::Plan as Patch;
 use crate::workspace::tree::Tree;
 use changes::{Again, Changes};
-use gather::{Gathered, Search as Looking, gather};
+use gather::{Gathered, Search as Looking, Worth, gather};
 
 mod changes;
 mod check;
@@ -343,11 +343,9 @@ impl<'a> Work<'a> {
         if !quick || !Ways::of(self.agent).begins || self.agent.settings.paper_exact {
             return String::new();
         }
-        let named: Vec<&str> =
-            gathered.files.iter().filter(|worth| worth.named && !worth.is_test).map(|w| w.path.as_str()).collect();
         // What is ignored (`@.env`) is named to be read.
-        let named: Vec<&str> =
-            named.into_iter().filter(|path| !gathered.unlisted.iter().any(|other| other == path)).collect();
+        let begins = |worth: &&Worth| worth.named && !worth.is_test && !gathered.unlisted.contains(&worth.path);
+        let named: Vec<&str> = gathered.files.iter().filter(begins).map(|worth| worth.path.as_str()).collect();
         let shown = |path: &str| fitted.files.iter().find(|file| file.path == path && file.part.is_none());
         if named.len() > BEGUN_NAMED_MAX {
             return String::new();
