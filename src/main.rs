@@ -1,9 +1,11 @@
 //! `z1`: parse, call, exit code.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 use z1::cli::Cli;
+use z1::cmd::version;
 use z1::model_store::quantise;
 use z1::{engine, error, sandbox, signals};
 
@@ -18,6 +20,11 @@ fn main() -> ExitCode {
     }
     signals::end_quietly_when_nobody_reads();
     engine::prepare_process();
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(text) = version::at_length(words.iter().map(OsString::as_os_str)) {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(problem) => {

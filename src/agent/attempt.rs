@@ -15,6 +15,8 @@ pub(super) enum Reply<W> {
     Words(String),
     /// It was meant as an answer and cannot be used; says why, in words for the model.
     Unusable(String),
+    /// What it proposes stands there already; says so, in words for the model.
+    Unchanged(String),
 }
 
 /// One reply with what became of it.

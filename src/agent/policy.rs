@@ -60,6 +60,10 @@ pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -
     let drawn = moves.iter().skip(1).filter(|made| matches!(made, Move::Draw { .. })).count();
     let draw = Move::Draw { samples: limits.draws };
     let Some(best) = best(attempts) else {
+        // Who repeats what stands there has nothing to be told.
+        if drawn == 0 && round.iter().all(|attempt| matches!(attempt.reply, Reply::Unchanged(_))) {
+            return Some(draw);
+        }
         let reminded = moves.iter().any(|made| matches!(made, Move::Remind { .. }));
         let of = attempts.iter().rposition(|attempt| attempt.round == last && attempt.candidate().is_none());
         return match of {
@@ -153,6 +157,14 @@ mod tests {
         assert_eq!(next(&endless, &made, LIMITS), None);
         attempts.push(unusable(2));
         assert_eq!(next(&attempts, &[FIRST, Move::Remind { of: 0 }, AGAIN], LIMITS), None);
+    }
+
+    #[test]
+    fn a_reply_that_repeats_what_stands_there_is_drawn_again_before_anything_is_said() {
+        let same = |round| Attempt { reply: Reply::Unchanged("it stands there".into()), ..attempt(round, "", None) };
+        assert_eq!(next(&[same(0)], &[FIRST], LIMITS), Some(AGAIN));
+        assert_eq!(next(&[same(0), same(1)], &[FIRST, AGAIN], LIMITS), Some(Move::Remind { of: 1 }));
+        assert_eq!(next(&[same(0), unusable(0)], &[FIRST], LIMITS), Some(Move::Remind { of: 1 }));
     }
 
     #[test]

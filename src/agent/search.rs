@@ -231,7 +231,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             }
             Move::Remind { of } => {
                 let why = match &self.attempts[of].reply {
-                    Reply::Unusable(why) => why.clone(),
+                    Reply::Unusable(why) | Reply::Unchanged(why) => why.clone(),
                     Reply::Words(_) => "it holds words and no code".to_owned(),
                     _ => "no more commands are run; write the answer".to_owned(),
                 };

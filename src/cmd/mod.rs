@@ -26,4 +26,5 @@ pub mod task;
 pub mod tokenize;
 pub mod undo;
 pub mod verify;
+pub mod version;
 pub mod window;

@@ -13,8 +13,6 @@ pub struct Facts<'a> {
     pub prompt: &'a str,
     /// The task changes a project (rather than asking for a program of its own).
     pub project: bool,
-    /// Files of the project that the task names.
-    pub files_named: u32,
 }
 
 /// The judgement from words alone.
@@ -57,7 +55,6 @@ const WEIGHTS: &[Weight] = &[
     Weight { feature: "big_bounds", weight: 0.9, units_max: 1.0, reason: "its bounds rule out the obvious solution" },
     Weight { feature: "code_lines", weight: 0.02, units_max: 60.0, reason: "it comes with code to understand" },
     Weight { feature: "project", weight: 0.9, units_max: 1.0, reason: "it changes a project" },
-    Weight { feature: "files_named", weight: 0.3, units_max: 4.0, reason: "it concerns several files" },
     Weight { feature: "question", weight: -0.5, units_max: 1.0, reason: "it only asks a question" },
 ];
 const BIAS: f32 = 0.2;
@@ -134,7 +131,6 @@ fn features(facts: Facts<'_>) -> Vec<(String, f32)> {
         named("big_bounds", f32::from(u8::from(BOUNDS.is_match(facts.prompt)))),
         named("code_lines", code_lines as f32),
         named("project", f32::from(u8::from(facts.project))),
-        named("files_named", facts.files_named as f32),
         named(
             "question",
             f32::from(u8::from(starts.iter().any(|start| lower.starts_with(start)) && lower.contains('?'))),
@@ -203,7 +199,7 @@ mod tests {
     fn a_project_is_harder_than_the_same_words_alone() {
         let prompt = "Add a --verbose flag to the command line.";
         let alone = signals(Facts { prompt, ..Facts::default() });
-        let project = signals(Facts { prompt, project: true, files_named: 2 });
+        let project = signals(Facts { prompt, project: true });
         assert!(project.probabilities[0] < alone.probabilities[0]);
     }
 

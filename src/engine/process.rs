@@ -118,6 +118,12 @@ fn address_space_left() -> Option<u64> {
     None
 }
 
+/// The library that runs models.
+#[cfg(not(feature = "llama"))]
+pub fn library() -> String {
+    "none".to_owned()
+}
+
 /// What this machine has, where no back end can be asked.
 #[cfg(not(feature = "llama"))]
 pub fn machine() -> super::Machine {

@@ -21,6 +21,8 @@ use llama_cpp_sys_2 as sys;
 
 use crate::cancel::Cancel;
 
+/// The version of the crate that brings llama.cpp.
+const CRATE_VERSION: &str = "0.1.161";
 /// Lines of llama.cpp's log that are kept for error messages.
 const LOG_LINES_MAX: usize = 16;
 
@@ -147,6 +149,13 @@ pub(super) fn clear_log_lines() {
     LOG_LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
+/// The llama.cpp that is linked: the crate that packs its sources, and what its ggml calls itself.
+pub fn library() -> String {
+    // SAFETY: it returns a constant string.
+    let ggml = unsafe { CStr::from_ptr(sys::ggml_version()) };
+    format!("llama.cpp as packed in llama-cpp-sys-2 {CRATE_VERSION}, ggml {}", ggml.to_string_lossy())
+}
+
 /// What llama.cpp gave as an error since [`clear_log_lines`]: the first line, which names the cause.
 pub(super) fn first_error_line() -> Option<String> {
     let lines = LOG_LINES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,6 +176,6 @@ mod tests {
     fn the_versions_whose_layouts_are_relied_on_are_pinned() {
         let manifest = include_str!("../../Cargo.toml");
         assert!(manifest.contains("llama-cpp-2 = { version = \"=0.1.160\""));
-        assert!(manifest.contains("llama-cpp-sys-2 = { version = \"=0.1.161\""));
+        assert!(manifest.contains(&format!("llama-cpp-sys-2 = {{ version = \"={}\"", super::CRATE_VERSION)));
     }
 }

@@ -1,7 +1,7 @@
 //! One edit against one file in the making.
 
 use super::lines::{Line, Lines};
-use super::matching::{self, Miss, Rung};
+use super::matching::{self, Found, Miss, Rung};
 use super::parsing;
 use super::plan::{Draft, Refused, Rules};
 use super::{splice, version};
@@ -372,7 +372,7 @@ impl Context<'_> {
         let file = Lines::parse(text);
         let touched = splice::touched(search, replace);
         let found = matching::find(&file.texts(), search, &touched, hint)?;
-        if stands_around(&file.texts(), &found.range, search, replace) {
+        if stands_around(&file.texts(), &found, search, replace) {
             return Err(Miss::Done);
         }
         let delta = replace.len() as i64 - search.len() as i64;
@@ -487,16 +487,18 @@ impl Context<'_> {
     }
 }
 
-/// Whether an edit that only adds lines was made before: the new text stands around the place where its old lines are.
-fn stands_around(file: &[&str], found: &std::ops::Range<usize>, search: &[&str], replace: &[&str]) -> bool {
+/// Whether an edit that only adds lines was made before: the new text stands around the place where its old lines are,
+/// told apart no more strictly than the place was found.
+fn stands_around(file: &[&str], found: &Found, search: &[&str], replace: &[&str]) -> bool {
     let adds_only = splice::touched(search, replace).iter().all(|touched| !touched);
     if !adds_only || replace.len() <= search.len() {
         return false;
     }
-    let earliest = (found.end).saturating_sub(replace.len());
-    (earliest..=found.start).any(|at| {
-        file.get(at..at + replace.len())
-            .is_some_and(|window| window.iter().zip(replace).all(|(f, r)| f.trim_end() == r.trim_end()))
+    let shifted = found.rung >= Rung::Indentation;
+    let same = |f: &str, r: &str| if shifted { f.trim() == r.trim() } else { f.trim_end() == r.trim_end() };
+    let earliest = found.range.end.saturating_sub(replace.len());
+    (earliest..=found.range.start).any(|at| {
+        file.get(at..at + replace.len()).is_some_and(|window| window.iter().zip(replace).all(|(f, r)| same(f, r)))
     })
 }
 

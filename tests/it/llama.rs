@@ -220,14 +220,12 @@ async fn every_shipped_grammar_compiles_and_holds() {
         let grammar = Some(std::fs::read_to_string(&path).expect("a text"));
         let done = one(&engine, GenerateRequest { grammar, ..request(1, ask("well?")) }).await;
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        match name.as_str() {
-            "level" => assert!(["simple", "moderate", "complex"].contains(&done.text.as_str()), "{done:?}"),
-            "fenced_code" => assert!(done.answer().starts_with("```"), "{done:?}"),
-            _ => {}
+        if name == "json" {
+            assert!(done.text.starts_with('{'), "{done:?}");
         }
         names.push(name);
     }
-    assert!(names.len() >= 2, "{names:?}");
+    assert!(!names.is_empty(), "{names:?}");
 }
 
 #[tokio::test]

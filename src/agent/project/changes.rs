@@ -47,7 +47,7 @@ impl Kind for Changes<'_> {
         let base = on.or(self.on.as_ref()).map(Base::of).unwrap_or_default();
         match reading::read(said, self.tree, &self.known, &base) {
             // What a question's answer shows as code is an illustration.
-            Reply::Candidate(_) | Reply::Unusable(_)
+            Reply::Candidate(_) | Reply::Unusable(_) | Reply::Unchanged(_)
                 if self.plan.intent.is_question() && !said.text.trim().is_empty() =>
             {
                 Reply::Words(reading::answer_of(said).trim().to_owned())

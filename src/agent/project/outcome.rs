@@ -88,7 +88,9 @@ impl Work<'_> {
         };
         let mut notes = self.notes.clone();
         let unusable = search.attempts.iter().rev().find_map(|attempt| match &attempt.reply {
-            Reply::Unusable(why) => Some(why.lines().next().unwrap_or("").trim_start_matches("* ").to_owned()),
+            Reply::Unusable(why) | Reply::Unchanged(why) => {
+                Some(why.lines().next().unwrap_or("").trim_start_matches("* ").to_owned())
+            }
             _ => None,
         });
         if let (Some(why), false) = (unusable, answers) {

@@ -84,13 +84,18 @@ pub(super) fn read(said: &Trajectory, tree: &Tree, known: &Known, base: &Base) -
     let paths = plan::paths_needed(&reading.edits);
     match planned(&reading, &base.before(tree, &paths), rules) {
         Ok(plan) => Reply::Candidate(base.with(plan)),
-        Err(refused) if base.files.is_empty() => Reply::Unusable(told(&refused)),
+        Err(refused) if base.files.is_empty() => no_use(&refused),
         // The model may have begun again from the file as it stands on disk.
         Err(refused) => {
             let again = planned(&reading, &tree.before(&paths), rules);
-            again.map_or_else(|_| Reply::Unusable(told(&refused)), Reply::Candidate)
+            again.map_or_else(|_| no_use(&refused), Reply::Candidate)
         }
     }
+}
+
+fn no_use(refused: &[Refusal]) -> Reply {
+    let stands = refused.iter().all(|refusal| refusal.kind == RefusalKind::AlreadyApplied);
+    if stands { Reply::Unchanged(told(refused)) } else { Reply::Unusable(told(refused)) }
 }
 
 fn planned(reading: &Reading, before: &plan::Before, rules: Rules) -> Result<Plan, Vec<Refusal>> {
@@ -182,6 +187,8 @@ mod tests {
         let Reply::Unusable(told) = read(&block("nowhere = 9", "q"), &tree, &known, &Base::default()) else { panic!() };
         assert!(told.contains("is not in a.py"), "{told}");
         assert_eq!(of(" \n"), Reply::Unusable("it is empty".into()));
+        let same = of("a.py\n```python\nx = 1\ny = 2\nz = 3\n```\n");
+        assert!(matches!(&same, Reply::Unchanged(told) if told.contains("stands in the files already")), "{same:?}");
     }
 
     #[test]

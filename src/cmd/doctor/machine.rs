@@ -16,7 +16,7 @@ pub(super) fn look() -> Vec<Finding> {
     found
 }
 
-const fn back_ends() -> [(&'static str, bool); 5] {
+pub(in crate::cmd) const fn back_ends() -> [(&'static str, bool); 5] {
     [
         ("llama", cfg!(feature = "llama")),
         ("cuda", cfg!(feature = "cuda")),

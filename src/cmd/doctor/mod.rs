@@ -11,6 +11,8 @@ use crate::dirs::Dirs;
 use crate::error::Exit;
 use crate::model_store::fit::Fit;
 
+pub(super) use machine::back_ends;
+
 mod machine;
 mod model;
 mod project;

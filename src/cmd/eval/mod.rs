@@ -5,6 +5,7 @@ use crate::error::Exit;
 pub mod agent;
 pub mod compare;
 pub mod curve;
+pub mod difficulty;
 pub mod gym;
 pub mod suite;
 
@@ -24,6 +25,8 @@ pub enum Command {
     Compare(compare::Args),
     /// Accuracy against thinking tokens for several models and windows, with exact tests and a plot
     Curve(curve::Args),
+    /// How well words, the model's own opinion and drafts foretell that an answer passes, from runs of `suite`
+    Difficulty(difficulty::Args),
     /// Pass@1 on held-out gym problems, by family and level, and how far the thinking is right
     Gym(gym::Args),
     /// A public suite (HumanEval, MBPP, …) put to a model by several arms side by side
@@ -39,6 +42,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Agent(args) => agent::run(args),
         Command::Curve(args) => curve::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Difficulty(args) => difficulty::run(args),
         Command::Gym(args) => gym::run(args),
         Command::Suite(args) => suite::run(args),
     }

@@ -74,6 +74,10 @@ pub struct Args {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=32), help_heading = "Arms")]
     samples: Option<u32>,
 
+    /// No answers: what the words and the model itself say of each problem's difficulty (see `z1 eval difficulty`)
+    #[arg(long, help_heading = "Arms")]
+    difficulty: bool,
+
     /// Of several samples
     #[arg(long, default_value_t = 0.7)]
     temperature: f32,
@@ -158,6 +162,7 @@ impl Args {
             || !self.force.is_empty()
             || !self.agent.is_empty()
             || self.no_think
+            || self.difficulty
             || self.samples.is_some();
         // First, because windows go on from what it wrote.
         if self.chat || self.curve || !others {
@@ -170,6 +175,7 @@ impl Args {
         arms.extend(self.force.iter().copied().map(Arm::Force));
         arms.extend(self.agent.iter().copied().map(Arm::Agent));
         arms.extend(self.samples.map(Arm::Samples));
+        arms.extend(self.difficulty.then_some(Arm::Difficulty));
         arms
     }
 

@@ -21,6 +21,8 @@ pub enum Arm {
     Agent(AgentEffort),
     /// So many samples of the words.
     Samples(u32),
+    /// No answer: what the words and the model itself say of the problem's difficulty.
+    Difficulty,
 }
 
 /// What the agent is told of effort.
@@ -46,7 +48,9 @@ impl Arm {
     /// Which tests could influence the answer, in words. The hidden tests judge and are seen by no arm.
     pub const fn tests_seen(self) -> &'static str {
         match self {
-            Self::Chat | Self::NoThink | Self::Window(_) | Self::Force(_) => "those in the words, read only",
+            Self::Chat | Self::NoThink | Self::Window(_) | Self::Force(_) | Self::Difficulty => {
+                "those in the words, read only"
+            }
             Self::Agent(_) => "the visible ones, run",
             Self::Samples(_) => "those in the words; best-of-k runs the visible ones",
         }
@@ -61,6 +65,7 @@ impl Arm {
             Self::Force(_) => "budget forcing",
             Self::Agent(_) => "agent",
             Self::Samples(_) => "samples",
+            Self::Difficulty => "difficulty",
         }
     }
 
@@ -73,6 +78,7 @@ impl Arm {
             "auto" => Self::Agent(AgentEffort::Auto),
             "fast" => Self::Agent(AgentEffort::Fast),
             "deep" => Self::Agent(AgentEffort::Deep),
+            "difficulty" => Self::Difficulty,
             _ => match (name.strip_prefix("window-"), name.strip_prefix("force-"), name.strip_prefix("samples-")) {
                 (Some(rest), ..) => Self::Window(number(rest)?),
                 (_, Some(rest), _) => Self::Force(number(rest)?),
@@ -94,6 +100,7 @@ impl fmt::Display for Arm {
             Self::Agent(AgentEffort::Fast) => f.write_str("fast"),
             Self::Agent(AgentEffort::Deep) => f.write_str("deep"),
             Self::Samples(count) => write!(f, "samples-{count}"),
+            Self::Difficulty => f.write_str("difficulty"),
         }
     }
 }
@@ -105,8 +112,9 @@ mod tests {
     #[test]
     fn names_lead_back_to_their_arms() {
         let efforts = [AgentEffort::Auto, AgentEffort::Fast, AgentEffort::Deep].map(Arm::Agent);
-        for arm in
-            [Arm::Chat, Arm::NoThink, Arm::Window(0), Arm::Force(512), Arm::Samples(8)].into_iter().chain(efforts)
+        for arm in [Arm::Chat, Arm::NoThink, Arm::Window(0), Arm::Force(512), Arm::Samples(8), Arm::Difficulty]
+            .into_iter()
+            .chain(efforts)
         {
             assert_eq!(Arm::from_name(&arm.to_string()), Some(arm));
         }

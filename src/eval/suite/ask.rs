@@ -121,10 +121,7 @@ impl Frame {
             Source::Set(WordSet::Z1) => self.as_the_agent(problem, &asked)?,
             _ => asked.messages,
         };
-        let mut rendered = match &self.template {
-            Some(template) => template.render(&messages, true)?,
-            None => render_chatml(&messages, true),
-        };
+        let mut rendered = self.rendered(&messages)?;
         let prefill = match arm {
             Arm::NoThink if asked.prefill.is_empty() => asked.prefill_nothink,
             _ => asked.prefill,
@@ -134,6 +131,17 @@ impl Frame {
         }
         let prompt_sha256 = hex(&Sha256::digest(rendered.text().as_bytes()));
         Ok(Put { rendered, prefill, stops: asked.stops, prompt_sha256, words: words.name, words_sha256: words.sha256 })
+    }
+
+    /// Turns as the model reads them, its own begun.
+    ///
+    /// # Errors
+    /// A template that does not render.
+    pub fn rendered(&self, messages: &[Message]) -> anyhow::Result<Rendered> {
+        match &self.template {
+            Some(template) => Ok(template.render(messages, true)?),
+            None => Ok(render_chatml(messages, true)),
+        }
     }
 
     /// The turns as the agent would open a task with these words of a user.

@@ -2,13 +2,15 @@
 //! mathematics or a letter, by comparing it), everything kept as it ends.
 //!
 //! [`arm`] says what the arms are, [`ask`] turns a problem into a request, [`judge`] an answer into an outcome,
-//! [`run`] does many side by side, [`store`] keeps them, [`report`] and [`compare`] say what they come to.
+//! [`run`] does many side by side, [`store`] keeps them, [`report`] and [`compare`] say what they come to;
+//! [`difficulty`] says what of it could be foretold.
 //!
 //! Not for: reading the suites' files and judging programs (`verify`).
 
 pub mod arm;
 pub mod ask;
 pub mod compare;
+pub mod difficulty;
 pub mod imports;
 pub mod judge;
 pub mod record;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::difficulty::Difficulty;
 use crate::task::{Finish, Tier, Usage};
 
 /// What became of an answer.
@@ -78,6 +79,9 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
     pub seed: u64,
+    /// What was foretold of it; such a record holds no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difficulty: Option<Difficulty>,
 }
 
 impl Record {

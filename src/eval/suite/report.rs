@@ -99,7 +99,7 @@ pub struct Report {
 impl Report {
     pub fn of(suite: &str, identity: &Identity, records: &[Record], bad_rows: &[String]) -> Self {
         let mut names: Vec<&str> = Vec::new();
-        for record in records {
+        for record in records.iter().filter(|record| record.difficulty.is_none()) {
             if !names.contains(&record.arm.as_str()) {
                 names.push(&record.arm);
             }

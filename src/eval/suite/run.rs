@@ -8,11 +8,13 @@ use tokio::task::JoinSet;
 
 use super::arm::{AgentEffort, Arm};
 use super::ask::{Drawing, Frame, Put, generate, request, settle};
+use super::difficulty::Difficulty;
 use super::judge::{Bench, Judged};
 use super::record::{Answer, Outcome, Record};
 use super::{imports, vote};
 use crate::agent::Agent;
 use crate::cancel::Cancel;
+use crate::complexity;
 use crate::engine::{Engine, EngineError, SessionId, TokenId};
 use crate::eval::agent::listened;
 use crate::eval::gym::before_answer;
@@ -167,6 +169,7 @@ async fn one(
         let (record, tokens) = match hindrance(problem, arm) {
             Some(why) => (not_judged(setup, problem, arm, why)?, Vec::new()),
             None => match arm {
+                Arm::Difficulty => (foretold(setup, slots, problem).await?, Vec::new()),
                 Arm::Agent(effort) => (by_the_agent(setup, slots, problem, arm, effort).await?, Vec::new()),
                 _ => by_the_model(setup, slots, problem, arm, free.as_ref()).await?,
             },
@@ -225,6 +228,7 @@ fn blank(setup: &Setup, problem: &Problem, arm: Arm, put: Option<&Put>) -> Recor
         model: setup.engine.info().fingerprint.clone(),
         adapter: setup.adapter.clone(),
         seed: setup.drawing.seed,
+        difficulty: None,
     }
 }
 
@@ -284,6 +288,24 @@ async fn by_the_model(
     let reused = given.min(record.usage.thinking_tokens);
     let decoded_tokens = record.decoded_tokens - reused;
     Ok((Record { decoded_tokens, seconds, ..record }, tokens))
+}
+
+/// What the words and the model itself say of a problem before it is answered.
+async fn foretold(setup: &Setup, slots: &Slots, problem: &Problem) -> anyhow::Result<Record> {
+    let (asked, _) = setup.frame.asked(problem)?;
+    let prompt = asked.messages.last().map(|message| message.content.clone()).unwrap_or_default();
+    let signals = complexity::signals(complexity::Facts { prompt: &prompt, ..complexity::Facts::default() });
+    let messages = complexity::probe::messages(&setup.frame.prompts, &prompt)?;
+    let rendered = setup.frame.rendered(&messages)?;
+    let slot = slots.take().await;
+    let started = Instant::now();
+    let said = complexity::probe(&setup.engine, &rendered).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    drop(slot);
+    let both = complexity::combine(&signals, Some(said)).probabilities;
+    let difficulty = Some(Difficulty { words: signals.probabilities, asked: said, both });
+    let why = "it was asked how hard this is, and for no answer".to_owned();
+    Ok(Record { difficulty, why, seconds, ..blank(setup, problem, Arm::Difficulty, None) })
 }
 
 /// The record of all answers; the first one is what the arm is judged by.
