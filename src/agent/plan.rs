@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::intent::{self, Intent, Wish};
 use super::settings::PAPER_WINDOW_TOKENS;
 use super::ways::Ways;
-use super::{Agent, Line, checks};
+use super::{Agent, Line, checks, stub};
 use crate::complexity::{self, Facts};
 use crate::event::Event;
 use crate::prompt::Message;
@@ -145,12 +145,28 @@ pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow:
         shown_checks,
     };
     plan.hint = hint(agent, &plan)?;
-    // An answer without thinking is one that begins with its code.
-    let quick = effort == Effort::Fast && code && !doses && !settings.paper_exact;
-    if let Some(language) = plan.wanted.language.filter(|_| quick) {
-        plan.prefix = format!("```{}\n", language.fence_tag());
-    }
+    plan.prefix = begun(agent, task, &plan);
     Ok(plan)
+}
+
+/// The words that a reply is begun with.
+fn begun(agent: &Agent, task: &Task, plan: &Plan) -> String {
+    let (settings, ways) = (&agent.settings, Ways::of(agent));
+    if !plan.code || settings.paper_exact {
+        return String::new();
+    }
+    // What the model would copy is given to it. Who asks for long thought, or has a model that thinks, is not hurried.
+    let may = ways.begins && settings.prefixes && matches!(task.scope, Scope::Standalone);
+    if may
+        && matches!(plan.effort, Effort::Auto | Effort::Fast)
+        && let Some((language, text)) = stub::stub(&task.prompt, plan.wanted.language)
+    {
+        return format!("```{}\n{text}", language.fence_tag());
+    }
+    // An answer without thinking is one that begins with its code.
+    let quick = plan.effort == Effort::Fast && !ways.doses;
+    let language = plan.wanted.language.filter(|_| quick);
+    language.map_or_else(String::new, |language| format!("```{}\n", language.fence_tag()))
 }
 
 /// What the task wants, given where it is to be worked on.

@@ -1,7 +1,8 @@
 //! One edit against one file in the making.
 
+use super::done::{changes_blanks_only, has_words, stands_already, stands_around, stands_better};
 use super::lines::{Line, Lines};
-use super::matching::{self, Found, Miss, Rung};
+use super::matching::{self, Miss, Rung};
 use super::parsing;
 use super::plan::{Draft, Refused, Rules};
 use super::{splice, version};
@@ -182,7 +183,7 @@ impl Context<'_> {
             return self.insert(text, replace, place);
         }
         if search.trim().is_empty() {
-            return self.fill(text, replace);
+            return self.among_blanks(text, search, replace).unwrap_or_else(|| self.fill(text, replace));
         }
         if self.proposed.origin == Origin::ToolCall
             && let Some(step) = self.replace_text(text, search, replace)
@@ -310,6 +311,23 @@ impl Context<'_> {
         Err(self.refuse(RefusalKind::Malformed, message))
     }
 
+    /// Blank lines say nothing of where they are: such a change is made where its line number says, and only where blank
+    /// lines stand there.
+    fn among_blanks(&self, text: &str, search: &str, replace: &str) -> Option<Step> {
+        let (old, new): (Vec<&str>, Vec<&str>) = (search.lines().collect(), replace.lines().collect());
+        let hint = self.shifted_hint();
+        let at = hint.line?.checked_sub(1)? as usize;
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(at..at + old.len()).filter(|window| !window.is_empty() && **window == old[..])?;
+        match self.replace_lines(text, &old, &new, &hint) {
+            Ok(Some((next, Rung::Exact))) => Some(Ok((next, None))),
+            Err(Miss::Done) => Some(Err(
+                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
+            )),
+            _ => None,
+        }
+    }
+
     /// A tool call's text need not be whole lines. Nothing where it is not in the file as it stands.
     fn replace_text(&self, text: &str, search: &str, replace: &str) -> Option<Step> {
         let crlf = Lines::parse(text).convention() == super::lines::Ending::CrLf;
@@ -327,10 +345,14 @@ impl Context<'_> {
             return None;
         }
         // Every place that is a part of the new text already.
-        let offset = replace.find(&search).filter(|_| search != replace);
-        let is_done = |at: &usize| {
-            offset.is_some_and(|o| at.checked_sub(o).is_some_and(|from| text[from..].starts_with(&replace)))
+        let offsets: Vec<usize> = if search == replace {
+            Vec::new()
+        } else {
+            replace.match_indices(&search).map(|(offset, _)| offset).collect()
         };
+        // In bytes: what is before the place may be letters of several.
+        let stands_at = |from: usize| text.as_bytes()[from..].starts_with(replace.as_bytes());
+        let is_done = |at: &usize| offsets.iter().any(|offset| at.checked_sub(*offset).is_some_and(stands_at));
         let open: Vec<usize> =
             places.iter().copied().filter(|at| !text.is_char_boundary(*at) || !is_done(at)).collect();
         if open.is_empty() {
@@ -372,6 +394,18 @@ impl Context<'_> {
         let file = Lines::parse(text);
         let touched = splice::touched(search, replace);
         let found = matching::find(&file.texts(), search, &touched, hint)?;
+        let elsewhere = hint.line.map(|line| line as usize).filter(|line| *line != found.range.start + 1);
+        if let Some(line) = elsewhere {
+            // Brackets alone are everywhere, and lines that go without a trace can go twice: where a line number says
+            // which, no others are meant.
+            if !has_words(search) || replace.is_empty() {
+                return Err(Miss::NotFound(None));
+            }
+            let (texts, at) = (file.texts(), line.saturating_sub(1));
+            if has_words(replace) && texts.get(at..at + replace.len()).is_some_and(|window| window == replace) {
+                return Err(Miss::Done);
+            }
+        }
         if stands_around(&file.texts(), &found, search, replace) {
             return Err(Miss::Done);
         }
@@ -487,21 +521,6 @@ impl Context<'_> {
     }
 }
 
-/// Whether an edit that only adds lines was made before: the new text stands around the place where its old lines are,
-/// told apart no more strictly than the place was found.
-fn stands_around(file: &[&str], found: &Found, search: &[&str], replace: &[&str]) -> bool {
-    let adds_only = splice::touched(search, replace).iter().all(|touched| !touched);
-    if !adds_only || replace.len() <= search.len() {
-        return false;
-    }
-    let shifted = found.rung >= Rung::Indentation;
-    let same = |f: &str, r: &str| if shifted { f.trim() == r.trim() } else { f.trim_end() == r.trim_end() };
-    let earliest = found.range.end.saturating_sub(replace.len());
-    (earliest..=found.range.start).any(|at| {
-        file.get(at..at + replace.len()).is_some_and(|window| window.iter().zip(replace).all(|(f, r)| same(f, r)))
-    })
-}
-
 /// Whether the lines before or behind an elision in `new` are fewer than those in `old`: something is lost there.
 fn loses_lines_at(old: &str, new: &str, at: usize) -> bool {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
@@ -529,37 +548,6 @@ fn holds_edit_of(content: &str, before: &str) -> bool {
                 body.lines().take_while(|line| !head.is_divider(line)).flat_map(|line| [line, "\n"]).collect();
             !before.lines().any(|line| line == opening) && stands_in(before, &search)
         })
-}
-
-/// Whether both sides have the same lines but for blank ones.
-fn changes_blanks_only(search: &[&str], replace: &[&str]) -> bool {
-    let solid = |lines: &[&str]| -> Vec<String> {
-        lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.trim_end().to_owned()).collect()
-    };
-    solid(search) == solid(replace)
-}
-
-/// Whether the replacement, with something in it that the search text has not, is in the file.
-fn stands_already(text: &str, search: &[&str], replace: &[&str]) -> bool {
-    let is_new = |line: &&&str| line.chars().any(char::is_alphanumeric) && !search.contains(*line);
-    if replace.iter().filter(is_new).count() == 0 {
-        return false;
-    }
-    let file: Vec<&str> = text.lines().collect();
-    let untouched = vec![true; replace.len()];
-    matching::find(&file, replace, &untouched, &Hint::default()).is_ok_and(|found| found.rung < Rung::Close)
-}
-
-/// Whether the longer text that the edit would make stands in the file more exactly than the text that it replaces.
-fn stands_better(text: &str, search: &[&str], replace: &[&str], rung: Rung) -> bool {
-    let file: Vec<&str> = text.lines().collect();
-    let untouched = vec![true; replace.len()];
-    replace.len() > search.len()
-        && match matching::find(&file, replace, &untouched, &Hint::default()) {
-            Ok(found) => found.rung < rung,
-            Err(Miss::Ambiguous(_)) => true,
-            Err(Miss::NotFound(_) | Miss::Done) => false,
-        }
 }
 
 /// Whether an unclosed block ends where the file ends, so that only the fence is missing.

@@ -47,7 +47,7 @@ impl Reindent {
         swaps.sort_by_key(|(from, _)| from.len());
         // Deeper must stay deeper, whether the indenting character changes or the width of a step.
         let ordered = swaps.windows(2).all(|pair| pair[0].1.len() < pair[1].1.len());
-        ordered.then_some(Self::Swap(swaps))
+        (ordered && is_one_step(&swaps)).then_some(Self::Swap(swaps))
     }
 
     /// A written line with the file's indentation. Nothing where the shift cannot be applied to it.
@@ -69,6 +69,20 @@ impl Reindent {
             }
         }
     }
+}
+
+/// Whether spaces stand for spaces by one width of a step: where one depth stays and another moves, or steps differ, these
+/// are other lines of the same look (a row of closing brackets).
+fn is_one_step(swaps: &[(String, String)]) -> bool {
+    let only_spaces = |text: &str| text.chars().all(|c| c == ' ');
+    if !swaps.iter().all(|(from, to)| only_spaces(from) && only_spaces(to)) {
+        return true;
+    }
+    let widths: Vec<(i64, i64)> = swaps.iter().map(|(from, to)| (from.len() as i64, to.len() as i64)).collect();
+    let stays = widths.iter().any(|(from, to)| from == to && *from > 0);
+    let even =
+        widths.windows(3).all(|w| (w[1].1 - w[0].1) * (w[2].0 - w[1].0) == (w[2].1 - w[1].1) * (w[1].0 - w[0].0));
+    !stays && even
 }
 
 /// Further levels of indentation in the file's character.
@@ -111,5 +125,9 @@ mod tests {
         let uneven = Reindent::between(&["a", "  b"], &["  a", "      b"]).unwrap();
         assert_eq!(uneven.apply("  c").as_deref(), Some("      c"));
         assert_eq!(uneven.apply("    c"), None);
+        let brackets = ["                a", "            }", "        }"];
+        assert_eq!(Reindent::between(&brackets, &["                a", "        }", "    }"]), None);
+        assert_eq!(Reindent::between(&brackets[..2], &["                a", "        }"]), None);
+        assert_eq!(Reindent::between(&["a", "  b", "      c"], &["a", "    b", "        c"]), None);
     }
 }

@@ -8,6 +8,7 @@
 
 mod change;
 pub mod diff;
+mod done;
 pub mod guard;
 mod indent;
 pub mod journal;

@@ -211,6 +211,31 @@ fn words(count: usize) -> String {
 }
 
 #[tokio::test]
+async fn a_reply_to_a_stub_goes_on_from_it_and_the_answer_is_the_whole_function() {
+    let stub = "def f():\n    \"\"\"One.\n    >>> f()\n    1\n    \"\"\"\n";
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let asked = Arc::clone(&seen);
+    let script = Script::answering(move |ask| {
+        asked.lock().unwrap().push(ask.prompt.clone());
+        let body = if ask.nth == 0 { "    return 0  # wrong\n" } else { "    return 1  # right\n" };
+        Some(Reply::new(&format!("{body}```\nThat is all there is to say about it.")))
+    });
+    let mut bench = bench(script, settings(), Effort::Auto);
+    bench.task.prompt = format!("Complete this function:\n\n```python\n{stub}    pass\n```\n");
+    let heard = bench.run().await;
+    let outcome = heard.outcome();
+    assert_eq!(
+        (outcome.status, outcome.answer.as_str()),
+        (Status::Verified, format!("{stub}    return 1  # right\n").as_str())
+    );
+    let prompts = seen.lock().unwrap();
+    assert!(
+        prompts.len() > 1 && prompts.iter().all(|prompt| prompt.ends_with(&format!("```python\n{stub}"))),
+        "{prompts:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_pass_at_the_first_fence_ends_the_generation() {
     let chatter = Reply::new(code("right") + &words(2000)).slow(Duration::from_millis(2));
     let bench = bench(Script::new([chatter]), settings(), Effort::Window(4000));

@@ -31,6 +31,10 @@ static FILES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
                 continue;
             }
             let Ok(text) = fs::read_to_string(&path) else { continue };
+            // Drawn screens are hundreds of blank lines and the same screen again.
+            if path.extension().is_some_and(|extension| extension == "snap") {
+                continue;
+            }
             let lines = text.lines().count();
             // Marks of the formats in the text itself are another test's matter.
             let odd = ["<<<<<<<", ">>>>>>>", "=======", "```", "~~~", "*** ", "\r", "\0", "--- ", "+++ "];
@@ -295,11 +299,11 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Made once, an edit gives what it says; made again, it is refused or changes nothing.
     #[test]
-    #[ignore = "by hand until it has run to its end: cargo test --test it -- --ignored twice::"]
+    #[ignore = "on this repository's files as they are, other ones each time, so by hand: cargo test --test it -- --ignored twice::"]
     fn an_edit_made_twice_is_made_once(
         file in 0usize..10_000, shape in 0usize..SHAPES.len(),
         picks in proptest::collection::vec((0usize..CHANGES.len(), 0usize..10_000, 0usize..10_000), 1..4),
@@ -318,9 +322,17 @@ proptest! {
             fits
         });
         let shape = SHAPES[shape];
-        // One more blank line beside blank lines cannot be told from the first.
-        let blank = |place: &Place| place.with.iter().all(|line| line.trim().is_empty());
-        if shape == Shape::CallInsert && blank(&places[0]) && !places[0].with.is_empty() {
+        // One blank line more or less beside blank lines cannot be told from the first.
+        let with_blanks =
+            |place: &Place| !place.with.is_empty() && place.with.iter().all(|line| line.trim().is_empty());
+        let adds_blanks = |place: &Place| place.from == place.to && with_blanks(place);
+        let takes_blanks = |place: &Place| {
+            place.from < place.to && lines[place.from..place.to].iter().all(|line| line.trim().is_empty()) && place.with.is_empty()
+        };
+        if shape == Shape::DiffNoContext && places.iter().any(adds_blanks)
+            || shape == Shape::CallInsert && with_blanks(&places[0])
+            || places.iter().any(takes_blanks)
+        {
             return Ok(());
         }
         let (reply, must) = written(shape, path, &lines, &places);
