@@ -3,11 +3,14 @@
 //! The way of a model: samples (JSONL) → [`Sequence`]s → packed rows → `train` (which drives `core`, the
 //! forward and backward of a Qwen2) → checkpoints → `export`.
 //!
+//! `hand_over` writes a run down for a trainer on many GPUs instead.
+//!
 //! Not for: inference; the engine does that.
 
 pub mod core;
 pub mod data;
 pub mod export;
+pub mod hand_over;
 pub mod sample;
 pub mod tensor_file;
 pub mod tokenizer;

@@ -337,3 +337,184 @@ fn the_execution_filter_keeps_what_passes_its_own_tests() {
     let (_, _, _, kept) = run(&["--keep-untested"]);
     assert_eq!(kept.lines().count(), 2, "{kept}");
 }
+
+/// The tokens and the learnt tokens of each row of a hand-over's shards, in their order.
+fn handed_rows(folder: &Path) -> Vec<(u64, u64)> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::RowAccessor;
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
+    let shards = run["data"]["train"].as_array().unwrap().iter().map(|shard| shard["file"].as_str().unwrap());
+    let mut rows = Vec::new();
+    for shard in shards {
+        let reader = SerializedFileReader::new(fs::File::open(folder.join(shard)).unwrap()).unwrap();
+        for row in reader.get_row_iter(None).unwrap() {
+            let row = row.unwrap();
+            let [ids, labels, positions] = [0, 1, 2].map(|column| row.get_list(column).unwrap().elements().to_vec());
+            assert!(ids.len() == labels.len() && ids.len() == positions.len());
+            assert!(
+                ids.iter().zip(&labels).all(|(id, label)| id == label || *label == parquet::record::Field::Int(-100))
+            );
+            let learnt = labels.iter().filter(|label| **label != parquet::record::Field::Int(-100)).count();
+            rows.push((ids.len() as u64, learnt as u64));
+        }
+    }
+    rows
+}
+
+#[test]
+fn a_run_that_is_handed_over_holds_the_rows_of_the_run_itself() {
+    let folder = workplace();
+    let (tokens, tokenizer) = small_tokenizer(folder.path());
+    let more = [
+        "--set".to_owned(),
+        "train.optimiser=adamw".to_owned(),
+        "--set".to_owned(),
+        format!("data.tokenizer={}", tokens.display()),
+    ];
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    assert!(tokenizer.vocab_size() <= 300);
+    // Several epochs: the rows of each are others.
+    let (code, said) = finish(folder.path(), &[&["train", "recipe.toml", "--out", "run"], &more[..]].concat());
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = finish(folder.path(), &[&["hand-over", "recipe.toml", "--out", "given"], &more[..]].concat());
+    assert_eq!(code, 0, "{said}");
+    let given = folder.path().join("given");
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(given.join("run.json")).unwrap()).unwrap();
+    assert_eq!((&run["steps"], &run["data"]["rows_per_step"]), (&24.into(), &4.into()), "{run}");
+    assert_eq!((&run["schedule"]["warmup_steps"], &run["optimiser"]["clip"]), (&2.into(), &1.0.into()), "{run}");
+    let records = z1::sft::train::metrics::read(&folder.path().join("run/metrics.jsonl")).unwrap();
+    let steps: Vec<(u64, u64)> = records
+        .iter()
+        .filter_map(|record| match record {
+            z1::sft::train::metrics::Record::Step(step) => Some((step.tokens, step.learnt_tokens)),
+            z1::sft::train::metrics::Record::Eval(_) => None,
+        })
+        .collect();
+    let rows = handed_rows(&given);
+    let sum = |rows: &[(u64, u64)]| rows.iter().fold((0, 0), |all, row| (all.0 + row.0, all.1 + row.1));
+    assert_eq!(rows.chunks(4).map(sum).collect::<Vec<_>>(), steps, "each step has the tokens of the trainer's own");
+    let found = checkpoint::Checkpoint::newest(&folder.path().join("run")).unwrap().0.unwrap();
+    assert_eq!(run["data"]["fingerprint"], found.identity["data"].as_str());
+    // The weights that it begins with are those that a run of no steps would have.
+    let begin = load::load(&given.join("model")).unwrap();
+    assert!(begin.params == Model::init(begin.config.clone(), 1).params);
+    for name in ["README.md", "train.py", "requirements.txt", "data/held-out-00000.parquet", "model/tokenizer.json"] {
+        assert!(given.join(name).is_file(), "{name}");
+    }
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{left:?}");
+    let script = "import sys; compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')";
+    match Command::new("python3").args(["-c", script]).arg(given.join("train.py")).status() {
+        Ok(status) => assert!(status.success()),
+        Err(why) => println!("skipped: python3 is not there ({why})"),
+    }
+}
+
+/// A folder as Hugging Face has it, of small random weights.
+fn small_folder(folder: &Path) -> PathBuf {
+    let (json, tokenizer) = small_tokenizer(folder);
+    let model = small_model(&tokenizer);
+    let vocabulary = Vocabulary::read(&json, model.config.vocab_size).unwrap();
+    let base = folder.join("base");
+    hf::write_model(&base, &model, &vocabulary, &json).unwrap();
+    base
+}
+
+#[test]
+fn an_adapter_is_handed_over_with_its_first_values() {
+    let folder = workplace();
+    small_folder(folder.path());
+    fs::write(folder.path().join("few.jsonl"), "{\"ids\":[1,2,3,4],\"learn\":[false,true,true,true]}\n").unwrap();
+    let run = ["hand-over", "--model", "base", "--data", "few.jsonl", "--rank", "3", "--layers", "1", "--seed", "7"];
+    let (code, said) = finish(folder.path(), &run);
+    assert_eq!(code, 0, "{said}");
+    let given = folder.path().join("hand-over");
+    assert!(!given.join("model").exists(), "the base stays where it is");
+    let about: serde_json::Value =
+        serde_json::from_slice(&fs::read(given.join("adapter/adapter_config.json")).unwrap()).unwrap();
+    assert_eq!((&about["r"], &about["layers_to_transform"]), (&3.into(), &serde_json::json!([1])), "{about}");
+    let base = load::load(&folder.path().join("base")).unwrap();
+    let wanted = base.with_lora(LoraConfig { rank: 3, layers: Some(1), ..LoraConfig::default() }, 7).lora.unwrap();
+    let written = tensor_file::read(&given.join("adapter/adapter_model.safetensors")).unwrap().tensors;
+    assert_eq!(written.len(), wanted.layout.tensors.len());
+    let down = wanted.layout.find("blk.1.ffn_down.weight.lora_a").unwrap();
+    let name = "base_model.model.model.layers.1.mlp.down_proj.lora_A.weight";
+    assert!(written[name] == (vec![3, 96], down.of(&wanted.params).to_vec()));
+    let readme = fs::read_to_string(given.join("README.md")).unwrap();
+    assert!(readme.contains("an adapter of rank 3") && !readme.contains("{{"), "{readme}");
+}
+
+#[test]
+fn the_papers_recipe_is_handed_over_by_one_command_and_reads_no_weight() {
+    let folder = tempfile::tempdir().unwrap();
+    small_tokenizer(folder.path());
+    let base = folder.path().join("qwen2.5-7b-instruct");
+    fs::create_dir(&base).unwrap();
+    fs::rename(folder.path().join("tokenizer.json"), base.join("tokenizer.json")).unwrap();
+    let shape = serde_json::json!({
+        "model_type": "qwen2", "vocab_size": 152_064, "hidden_size": 3584, "num_hidden_layers": 28,
+        "num_attention_heads": 28, "num_key_value_heads": 4, "intermediate_size": 18_944,
+        "max_position_embeddings": 32_768, "rope_theta": 1e6, "rms_norm_eps": 1e-6, "tie_word_embeddings": false,
+    });
+    fs::write(base.join("config.json"), shape.to_string()).unwrap();
+    let row = r#"{"messages":[{"role":"user","content":"abc"},{"role":"assistant","content":"the answer is 42"}]}"#;
+    fs::write(folder.path().join("data.jsonl"), format!("{row}\n").repeat(200)).unwrap();
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("runs/z1-7b.toml");
+    let (code, said) = finish(folder.path(), &["hand-over", recipe.to_str().unwrap(), "--out", "given"]);
+    assert_eq!(code, 0, "{said}");
+    let run: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("given/run.json")).unwrap()).unwrap();
+    assert_eq!((&run["data"]["rows_per_step"], &run["optimiser"]["lr"]), (&36.into(), &1e-5.into()), "{run}");
+    let readme = fs::read_to_string(folder.path().join("given/README.md")).unwrap();
+    assert!(readme.contains("--nproc-per-node 8") && readme.contains("is 5 row(s) on each"), "{readme}");
+}
+
+#[test]
+fn what_cannot_be_handed_over_is_said_and_nothing_is_left() {
+    let folder = workplace();
+    let base = small_folder(folder.path());
+    let names = |folder: &Path| {
+        let mut all: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        all.sort();
+        all
+    };
+    let before = names(folder.path());
+    let refused = |arguments: &[&str], code: i32, words: &[&str]| {
+        let (found, said) = finish(folder.path(), &[&["hand-over"], arguments].concat());
+        assert!(found == code && words.iter().all(|word| said.contains(word)), "{arguments:?}: {found} {said}");
+        assert!(names(folder.path()) == before, "{arguments:?}: {:?}", names(folder.path()));
+    };
+    refused(&["recipe.toml"], 2, &["muon", "hint", "adamw"]);
+    let adamw = ["recipe.toml", "--set", "train.optimiser=adamw"];
+    refused(&adamw, 2, &["no tokenizer", "hint"]);
+    refused(&[&adamw[..], &["--set", "train.learning=1"]].concat(), 2, &["learning"]);
+    refused(&["--model", "m.gguf", "--data", "train.jsonl"], 2, &["GGUF", "hint", "z1 sft export m.gguf"]);
+    refused(&["--model", "base", "--data", "nothing.jsonl"], 1, &["nothing.jsonl"]);
+    refused(&["--model", "nowhere", "--data", "train.jsonl"], 1, &["nowhere"]);
+    refused(&["--model", "base", "--data", "train.jsonl", "--out", "recipe.toml"], 2, &["there already", "hint"]);
+    refused(&["--model", "base", "--data", "train.jsonl", "--out", "recipe.toml/x"], 1, &["recipe.toml", "hint"]);
+    // Ids beyond the model's vocabulary.
+    refused(&["--model", "base", "--data", "train.jsonl"], 1, &["vocabulary", "hint"]);
+    fs::rename(base.join("tokenizer.json"), base.join("other.json")).unwrap();
+    refused(&["--model", "base", "--data", "train.jsonl"], 2, &["no tokenizer.json", "hint"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_no_half_a_hand_over() {
+    let folder = workplace();
+    small_folder(folder.path());
+    let row = format!("{{\"ids\":{:?},\"learn\":{:?}}}\n", (0..60).collect::<Vec<u32>>(), vec![true; 60]);
+    fs::write(folder.path().join("many.jsonl"), row.repeat(4000)).unwrap();
+    let before = fs::read_dir(folder.path()).unwrap().count();
+    let limited = Command::new("sh")
+        .args(["-c", "ulimit -f 4; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_z1-sft")])
+        .args(["hand-over", "--model", "base", "--data", "many.jsonl", "--set", "lora.rank=1", "--out", "given"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&limited.stderr);
+    assert_eq!(limited.status.code(), Some(1), "{said}");
+    assert!(said.contains("could not write") && said.contains("hint"), "{said}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before, "{said}");
+}

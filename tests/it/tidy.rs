@@ -42,7 +42,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("ureq", &["model_store/"]),
     ("hyper", &["serve/", "mcp/http.rs"]),
     ("http_body_util", &["serve/", "mcp/http.rs"]),
-    ("parquet", &["sft/data/"]),
+    ("parquet", &["sft/data/", "sft/hand_over/rows.rs"]),
     ("minijinja", &["prompt.rs", "prompt/"]),
     ("clap", &["cli.rs", "cmd/", "main.rs", "bin/"]),
 ];

@@ -8,8 +8,10 @@ pub mod data;
 pub mod eval_loss;
 pub mod export;
 pub mod gym;
+pub mod hand_over;
 pub mod plot;
 mod probe;
+pub mod recipe;
 pub mod sample;
 pub mod tokenizer;
 pub mod train;
@@ -32,6 +34,8 @@ pub enum Command {
     Export(export::Args),
     /// Write generated problems with their trajectories and tests
     Gym(gym::Args),
+    /// Write a run down for a trainer on many GPUs: its rows, settings and a script for torchrun
+    HandOver(hand_over::Args),
     /// Draw the course of a run
     Plot(plot::Args),
     /// Make data with your own model: ask it problems, keep what passes its tests
@@ -52,6 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::EvalLoss(args) => eval_loss::run(args),
         Command::Export(args) => export::run(args),
         Command::Gym(args) => gym::run(args),
+        Command::HandOver(args) => hand_over::run(args),
         Command::Plot(args) => plot::run(args),
         Command::Sample(args) => sample::run(args),
         Command::Tokenizer(args) => tokenizer::run(args),

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::probe::Probe;
+use super::recipe::RunArgs;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::sft::core::model::Model;
@@ -18,32 +19,11 @@ use crate::sft::{tensor_file, train};
 /// Steps between two lines where stderr is a file.
 const QUIET_STEPS: u64 = 20;
 
-/// The recipe of a run that has none: an adapter for a real model. Rate and the rest are an adapter's defaults.
-const ONE_LINE: &str = "
-    [data]
-    train = []
-    row_tokens = 1024
-    [lora]
-    [train]
-    epochs = 2.0
-    batch_rows = 8
-    warmup_steps = 20
-    checkpoint_minutes = 5.0
-    keep_checkpoints = 2
-";
-
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The recipe: a TOML file with [model], [data], [train], [lora]; without it --model and --data train an adapter
-    #[arg(required_unless_present_all = ["model", "data"])]
-    recipe: Option<PathBuf>,
-    /// Train on these rows (same as data.train)
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    data: Vec<PathBuf>,
-    /// Report the loss on these rows, which are not trained on (same as data.held_out)
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    held_out: Vec<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
     /// Folder for checkpoints, metrics and the final model
     #[arg(long, default_value = "adapter")]
     out: PathBuf,
@@ -53,67 +33,12 @@ pub struct Args {
     /// As --resume, and accept changed data, batch, seed or precision
     #[arg(long)]
     resume_changed: bool,
-    /// Override a value of the recipe, e.g. --set train.lr=1e-3
-    #[arg(long, value_name = "SECTION.KEY=VALUE")]
-    set: Vec<String>,
-    /// Start from this model (same as --set train.init=PATH)
-    #[arg(long, value_name = "PATH", alias = "init")]
-    model: Option<PathBuf>,
-    /// Rank of the adapter (same as lora.rank)
-    #[arg(long)]
-    rank: Option<usize>,
-    /// Train an adapter on the last N layers only (same as lora.layers)
-    #[arg(long, value_name = "N")]
-    layers: Option<usize>,
-    /// How often every row is seen
-    #[arg(long)]
-    epochs: Option<f64>,
-    /// Length of a row, in tokens (same as data.row_tokens)
-    #[arg(long)]
-    row_tokens: Option<usize>,
-    /// Number of optimiser steps
-    #[arg(long)]
-    steps: Option<u64>,
-    /// Peak learning rate
-    #[arg(long)]
-    lr: Option<f64>,
-    #[arg(long)]
-    seed: Option<u64>,
     /// Threads; 0 is one for each core
     #[arg(long)]
     threads: Option<usize>,
 }
 
 impl Args {
-    fn overrides(&self) -> Vec<String> {
-        let mut all = self.set.clone();
-        let mut push = |key: &str, value: Option<String>| all.extend(value.map(|value| format!("{key}={value}")));
-        let text = |path: &PathBuf| toml::Value::String(path.display().to_string()).to_string();
-        let list = |paths: &[PathBuf]| {
-            (!paths.is_empty()).then(|| format!("[{}]", paths.iter().map(text).collect::<Vec<_>>().join(", ")))
-        };
-        push("data.train", list(&self.data));
-        push("data.held_out", list(&self.held_out));
-        push("data.row_tokens", self.row_tokens.map(|value| value.to_string()));
-        push("lora.rank", self.rank.map(|value| value.to_string()));
-        push("lora.layers", self.layers.map(|value| value.to_string()));
-        push("train.init", self.model.as_ref().map(text));
-        push("train.epochs", self.epochs.map(|value| format!("{value:e}")));
-        push("train.steps", self.steps.map(|value| value.to_string()));
-        // With an exponent the value is a TOML float however large it is.
-        push("train.lr", self.lr.map(|value| format!("{value:e}")));
-        push("train.seed", self.seed.map(|value| value.to_string()));
-        push("train.threads", self.threads.map(|value| value.to_string()));
-        all
-    }
-
-    fn recipe(&self) -> anyhow::Result<Recipe> {
-        match &self.recipe {
-            Some(path) => Recipe::read(path, &self.overrides()),
-            None => Recipe::parse(ONE_LINE, &self.overrides()),
-        }
-    }
-
     const fn resume(&self) -> Resume {
         match (self.resume, self.resume_changed) {
             (_, true) => Resume::Changed,
@@ -128,14 +53,8 @@ impl Args {
 /// # Errors
 /// Whatever [`run::train`] could not do.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut recipe = args.recipe()?;
-    // A GGUF file brings its vocabulary with it.
-    if let (None, Some(init)) = (&recipe.data.tokenizer, &recipe.train.init)
-        && init.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
-    {
-        recipe.data.tokenizer = Some(init.clone());
-    }
-    let recipe = recipe;
+    let threads: Vec<String> = args.threads.iter().map(|threads| format!("train.threads={threads}")).collect();
+    let recipe = args.run.recipe(&threads)?;
     eprintln!("{}", before_loading(&recipe)?);
     // The sandbox's helper is forked before the weights are there.
     std::fs::create_dir_all(&args.out)
@@ -145,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let data = read(&recipe.data.train)?;
     let held_out = if recipe.data.held_out.is_empty() { None } else { Some(read(&recipe.data.held_out)?) };
     let model = start_model(&recipe)?;
-    check_tokenizer(&recipe, &model)?;
+    check_tokenizer(&recipe, model.config.vocab_size)?;
     let mut score = |model: &Model, _step: u64| probe.as_ref().map(|probe| probe.score(model)).transpose();
     let cancel = Cancel::new();
     cancel_on_signals(&cancel)?;
@@ -190,14 +109,19 @@ fn before_loading(recipe: &Recipe) -> anyhow::Result<String> {
     Ok(Estimate::check(&load, memory::free_bytes())?.summary())
 }
 
+/// The model that a run starts from, its weights in memory, without the adapter that is to be trained.
+pub(super) fn base_model(recipe: &Recipe) -> anyhow::Result<Model> {
+    Ok(match (&recipe.model, &recipe.train.init) {
+        (Some(config), _) => Model::init(config.clone(), recipe.train.seed),
+        (None, Some(path)) => merged(load::load(path)?),
+        (None, None) => unreachable!("invariant: a checked recipe has a model or an init"),
+    })
+}
+
 fn start_model(recipe: &Recipe) -> anyhow::Result<Model> {
     let seed = recipe.train.seed;
     let (Some(path), Some(lora)) = (&recipe.train.init, &recipe.lora) else {
-        return Ok(match (&recipe.model, &recipe.train.init) {
-            (Some(config), _) => Model::init(config.clone(), seed),
-            (None, Some(path)) => merged(load::load(path)?),
-            (None, None) => unreachable!("invariant: a checked recipe has a model or an init"),
-        });
+        return base_model(recipe);
     };
     let base = load::load_frozen(path)?;
     // An adapter on an adapter: the first becomes part of the base, which then has no file of its own.
@@ -236,10 +160,10 @@ pub(super) fn read_data(paths: &[PathBuf], tokenizer: Option<&Path>, cache: &Pat
 }
 
 /// A tokenizer with more tokens than the model has rows is another model's.
-fn check_tokenizer(recipe: &Recipe, model: &Model) -> anyhow::Result<()> {
+pub(super) fn check_tokenizer(recipe: &Recipe, rows: usize) -> anyhow::Result<()> {
     let own = recipe.data.tokenizer == recipe.train.init;
     let Some(path) = recipe.data.tokenizer.as_ref().filter(|_| !own) else { return Ok(()) };
-    let (tokens, rows) = (Tokenizer::load(path)?.vocab_size(), model.config.vocab_size);
+    let tokens = Tokenizer::load(path)?.vocab_size();
     if tokens > rows {
         let what = format!("{} has {tokens} tokens, the model only {rows}", path.display());
         return Err(UserError::usage(what).hint("use the model's own tokenizer, or set model.vocab_size").into());

@@ -20,6 +20,15 @@ pub struct Lora {
     pub params: Vec<f32>,
 }
 
+impl Lora {
+    /// A fresh adapter for a model of this shape; the same seed gives the same bits.
+    pub fn fresh(config: &ModelConfig, lora: LoraConfig, seed: u64) -> Self {
+        let layout = Layout::lora(config, &lora);
+        let params = layout.init(config.layers, seed ^ 0x4c6f_5241);
+        Self { config: lora, layout, params }
+    }
+}
+
 /// The file that an adapter's base came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseFile {
@@ -115,9 +124,7 @@ impl Model {
     /// Puts a fresh adapter on the model; its output is zero, so the model's is unchanged.
     #[must_use]
     pub fn with_lora(mut self, lora: LoraConfig, seed: u64) -> Self {
-        let layout = Layout::lora(&self.config, &lora);
-        let params = layout.init(self.config.layers, seed ^ 0x4c6f_5241);
-        self.lora = Some(Lora { config: lora, layout, params });
+        self.lora = Some(Lora::fresh(&self.config, lora, seed));
         self
     }
 

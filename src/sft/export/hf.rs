@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::names;
 use super::vocabulary::{CHATML, Vocabulary};
+use crate::error::UserError;
 use crate::gguf::qwen2;
 use crate::sft::core::model::Model;
 use crate::sft::tensor_file::{self, Tensor};
@@ -20,6 +21,10 @@ const BESIDE: [&str; 4] = ["tokenizer_config.json", "special_tokens_map.json", "
 /// # Errors
 /// Where something cannot be written.
 pub fn write_model(folder: &Path, model: &Model, vocabulary: &Vocabulary, tokenizer: &Path) -> anyhow::Result<()> {
+    if tokenizer.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+        let what = format!("a Hugging Face folder needs a tokenizer.json; {} is a GGUF file", tokenizer.display());
+        return Err(UserError::usage(what).hint("`z1 sft tokenizer` writes one of a GGUF file, too").into());
+    }
     let merged = model.merged();
     let tensors: Vec<Tensor<'_>> =
         merged.layout.tensors.iter().map(|tensor| tensor_of(tensor, &merged.params)).collect();
@@ -64,7 +69,11 @@ fn tokenizer_config() -> serde_json::Value {
     })
 }
 
-fn write_json(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
+/// Writes a JSON file, complete or not at all.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn write_json(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)?;
     tensor_file::replace_file(path, text.len() as u64, |file| file.write_all(text.as_bytes()))
 }

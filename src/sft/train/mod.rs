@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 pub mod dataset;
+pub mod feed;
 pub mod memory;
 pub mod metrics;
 pub mod optimiser;

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use super::checkpoint::{self, Best, Checkpoint, Identity, State};
 use super::dataset::Dataset;
+use super::feed::{self, Feed, Place};
 use super::memory::{self, Estimate, Load};
 use super::metrics::{EvalRecord, Metrics, Record, StepRecord};
 use super::optimiser::{Optimiser, Rates};
-use super::order;
 use super::recipe::Recipe;
 use super::schedule::Schedule;
 use crate::cancel::Cancel;
@@ -105,11 +105,7 @@ struct Trainer<'a> {
     model: Model,
     optimiser: Optimiser,
     team: Team,
-    data: Dataset,
-    lengths: Vec<u32>,
-    /// The epoch whose rows are in `rows`.
-    rows_of: Option<u64>,
-    rows: Vec<Vec<u32>>,
+    feed: Feed,
     held_out: Vec<Row>,
     state: State,
     identity: Identity,
@@ -186,49 +182,10 @@ impl<'a> Trainer<'a> {
         let team =
             Team::new(&model, Plan::new(&model, precision).with_recompute(recompute), threads, recipe.train.lanes);
         let identity = identity(recipe, &model, &data, precision)?;
-        let lengths = data.lengths();
-        let mut trainer = Self {
-            recipe,
-            model,
-            optimiser,
-            team,
-            data,
-            lengths,
-            rows_of: None,
-            rows: Vec::new(),
-            held_out,
-            state: State::default(),
-            identity,
-            folder,
-            schedule: recipe.schedule(0),
-        };
-        trainer.schedule = recipe.schedule(trainer.total_steps());
-        Ok((trainer, notes))
-    }
-
-    /// Rows of one epoch (of the first; others differ by a few).
-    fn total_steps(&mut self) -> u64 {
-        let train = &self.recipe.train;
-        self.load_epoch(0);
-        let rows = self.rows.len() as f64;
-        let per_step = self.recipe.rows_per_step() as f64;
-        let steps = match (train.steps, train.epochs, train.tokens) {
-            (Some(steps), _, _) => steps as f64,
-            (_, Some(epochs), _) => epochs * rows / per_step,
-            (_, _, tokens) => {
-                let per_row = self.data.tokens() as f64 / rows;
-                tokens.unwrap_or(0) as f64 / (per_row * per_step)
-            }
-        };
-        (steps.ceil() as u64).max(1)
-    }
-
-    fn load_epoch(&mut self, epoch: u64) {
-        if self.rows_of != Some(epoch) {
-            let (row_tokens, seed) = (self.recipe.data.row_tokens as u32, self.recipe.train.seed);
-            self.rows = order::epoch_rows(&self.lengths, row_tokens, seed, epoch);
-            self.rows_of = Some(epoch);
-        }
+        let mut feed = Feed::new(data, recipe);
+        let schedule = recipe.schedule(feed.total_steps(recipe));
+        let state = State::default();
+        Ok((Self { recipe, model, optimiser, team, feed, held_out, state, identity, folder, schedule }, notes))
     }
 
     /// Takes up the newest checkpoint of the folder; whether there was one.
@@ -268,7 +225,7 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
-    fn describe(&mut self, resumed: bool) -> Vec<String> {
+    fn describe(&self, resumed: bool) -> Vec<String> {
         let config = &self.model.config;
         let (all, trained) = (self.model.layout.len, self.model.trainable().0.len);
         let mut lines = vec![
@@ -284,10 +241,10 @@ impl<'a> Trainer<'a> {
             ),
             format!(
                 "{} sequences, {:.2} M tokens ({:.2} M learnt) in about {} rows; {} steps of {} rows",
-                self.data.len(),
-                self.data.tokens() as f64 / 1e6,
-                self.data.learnt_tokens() as f64 / 1e6,
-                self.rows.len(),
+                self.feed.data().len(),
+                self.feed.data().tokens() as f64 / 1e6,
+                self.feed.data().learnt_tokens() as f64 / 1e6,
+                self.feed.epoch_rows(),
                 self.schedule.steps,
                 self.recipe.rows_per_step()
             ),
@@ -298,19 +255,12 @@ impl<'a> Trainer<'a> {
         lines
     }
 
-    /// The next rows, over the end of the epoch where need be.
+    /// The rows of the next step.
     fn take_rows(&mut self) -> Vec<Row> {
-        let mut taken = Vec::with_capacity(self.recipe.rows_per_step());
-        while taken.len() < self.recipe.rows_per_step() {
-            self.load_epoch(self.state.epoch);
-            if let Some(indices) = self.rows.get(self.state.row as usize) {
-                taken.push(Row::from(&self.data.row(indices)));
-                self.state.row += 1;
-            } else {
-                (self.state.epoch, self.state.row) = (self.state.epoch + 1, 0);
-            }
-        }
-        taken
+        let at = Place { epoch: self.state.epoch, row: self.state.row };
+        let (rows, at) = self.feed.take(self.recipe.rows_per_step(), at);
+        (self.state.epoch, self.state.row) = (at.epoch, at.row);
+        rows.iter().map(Row::from).collect()
     }
 
     fn step(&mut self) -> anyhow::Result<StepRecord> {
@@ -350,7 +300,7 @@ impl<'a> Trainer<'a> {
             learnt_tokens: learnt as u64,
             tokens_seen: self.state.tokens,
             tokens_per_second: tokens as f64 / seconds,
-            epoch: self.state.epoch as f64 + self.state.row as f64 / self.rows.len().max(1) as f64,
+            epoch: self.state.epoch as f64 + self.state.row as f64 / self.feed.epoch_rows().max(1) as f64,
             seconds,
         })
     }
@@ -432,9 +382,7 @@ fn held_out_rows(
 ) -> anyhow::Result<Vec<Row>> {
     let (set, more) = set.fit(tokens_max, vocab)?;
     notes.extend(more.into_iter().map(|note| format!("held out: {note}")));
-    // Always the same rows, whatever the run's seed is.
-    let rows = order::epoch_rows(&set.lengths(), recipe.data.row_tokens as u32, 0, 0);
-    Ok(rows.iter().take(recipe.train.eval_rows_max).map(|indices| Row::from(&set.row(indices))).collect())
+    Ok(feed::held_out(&set, recipe).iter().map(Row::from).collect())
 }
 
 /// A run as far as its memory goes.
