@@ -187,8 +187,7 @@ fn intent_of(agent: &Agent, task: &Task) -> Intent {
 }
 
 async fn classify(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result<Complexity> {
-    let facts =
-        Facts { prompt: &task.prompt, project: matches!(task.scope, Scope::Project { .. }), ..Facts::default() };
+    let facts = Facts { prompt: &task.prompt, project: matches!(task.scope, Scope::Project { .. }) };
     let signals = complexity::signals(facts);
     let by_word = task.effort != Effort::Auto || agent.settings.paper_exact;
     // A model that is given doses was never taught to judge; its opinion would be noise.

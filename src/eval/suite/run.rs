@@ -305,7 +305,7 @@ async fn foretold(setup: &Setup, slots: &Slots, problem: &Problem) -> anyhow::Re
     let both = complexity::combine(&signals, Some(said)).probabilities;
     let difficulty = Some(Difficulty { words: signals.probabilities, asked: said, both });
     let why = "it was asked how hard this is, and for no answer".to_owned();
-    Ok(Record { difficulty, why, seconds, ..blank(setup, problem, Arm::Difficulty, None) })
+    Ok(Record { why, seconds, difficulty, ..blank(setup, problem, Arm::Difficulty, None) })
 }
 
 /// The record of all answers; the first one is what the arm is judged by.
