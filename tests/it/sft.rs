@@ -284,6 +284,35 @@ fn an_adapter_trains_and_leaves_its_base_alone() {
 }
 
 #[test]
+fn an_adapter_with_dropout_is_resumed_to_the_bit_and_another_rate_is_refused() {
+    let folder = workplace();
+    assert_eq!(finish(folder.path(), &["train", "recipe.toml", "--out", "base", "--steps", "4"]).0, 0);
+    let recipe = RECIPE.split("[data]").nth(1).unwrap();
+    fs::write(folder.path().join("lora.toml"), format!("[data]{recipe}\n[lora]\nrank = 2\ndropout = 0.25\n")).unwrap();
+    let run = |out: &str, more: &[&str]| {
+        let begin = ["train", "lora.toml", "--init", "base/final.safetensors", "--out", out];
+        finish(folder.path(), &[&begin[..], more].concat())
+    };
+    let (code, said) = run("whole", &[]);
+    assert_eq!(code, 0, "{said}");
+    let (first, path) = checkpoint::list(&folder.path().join("whole")).remove(0);
+    assert!(first < 24);
+    fs::create_dir(folder.path().join("cut")).unwrap();
+    fs::copy(&path, folder.path().join("cut").join(path.file_name().unwrap())).unwrap();
+    let (code, said) = run("cut", &["--resume", "--threads", "1"]);
+    assert!(code == 0 && said.contains(&format!("going on from step {first}")), "{said}");
+    let bytes = |out: &str| fs::read(folder.path().join(out).join("final.safetensors")).unwrap();
+    assert!(bytes("whole") == bytes("cut"), "the same values were left out");
+    let (code, said) = run("plain", &["--set", "lora.dropout=0.0"]);
+    assert_eq!(code, 0, "{said}");
+    let values =
+        |out: &str| load::load(&folder.path().join(out).join("final.safetensors")).unwrap().lora.unwrap().params;
+    assert!(values("plain") != values("whole"), "dropout does something");
+    let (code, said) = run("cut", &["--resume", "--set", "lora.dropout=0.5"]);
+    assert!(code == 2 && said.contains("dropout"), "{code} {said}");
+}
+
+#[test]
 fn a_tokenizer_of_another_model_is_refused() {
     let folder = workplace();
     let (path, tokenizer) = small_tokenizer(folder.path());

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::attention::Heads;
+use super::dropout::{self, Dropout};
 use super::exec::{LayerExec, Row};
 use super::gemm::{Mat, Multiplier, PackedWeight, Precision, Weight};
 use super::head::{self, Head};
 use super::kernels;
 use super::layer::{Buffers, Layer, Rotary, Saved, fit};
 use super::linear::{Adapter, Gradients, Linear, Tools};
-use super::model::Model;
+use super::model::{Lora, Model};
 use super::params::{LayerOffsets, Target};
 
 /// A matrix of the model that products are made with.
@@ -132,7 +133,7 @@ impl Workspace {
     pub fn new(layers: usize, precision: Precision) -> Self {
         let multiplier = Multiplier::new(precision);
         Self {
-            tools: Tools { multiplier, low_rank: Vec::new(), d_low_rank: Vec::new() },
+            tools: Tools { multiplier, low_rank: Vec::new(), d_low_rank: Vec::new(), dropped: Vec::new() },
             buffers: Buffers::default(),
             head: head::Buffers::default(),
             saved: (0..layers).map(|_| Saved::default()).collect(),
@@ -162,7 +163,17 @@ impl CpuExec<'_> {
     }
 }
 
-fn layer_of<'a>(model: &'a Model, plan: &'a Plan, packed: &'a [PackedWeight], layer: usize) -> Layer<'a> {
+fn layer_of<'a>(
+    (model, plan, packed): (&'a Model, &'a Plan, &'a [PackedWeight]),
+    layer: usize,
+    row: &Row,
+) -> Layer<'a> {
+    let dropout = |lora: &Lora, spot: &Spot| {
+        let key = row.dropout.filter(|_| lora.config.dropout > 0.0)?;
+        // The place of an adapter's first side tells it from all others.
+        Some(Dropout { key: dropout::mix(key, spot.a.start as u64), rate: lora.config.dropout })
+    };
+
     let (config, offsets) = (&model.config, plan.offsets[layer]);
     let linear = |group: usize| {
         let index = layer * PROJECTIONS.len() + group;
@@ -176,6 +187,7 @@ fn layer_of<'a>(model: &'a Model, plan: &'a Plan, packed: &'a [PackedWeight], la
                 b_offset: spot.b.start,
                 rank: lora.config.rank,
                 scale: lora.config.scale(),
+                dropout: dropout(lora, spot),
             })
         });
         Linear {
@@ -245,7 +257,7 @@ impl LayerExec for CpuExec<'_> {
         let slot = if self.plan.recompute { 0 } else { layer };
         let (inputs, outputs) = self.space.streams.split_at_mut(layer + 1);
         let heads = Heads { config, bounds: &row.bounds };
-        layer_of(self.model, self.plan, self.packed, layer).forward(
+        layer_of((self.model, self.plan, self.packed), layer, row).forward(
             (&mut self.space.tools, &mut self.space.buffers),
             (heads, &self.plan.rotary, config.norm_eps),
             &inputs[layer][..n],
@@ -280,7 +292,7 @@ impl LayerExec for CpuExec<'_> {
         let config = &self.model.config;
         let n = row.len() * config.hidden;
         let heads = Heads { config, bounds: &row.bounds };
-        layer_of(self.model, self.plan, self.packed, layer).backward(
+        layer_of((self.model, self.plan, self.packed), layer, row).backward(
             (&mut self.space.tools, &mut self.space.buffers),
             (heads, &self.plan.rotary),
             &self.space.streams[layer][..n],

@@ -13,6 +13,8 @@ pub struct Row {
     /// Positions whose next token is learnt, and those tokens.
     pub positions: Vec<u32>,
     pub targets: Vec<u32>,
+    /// The key of this row's dropout in this step; `None`: nothing is left out, as when a model is asked.
+    pub dropout: Option<u64>,
 }
 
 impl From<&PackedRow> for Row {

@@ -64,11 +64,14 @@ fn loss(model: &Model, rows: &[Row]) -> f64 {
 /// The slope of the loss along a tensor's own gradient must be the gradient's length; an error in any
 /// component that matters changes it.
 fn check_every_tensor(model: &Model) {
-    let rows = rows();
+    check_every_tensor_on(model, &rows());
+}
+
+fn check_every_tensor_on(model: &Model, rows: &[Row]) {
     let learnt: usize = rows.iter().map(|row| row.targets.len()).sum();
     let scale = 1.0 / learnt as f32;
     let mut team = team(model, Precision::F32, 1, 2);
-    team.step(model, &rows, scale);
+    team.step(model, rows, scale);
     let gradients = team.gradients().to_vec();
     let (layout, _) = model.trainable();
     for tensor in &layout.tensors {
@@ -84,7 +87,7 @@ fn check_every_tensor(model: &Model) {
             for (p, &g) in place.of_mut(params).iter_mut().zip(gradient) {
                 *p += (sign * reach * f64::from(g) / length) as f32;
             }
-            loss(&moved, &rows) * f64::from(scale)
+            loss(&moved, rows) * f64::from(scale)
         };
         let slope = (at(1.0) - at(-1.0)) / (2.0 * reach);
         let error = (slope - length).abs() / length;
@@ -110,6 +113,58 @@ fn gradients_of_an_adapter_are_the_slopes_of_the_loss() {
         *value += 0.05 * (i as f32 * 0.7).cos();
     }
     check_every_tensor(&model);
+}
+
+/// Rows with keys of their own, as a step has them.
+fn rows_with_dropout() -> Vec<Row> {
+    rows().into_iter().enumerate().map(|(i, row)| Row { dropout: Some(40 + i as u64), ..row }).collect()
+}
+
+fn with_dropout(rate: f32) -> Model {
+    let lora = LoraConfig { rank: 4, alpha: 8.0, dropout: rate, ..LoraConfig::default() };
+    let mut model = lively(true).with_lora(lora, 3);
+    for (i, value) in model.trainable_mut().1.iter_mut().enumerate() {
+        *value += 0.05 * (i as f32 * 0.7).cos();
+    }
+    model
+}
+
+#[test]
+fn gradients_of_an_adapter_with_dropout_are_the_slopes_of_the_loss_with_the_same_values_left_out() {
+    check_every_tensor_on(&with_dropout(0.3), &rows_with_dropout());
+}
+
+#[test]
+fn dropout_follows_from_the_rows_key_alone() {
+    let (model, rows) = (with_dropout(0.3), rows_with_dropout());
+    let step = |recompute: bool, threads: usize| {
+        let plan = Plan::new(&model, Precision::F32).with_recompute(recompute);
+        let mut team = Team::new(&model, plan, threads, 2);
+        let loss = team.step(&model, &rows, 0.01);
+        (loss.to_bits(), team.gradients().iter().map(|g| g.to_bits()).collect::<Vec<_>>())
+    };
+    let first = step(false, 1);
+    assert!(step(true, 2) == first, "computed again, on more threads: the same bits");
+    let other: Vec<Row> = rows.iter().map(|row| Row { dropout: Some(7), ..row.clone() }).collect();
+    assert!(loss(&model, &rows).to_bits() != loss(&model, &other).to_bits(), "another key, other values");
+    // Without a key, and at a rate of 0, nothing is left out.
+    let plain = self::rows();
+    assert_eq!(loss(&model, &plain).to_bits(), loss(&with_dropout(0.0), &rows).to_bits());
+    assert!(loss(&model, &plain).to_bits() != loss(&model, &rows).to_bits());
+}
+
+#[test]
+fn the_mean_over_many_keys_is_near_the_loss_without_dropout() {
+    // The adapter's own share is small here, so that the loss is nearly linear in it.
+    let mut model = with_dropout(0.2);
+    model.trainable_mut().1.iter_mut().for_each(|value| *value *= 0.3);
+    let rows = rows();
+    let mean = (0..60).map(|key| {
+        let keyed: Vec<Row> = rows.iter().map(|row| Row { dropout: Some(key), ..row.clone() }).collect();
+        loss(&model, &keyed)
+    });
+    let (mean, plain) = (mean.sum::<f64>() / 60.0, loss(&model, &rows));
+    assert!((mean - plain).abs() < 2e-3 * plain, "{mean} {plain}");
 }
 
 #[test]
@@ -150,6 +205,7 @@ fn packing_changes_no_sequence() {
                 bounds: vec![0, ends[1] - ends[0]],
                 positions: row.positions[skipped..skipped + count].iter().map(|p| p - ends[0] as u32).collect(),
                 targets: row.targets[skipped..skipped + count].to_vec(),
+                dropout: None,
             });
         }
     }

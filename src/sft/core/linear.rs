@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::dropout::Dropout;
 use super::gemm::{Mat, MatMut, Multiplier, Store, Take, Weight, product_f32};
 
 /// A low-rank adapter on some rows of a projection.
@@ -22,6 +23,8 @@ pub struct Adapter<'a> {
     pub rank: usize,
     /// alpha / rank.
     pub scale: f32,
+    /// What of its input is left out now.
+    pub dropout: Option<Dropout>,
 }
 
 /// One projection.
@@ -58,14 +61,17 @@ pub struct Tools {
     pub multiplier: Multiplier,
     pub low_rank: Vec<f32>,
     pub d_low_rank: Vec<f32>,
+    /// An adapter's input with values left out, then the gradient of it.
+    pub dropped: Vec<f32>,
 }
 
 impl Linear<'_> {
-    /// `y (+)= x·Wᵀ + Σ s·(x·Aᵀ)·Bᵀ` for `tokens` rows.
+    /// `y (+)= x·Wᵀ + Σ s·(drop(x)·Aᵀ)·Bᵀ` for `tokens` rows.
     pub fn forward(&self, tools: &mut Tools, tokens: usize, x: &[f32], y: &mut [f32], store: Store) {
         let input = Mat::new(x, tokens, self.inputs);
         tools.multiplier.forward(MatMut::new(y, tokens, self.outputs), store, input, self.weight);
         for adapter in &self.adapters {
+            let input = adapter.drop(x, &mut tools.dropped).map_or(input, |left| Mat::new(left, tokens, self.inputs));
             adapter.project(tokens, input, &mut tools.low_rank);
             let u = Mat::new(&tools.low_rank, tokens, adapter.rank);
             let to = MatMut::strided(&mut y[adapter.outputs.start..], tokens, adapter.outputs.len(), self.outputs);
@@ -93,7 +99,7 @@ impl Linear<'_> {
             Gradients::Adapter(flat) => {
                 for adapter in &self.adapters {
                     let dy = Mat::strided(&dy[adapter.outputs.start..], tokens, adapter.outputs.len(), self.outputs);
-                    adapter.backward(tools, tokens, (input, dy), dx, flat);
+                    adapter.backward(tools, tokens, (x, dy), dx, flat);
                 }
             }
         }
@@ -109,6 +115,14 @@ impl Adapter<'_> {
         Mat::new(self.b, self.outputs.len(), self.rank)
     }
 
+    /// What is left of the input, where something is left out.
+    fn drop<'a>(&self, x: &[f32], to: &'a mut Vec<f32>) -> Option<&'a [f32]> {
+        let dropout = self.dropout?;
+        to.resize(x.len(), 0.0);
+        dropout.apply(x, to);
+        Some(to)
+    }
+
     /// `u = x·Aᵀ`.
     fn project(&self, tokens: usize, x: Mat<'_>, u: &mut Vec<f32>) {
         u.resize(tokens * self.rank, 0.0);
@@ -117,15 +131,9 @@ impl Adapter<'_> {
         product_f32(to, Store::Replace, 1.0, (x, Take::AsIs), (self.a(inputs), Take::Transposed));
     }
 
-    fn backward(
-        &self,
-        tools: &mut Tools,
-        tokens: usize,
-        (x, dy): (Mat<'_>, Mat<'_>),
-        dx: &mut [f32],
-        flat: &mut [f32],
-    ) {
+    fn backward(&self, tools: &mut Tools, tokens: usize, (x, dy): (&[f32], Mat<'_>), dx: &mut [f32], flat: &mut [f32]) {
         let inputs = self.a.len() / self.rank;
+        let x = Mat::new(self.drop(x, &mut tools.dropped).unwrap_or(x), tokens, inputs);
         self.project(tokens, x, &mut tools.low_rank);
         let u = Mat::new(&tools.low_rank, tokens, self.rank);
         let db = &mut flat[self.b_offset..self.b_offset + self.b.len()];
@@ -137,7 +145,13 @@ impl Adapter<'_> {
         let du = Mat::new(&tools.d_low_rank, tokens, self.rank);
         let da = MatMut::new(&mut flat[self.a_offset..self.a_offset + self.a.len()], self.rank, inputs);
         product_f32(da, Store::Add, 1.0, (du, Take::Transposed), (x, Take::AsIs));
-        let dx = MatMut::new(dx, tokens, inputs);
-        product_f32(dx, Store::Add, 1.0, (du, Take::AsIs), (self.a(inputs), Take::AsIs));
+        let Some(dropout) = self.dropout else {
+            let dx = MatMut::new(dx, tokens, inputs);
+            product_f32(dx, Store::Add, 1.0, (du, Take::AsIs), (self.a(inputs), Take::AsIs));
+            return;
+        };
+        let d_dropped = MatMut::new(&mut tools.dropped, tokens, inputs);
+        product_f32(d_dropped, Store::Replace, 1.0, (du, Take::AsIs), (self.a(inputs), Take::AsIs));
+        dropout.add(&tools.dropped, dx);
     }
 }

@@ -9,6 +9,7 @@
 pub mod attention;
 pub mod config;
 pub mod cpu;
+pub mod dropout;
 pub mod exec;
 pub mod frozen;
 pub mod gemm;

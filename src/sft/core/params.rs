@@ -150,12 +150,27 @@ pub struct LoraConfig {
     /// Divide alpha by √rank instead of rank (rsLoRA).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rank_stabilised: bool,
+    /// Share of an adapter's inputs that a step leaves out, drawn anew for each row and projection; below 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 impl Default for LoraConfig {
     /// What is usual for a real model: rank 16, alpha 32, every projection.
     fn default() -> Self {
-        Self { rank: 16, alpha: 32.0, targets: Target::ALL.to_vec(), layers: None, rank_stabilised: false }
+        Self {
+            rank: 16,
+            alpha: 32.0,
+            targets: Target::ALL.to_vec(),
+            layers: None,
+            rank_stabilised: false,
+            dropout: 0.0,
+        }
     }
 }
 

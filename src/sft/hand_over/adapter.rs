@@ -39,7 +39,7 @@ pub fn write(folder: &Path, lora: &Lora, config: &ModelConfig, base: &Path) -> a
         "r": lora.config.rank,
         "lora_alpha": lora.config.alpha,
         "use_rslora": lora.config.rank_stabilised,
-        "lora_dropout": 0.0,
+        "lora_dropout": lora.config.dropout,
         "target_modules": lora.config.targets.iter().map(|target| module(*target)).collect::<Vec<_>>(),
         "layers_to_transform": layers,
         "layers_pattern": layers.is_some().then_some("layers"),

@@ -211,12 +211,13 @@ fn left_to_z1(recipe: &Recipe) -> Vec<String> {
     let train = &recipe.train;
     let settings = [
         ("train.eval_problems", train.eval_problems > 0, "it runs no problems; `z1 eval` does, afterwards"),
+        ("the draws of lora.dropout", recipe.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0), "PEFT has its own"),
         ("train.patience", train.patience > 0, "it runs to the end and keeps its checkpoints"),
     ];
     settings
         .into_iter()
         .filter(|(_, set, _)| *set)
-        .map(|(name, _, why)| format!("{name} is not handed over: {why}"))
+        .map(|(name, _, why)| format!("not handed over: {name} ({why})"))
         .collect()
 }
 

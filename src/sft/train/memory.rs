@@ -51,6 +51,8 @@ impl Estimate {
         let buffers = 2 * d + qkv + f;
         let head = t.min(chunk_positions(config.vocab_size)) * (config.vocab_size + 4 * d);
         let scratch = 2 * SCORE_ROWS * t + if load.stays_bytes.is_some() { DEQUANTISED } else { 0 };
+        let dropped = load.lora.as_ref().map_or(0, |lora| if lora.dropout > 0.0 { t * d.max(f) } else { 0 });
+        let scratch = scratch + dropped;
         let activations = t * (kept * layer + streams + buffers) + head + scratch;
         let packed = if load.precision == Precision::Bf16 && load.stays_bytes.is_none() { 4 * base } else { 0 };
         let weights = load.stays_bytes.unwrap_or(4 * base);

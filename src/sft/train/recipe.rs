@@ -209,6 +209,9 @@ impl Recipe {
             if lora.layers == Some(0) {
                 return Err("lora.layers must be at least 1".into());
             }
+            if !(0.0..1.0).contains(&lora.dropout) {
+                return Err(format!("lora.dropout is {}; it must be at least 0 and below 1", lora.dropout));
+            }
             if self.model.is_some() {
                 return Err("an adapter needs a base: give train.init".into());
             }
@@ -356,6 +359,7 @@ mod tests {
         assert!(fails("train.lr=-1").contains("train.lr"));
         assert!(fails("model.heads=7").contains("model.heads"));
         assert!(fails("train.init=x").contains("[model]"));
+        assert!(fails("lora.dropout=1.0").contains("lora.dropout"));
         assert!(fails("lr=1").contains("SECTION.KEY"));
         assert!(Recipe::parse("[data", &[]).is_err());
     }

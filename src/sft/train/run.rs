@@ -15,6 +15,7 @@ use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::sft::core::config::ModelConfig;
 use crate::sft::core::cpu::Plan;
+use crate::sft::core::dropout;
 use crate::sft::core::exec::Row;
 use crate::sft::core::model::Model;
 use crate::sft::core::params::LoraConfig;
@@ -260,7 +261,11 @@ impl<'a> Trainer<'a> {
         let at = Place { epoch: self.state.epoch, row: self.state.row };
         let (rows, at) = self.feed.take(self.recipe.rows_per_step(), at);
         (self.state.epoch, self.state.row) = (at.epoch, at.row);
-        rows.iter().map(Row::from).collect()
+        // From seed, step and place in the step: a resumed run leaves out what it would have.
+        let drops = self.recipe.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
+        let step = dropout::mix(self.recipe.train.seed, self.state.step);
+        let key = |index: usize| drops.then(|| dropout::mix(step, index as u64));
+        rows.iter().enumerate().map(|(index, row)| Row { dropout: key(index), ..Row::from(row) }).collect()
     }
 
     fn step(&mut self) -> anyhow::Result<StepRecord> {
