@@ -218,7 +218,7 @@ async fn a_reply_to_a_stub_goes_on_from_it_and_the_answer_is_the_whole_function(
     let script = Script::answering(move |ask| {
         asked.lock().unwrap().push(ask.prompt.clone());
         let body = if ask.nth == 0 { "    return 0  # wrong\n" } else { "    return 1  # right\n" };
-        Some(Reply::new(&format!("{body}```\nThat is all there is to say about it.")))
+        Some(Reply::new(format!("{body}```\nThat is all there is to say about it.")))
     });
     let mut bench = bench(script, settings(), Effort::Auto);
     bench.task.prompt = format!("Complete this function:\n\n```python\n{stub}    pass\n```\n");
