@@ -87,7 +87,7 @@ pub use process::machine;
 pub use process::{StderrGuard, memory_available_bytes, physical_threads, prepare_process};
 #[cfg(feature = "llama")]
 pub use raw::library;
-pub use scripted::{Answerer, Ask, Reply, Script, Tokens};
+pub use scripted::{Answerer, Ask, Reply, Script, Splitting, Tokens};
 pub use states::remove_states;
 pub use vocabulary::{vocabulary_of_json, vocabulary_of_model};
 

@@ -87,6 +87,9 @@ pub struct Ask {
 /// Computes the reply to an [`Ask`].
 pub type Answerer = dyn Fn(&Ask) -> Option<Reply> + Send + Sync;
 
+/// Is shown each text before it is split, on whichever thread that happens; it may take its time.
+pub type Splitting = dyn Fn(&str) + Send + Sync;
+
 /// How a scripted model splits text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tokens {
@@ -111,6 +114,8 @@ pub struct Script {
     pub batch_tokens_max: usize,
     /// Pause for each prompt token.
     pub prefill_delay: Duration,
+    /// For tests of what must not wait for a long text.
+    pub splitting: Option<Arc<Splitting>>,
     /// Logits outside a generation, by text: what [`super::Engine::choose`] sees.
     pub leanings: Vec<(String, f32)>,
 }
@@ -133,6 +138,7 @@ impl Script {
             slots: 1,
             batch_tokens_max: 256,
             prefill_delay: Duration::ZERO,
+            splitting: None,
             leanings: Vec::new(),
         }
     }
@@ -145,10 +151,16 @@ impl std::fmt::Debug for Script {
 }
 
 /// Words get their number when they are first seen.
-#[derive(Debug)]
 pub(super) struct ScriptVocabulary {
     kind: Tokens,
+    splitting: Option<Arc<Splitting>>,
     words: Mutex<(Vec<String>, HashMap<String, TokenId>)>,
+}
+
+impl std::fmt::Debug for ScriptVocabulary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScriptVocabulary").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 impl ScriptVocabulary {
@@ -191,6 +203,9 @@ impl ScriptVocabulary {
 
 impl Vocabulary for ScriptVocabulary {
     fn tokenize(&self, text: &str, special: bool) -> Vec<TokenId> {
+        if let Some(splitting) = &self.splitting {
+            splitting(text);
+        }
         let next_control = |rest: &str| {
             let found =
                 CONTROL.iter().zip(256..).filter_map(|(word, token)| Some((rest.find(word)?, word.len(), token)));
@@ -312,7 +327,11 @@ impl ScriptedModel {
             fingerprint: "scripted".to_owned(),
             ..ModelInfo::default()
         };
-        let vocabulary = Arc::new(ScriptVocabulary { kind: script.tokens, words: Mutex::default() });
+        let vocabulary = Arc::new(ScriptVocabulary {
+            kind: script.tokens,
+            splitting: script.splitting.clone(),
+            words: Mutex::default(),
+        });
         Self {
             script,
             info,

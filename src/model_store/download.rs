@@ -198,7 +198,7 @@ fn restart(out: &mut File, state: &mut State) -> Result<(), Broken> {
 }
 
 /// Waits, in steps short enough for a cancel to be felt.
-fn rest(duration: Duration, cancel: &Cancel) -> anyhow::Result<()> {
+pub(super) fn rest(duration: Duration, cancel: &Cancel) -> anyhow::Result<()> {
     let until = Instant::now() + duration;
     while Instant::now() < until {
         check_cancel(cancel)?;
@@ -207,7 +207,7 @@ fn rest(duration: Duration, cancel: &Cancel) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_cancel(cancel: &Cancel) -> anyhow::Result<()> {
+pub(super) fn check_cancel(cancel: &Cancel) -> anyhow::Result<()> {
     if cancel.is_cancelled() {
         return Err(UserError::new(Exit::Interrupted, "interrupted")
             .hint("what has arrived is kept; run the same command again to continue")

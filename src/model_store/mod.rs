@@ -2,7 +2,8 @@
 //!
 //! `registry` knows names before anything is there, `traits` what follows from them and from a file's own words,
 //! `store` knows what is on the disk, `hub` and `download`
-//! bring files (the only code of z1 that opens a connection), `fit` decides what goes where in memory.
+//! bring files (the only code of z1 that opens a connection), `fit` decides what goes where in memory, `offer` says what to
+//! do where only the model that z1 carries is there.
 //!
 //! Not for: running a model; that is the engine's work.
 
@@ -13,6 +14,7 @@ pub mod fit;
 #[cfg(feature = "pull")]
 pub mod hub;
 pub mod import;
+pub mod offer;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod quantise;

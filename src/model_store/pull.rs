@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::disk::{check_space, part_path};
-use super::download::{Download, Progress};
+use super::download::{Download, Progress, check_cancel, rest};
 use super::hub::{Hub, HubError, RemoteFile};
 use super::registry::{Entry, FileSpec, Source};
 use crate::cancel::Cancel;
@@ -157,15 +157,17 @@ pub fn source_of<'a>(
 /// Asks the hub what a repository has, patiently.
 ///
 /// # Errors
-/// The hub's refusal, or too many failures in a row.
+/// The hub's refusal, too many failures in a row, or a cancel.
 pub fn list(
     hub: &Hub,
     repo: &str,
     revision: &str,
     pause: Duration,
+    cancel: &Cancel,
 ) -> anyhow::Result<(Vec<RemoteFile>, Option<String>)> {
     let mut wait = pause;
     for attempt in 1.. {
+        check_cancel(cancel)?;
         match hub.list(repo, revision) {
             Ok(found) => return Ok(found),
             Err(HubError::Final(problem)) => return Err(problem.into()),
@@ -175,7 +177,7 @@ pub fn list(
                         .hint("is there a network? a mirror can be set with --mirror or HF_ENDPOINT; what is installed works without one")
                         .into());
                 }
-                std::thread::sleep(retry_after.unwrap_or(wait).min(Duration::from_secs(30)));
+                rest(retry_after.unwrap_or(wait).min(Duration::from_secs(30)), cancel)?;
                 wait = wait.saturating_mul(2);
             }
             Err(problem @ HubError::RangeBehindEnd { .. }) => return Err(problem.into()),

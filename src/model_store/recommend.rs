@@ -19,7 +19,7 @@ pub const TOKENS_PER_SECOND_WANTED: f64 = 5.0;
 const BLOCK_BYTES: usize = 64 << 20;
 
 /// A known model on this machine.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Row {
     pub name: String,
     pub quant: String,

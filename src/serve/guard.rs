@@ -34,6 +34,8 @@ pub(super) struct Head<'a> {
 /// Why a request is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turned {
+    /// No name at all, or several: one of them is there to fool somebody.
+    Unnamed,
     Host,
     Origin,
     NoKey,
@@ -46,9 +48,11 @@ impl Guard {
     /// # Errors
     /// Why it may not.
     pub(super) fn check(&self, head: Head<'_>) -> Result<(), Turned> {
-        let named = head.host.is_some_and(|host| self.knows(host)) && head.authority.is_none_or(|at| self.knows(at));
-        if !head.unix && !named {
-            return Err(Turned::Host);
+        if !head.unix {
+            let Some(host) = head.host else { return Err(Turned::Unnamed) };
+            if !self.knows(host) || head.authority.is_some_and(|at| !self.knows(at)) {
+                return Err(Turned::Host);
+            }
         }
         let foreign = match head.origin {
             Some(origin) => !self.origins.iter().any(|allowed| allowed == origin),
@@ -117,7 +121,7 @@ mod tests {
         {
             assert_eq!(guard.check(head(host)), Err(Turned::Host), "{host}");
         }
-        assert_eq!(guard.check(Head::default()), Err(Turned::Host), "no Host at all");
+        assert_eq!(guard.check(Head::default()), Err(Turned::Unnamed), "no Host at all");
         let whole = |at| Head { authority: Some(at), ..head("localhost") };
         assert_eq!(guard.check(whole("127.0.0.1:8080")), Ok(()));
         for at in ["evil.example", "localhost@evil.example:80"] {

@@ -306,6 +306,7 @@ fn guarded(server: &Server, request: &Request<Incoming>, unix: bool) -> Result<(
 
 fn turned(why: Turned) -> Fault {
     match why {
+        Turned::Unnamed => Fault::new(Kind::Invalid, "a request has exactly one `Host` header"),
         Turned::Host => {
             Fault::new(Kind::Forbidden, "this server is not known by that name; start it with --allow-host NAME")
         }

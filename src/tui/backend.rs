@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Command, Event};
+use crate::model_store::offer::Offer;
 use crate::task::{Effort, Tier};
 
 /// The other side of the terminal. No method may block for longer than a few microseconds.
@@ -80,6 +81,15 @@ pub enum Request {
     Doctor,
     /// The repository map as the model sees it; answered by [`Report::Text`].
     Map,
+    /// Fetch a model; answered by [`Report::Pulling`] … [`Report::PullEnded`]. Once it is there it is loaded as soon as no
+    /// task runs ([`Event::Loading`] … [`Event::Ready`]). Sent at the user's word only: it opens a connection.
+    Pull {
+        name: String,
+    },
+    /// Stop fetching; what has arrived is kept.
+    CancelPull,
+    /// The user does not want to be offered a model again; answered only where that cannot be remembered.
+    DeclineOffer,
     /// Give up loading the model; answered by [`Event::Fatal`]. Another model may be loaded afterwards.
     CancelLoad,
 }
@@ -136,6 +146,22 @@ pub enum Report {
     Context {
         used_tokens: u32,
         max_tokens: u32,
+    },
+    /// Only the model that z1 carries answers, and what could be done about it.
+    Offer {
+        offer: Offer,
+    },
+    /// How far a pull is.
+    Pulling {
+        name: String,
+        done_bytes: u64,
+        total_bytes: Option<u64>,
+    },
+    /// A pull ended: the model is there, or `why` not.
+    PullEnded {
+        name: String,
+        why: Option<String>,
+        hint: Option<String>,
     },
     /// A request that could not be served; not a task's failure.
     Refused {

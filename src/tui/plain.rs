@@ -55,6 +55,8 @@ pub struct Lines {
     started: Instant,
     first: Vec<Effect>,
     phase: Option<&'static str>,
+    /// Tenths of the pull that were said.
+    tenths: Option<u32>,
     asked: Option<u64>,
     ended: bool,
     left: Option<Exit>,
@@ -71,6 +73,7 @@ impl Lines {
             started: Instant::now(),
             first,
             phase: None,
+            tenths: None,
             asked: None,
             ended: false,
             left: None,
@@ -106,7 +109,7 @@ impl Lines {
                 self.execute(effects, backend);
             }
             // Piped input that ended: finish what runs, then leave.
-            let idle = self.app.turn.is_none() && self.app.errand.is_none();
+            let idle = self.app.turn.is_none() && self.app.errand.is_none() && self.app.pull.is_none();
             if self.ended && (idle || self.asked.is_some() || self.app.status.gone) {
                 self.left = Some(self.app.exit());
             }
@@ -169,6 +172,7 @@ impl Lines {
             writeln!(out, "{}", row.text().trim_end())?;
         }
         self.print_phase(out)?;
+        self.print_pull(out)?;
         match &self.app.panel {
             Panel::Review(review) if self.asked.is_none() => {
                 self.asked = Some(review.patch_id);
@@ -209,6 +213,20 @@ impl Lines {
             if let Some(word) = word {
                 writeln!(out, "[{word}]")?;
             }
+        }
+        Ok(())
+    }
+
+    /// How far a pull is, ten times on its way.
+    fn print_pull(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(pull) = &self.app.pull else {
+            self.tenths = None;
+            return Ok(());
+        };
+        let tenths = pull.fraction().map_or(0, |fraction| (fraction * 10.0) as u32);
+        if self.tenths.is_none_or(|said| tenths > said) {
+            self.tenths = Some(tenths);
+            writeln!(out, "[fetching {}: {} %]", pull.name, tenths * 10)?;
         }
         Ok(())
     }

@@ -221,5 +221,8 @@ const fn name_of(request: &Request) -> &'static str {
         Request::Doctor => "doctor",
         Request::Map => "map",
         Request::CancelLoad => "cancel_load",
+        Request::Pull { .. } => "pull",
+        Request::CancelPull => "cancel_pull",
+        Request::DeclineOffer => "decline_offer",
     }
 }

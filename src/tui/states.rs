@@ -12,6 +12,8 @@ use super::app::{App, Effect, Msg};
 use super::backend::{Incoming, ModelRow, Report, SessionRow};
 use super::options::TuiOptions;
 use crate::event::{Event, FileChange};
+use crate::model_store::offer::Offer;
+use crate::model_store::recommend::Row;
 use crate::task::{
     Budget, Complexity, Failure, FailureKind, Level, Outcome, Part, Report as Evidence, ShiftReason, Status, Tier,
     Usage, Verdict,
@@ -32,6 +34,16 @@ pub struct NamedState {
 pub const STATES: &[NamedState] = &[
     state("loading", "the model is being loaded", |p| p.event(Event::Loading { fraction: 0.42 })),
     state("empty", "ready, nothing asked yet", |p| p.ready()),
+    state("offer", "only the model that z1 carries is there; a real one is offered", |p| p.offered()),
+    state("declined", "the offer was declined", |p| {
+        p.offered();
+        p.key("ctrl+x");
+    }),
+    state("fetching", "the offered model is being fetched", |p| p.fetching()),
+    state("fetched", "the offered model is there", |p| {
+        p.fetching();
+        p.report(Report::PullEnded { name: MODEL_OFFERED.to_owned(), why: None, hint: None });
+    }),
     state("commands", "completing a command", |p| {
         p.ready();
         p.typed("/mo");
@@ -203,6 +215,33 @@ impl Player<'_> {
         self.event(Event::Ready { model, context_tokens_max: 16_384, offload });
     }
 
+    fn offered(&mut self) {
+        let (model, offload) = ("z1-nano".to_owned(), "cpu".to_owned());
+        self.event(Event::Ready { model, context_tokens_max: 1024, offload });
+        let fits = Some(Row {
+            name: MODEL_OFFERED.to_owned(),
+            quant: "Q4_K_M".to_owned(),
+            bytes: 1_117_320_768,
+            licence: "Apache-2.0".to_owned(),
+            fits: true,
+            tokens_per_second_max: Some(21.4),
+        });
+        self.report(Report::Offer { offer: Offer { installed: Vec::new(), fits } });
+    }
+
+    fn fetching(&mut self) {
+        self.offered();
+        self.key("ctrl+y");
+        let pulling = |done_bytes| Report::Pulling {
+            name: MODEL_OFFERED.to_owned(),
+            done_bytes,
+            total_bytes: Some(1_117_320_768),
+        };
+        self.report(pulling(4_000_000));
+        self.send(Msg::Tick(Duration::from_secs(20)));
+        self.report(pulling(404_000_000));
+    }
+
     fn asked(&mut self, task: &str) {
         self.ready();
         self.typed(task);
@@ -325,6 +364,8 @@ impl Player<'_> {
         self.report(Report::Models { models });
     }
 }
+
+const MODEL_OFFERED: &str = "qwen2.5-coder-1.5b";
 
 const EVEN_BEFORE: &str = "\"\"\"Sums for the report.\"\"\"\n\nfrom report.reader import read\n\n\ndef sum_even(numbers):\n    \"\"\"The sum of the even numbers.\"\"\"\n    return sum(n for n in numbers if n % 2)\n\n\ndef sum_odd(numbers):\n    \"\"\"The sum of the odd numbers.\"\"\"\n    return sum(n for n in numbers if n % 2 == 1)\n\n\ndef main(path):\n    numbers = read(path)\n    print(sum_even(numbers), sum_odd(numbers))\n";
 

@@ -50,6 +50,22 @@ fn every_subject_has_a_line_and_every_trouble_a_mend() {
     assert!(said.stdout.contains("together") && said.stdout.contains("context 512"), "{}", said.stdout);
 }
 
+#[cfg(all(feature = "llama", feature = "pull"))]
+#[test]
+fn who_has_only_the_demonstration_is_told_what_to_fetch() {
+    let home = Home::new();
+    crate::models::only_tiny_fits(home.path(), 1000);
+    let (_, report) = json(&home, |_| {});
+    let told = report["findings"].as_array().unwrap().iter().find(|finding| finding["mend"] == "z1 models pull tiny");
+    let told = told.unwrap_or_else(|| panic!("{report}"));
+    assert_eq!((&told["what"], &told["state"]), (&"model".into(), &"warning".into()));
+    assert!(told["text"].as_str().unwrap().contains("only a demonstration"), "{told}");
+    let (_, report) = json(&home, |command| {
+        command.args(["--model", "z1-nano"]);
+    });
+    assert_eq!(states(&report, "model"), ["ok"], "it was asked for");
+}
+
 #[test]
 fn a_broken_settings_file_is_found_and_the_rest_still_told() {
     let home = Home::new();

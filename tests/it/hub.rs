@@ -288,7 +288,7 @@ fn a_repository_is_listed_and_fetched_as_a_whole() {
     answers.insert("/api/models/o/n/revision/main".into(), vec![Answer::Status(502, &[]), Answer::Json(listing)]);
     let server = Server::start(content.clone(), answers);
     let hub = Hub::new(&server.base, None);
-    let (files, commit) = pull::list(&hub, "o/n", "main", PAUSE).unwrap();
+    let (files, commit) = pull::list(&hub, "o/n", "main", PAUSE, &Cancel::new()).unwrap();
     assert_eq!(commit.as_deref(), Some("abc"));
     let selection = pull::select("o/n", &files, None).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -305,6 +305,6 @@ fn a_repository_is_listed_and_fetched_as_a_whole() {
 fn an_answer_that_is_not_the_hub_s_is_named() {
     let answers = HashMap::from([("/api/models/o/n/revision/main".to_owned(), vec![Answer::Json("<html>".into())])]);
     let server = Server::start(content(), answers);
-    let problem = pull::list(&Hub::new(&server.base, None), "o/n", "main", PAUSE).unwrap_err();
+    let problem = pull::list(&Hub::new(&server.base, None), "o/n", "main", PAUSE, &Cancel::new()).unwrap_err();
     assert!(error::render(&problem).contains("mirror"));
 }

@@ -319,6 +319,128 @@ fn no_web_page_and_nobody_without_the_key_is_served() {
 }
 
 #[test]
+fn a_request_with_two_names_or_none_is_refused_in_the_protocols_own_form() {
+    let served = Served::start(&[json!({ "text": "Fine." })], &[]);
+    let body = talk("Hello?").to_string();
+    let with_hosts = |path: &str, hosts: &[&str]| {
+        let hosts: String = hosts.iter().map(|host| format!("host: {host}\r\n")).collect();
+        let head =
+            format!("POST {path} HTTP/1.1\r\n{hosts}connection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        served.raw(format!("{head}{body}").as_bytes())
+    };
+    let here = served.address.as_str();
+    for hosts in [&[here, here][..], &[here, "evil.example"], &["evil.example", here], &["localhost", "127.0.0.1"], &[]]
+    {
+        for path in ["/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/models", "/v1/messages"] {
+            let got = with_hosts(path, hosts);
+            assert_eq!(got.status, 400, "{path} {hosts:?}: {got:?}");
+            let said = got.json();
+            assert_eq!(said["error"]["type"], "invalid_request_error", "{said}");
+            assert!(said["error"]["message"].as_str().unwrap().contains("exactly one `Host`"), "{said}");
+            assert_eq!(
+                said["type"] == "error",
+                path == "/v1/messages",
+                "Anthropic's form has a type of its own: {said}"
+            );
+        }
+    }
+    assert_eq!(with_hosts("/v1/chat/completions", &["evil.example"]).status, 403, "one name, and a wrong one");
+    let fine = with_hosts("/v1/chat/completions", &[here]).json();
+    assert_eq!(fine["choices"][0]["message"]["content"], "Fine.", "none of the others has reached the model");
+}
+
+/// A server within this process whose model is held up by texts of a megabyte, until it is let go.
+struct Held {
+    address: String,
+    entered: std::sync::mpsc::Receiver<()>,
+    go: std::sync::mpsc::Sender<()>,
+    stop: z1::cancel::Cancel,
+}
+
+const HELD_BYTES: usize = 1 << 20;
+
+impl Held {
+    fn start(replies: Vec<z1::engine::Reply>) -> Self {
+        use z1::serve::{Guard, Listener, Server, listen};
+        let (enter, entered) = std::sync::mpsc::channel();
+        let (go, gone) = std::sync::mpsc::channel();
+        let gate = std::sync::Mutex::new((enter, gone));
+        let splitting = move |text: &str| {
+            if text.len() >= HELD_BYTES {
+                let gate = gate.lock().unwrap();
+                gate.0.send(()).unwrap();
+                gate.1.recv().unwrap();
+            }
+        };
+        let script =
+            z1::engine::Script { splitting: Some(std::sync::Arc::new(splitting)), ..z1::engine::Script::new(replies) };
+        let (said, address) = std::sync::mpsc::channel();
+        let stop = z1::cancel::Cancel::new();
+        let until = stop.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            tokio::task::LocalSet::new().block_on(&runtime, async {
+                let judge = std::sync::Arc::new(z1::agent::NoJudge { why: "not asked".to_owned() });
+                let engine = z1::engine::Engine::start_scripted(script);
+                let agent = z1::agent::Agent::new(engine, judge, None, z1::agent::Settings::default()).unwrap();
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                said.send(listener.local_addr().unwrap().to_string()).unwrap();
+                listen(Server::new(agent, Guard::default(), None), vec![Listener::Tcp(listener)], &until).await;
+            });
+        });
+        Self { address: address.recv_timeout(PATIENCE).unwrap(), entered, go, stop }
+    }
+
+    fn send(&self, path: &str, body: &Value) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&request("POST", path, &self.address, &[], &body.to_string())).unwrap();
+        BufReader::new(stream)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[test]
+fn a_huge_prompt_that_is_being_tokenized_holds_nobody_elses_stream_up() {
+    let words: String = (0..60).map(|n| format!(" w{n}")).collect();
+    let long = z1::engine::Reply::new(words).slow(Duration::from_millis(5));
+    let fine = || z1::engine::Reply::new("Fine.");
+    let held = Held::start(vec![long, fine(), fine()]);
+    let stream = json!({ "stream": true });
+    for (path, huge) in [
+        ("/v1/chat/completions", with(talk(&"word ".repeat(HELD_BYTES / 5 + 1)), &stream)),
+        ("/v1/messages/count_tokens", talk(&"word ".repeat(HELD_BYTES / 5 + 1))),
+    ] {
+        // A stream has begun; then the huge prompt arrives and is being split.
+        let mut open = held.send("/v1/chat/completions", &with(talk("Talk."), &stream));
+        let mut first = String::new();
+        while !first.starts_with("data: ") {
+            first.clear();
+            assert_ne!(open.read_line(&mut first).unwrap(), 0, "the stream begins");
+        }
+        let mut waiting = held.send(path, &huge);
+        held.entered.recv_timeout(PATIENCE).expect("the prompt reaches the tokenizer");
+        // While it is, the open stream goes on to its end, and a new one is served from beginning to end.
+        let rest = read(&mut open);
+        assert!(rest.body.contains("[DONE]") || rest.head.contains("[DONE]"), "{rest:?}");
+        if path.ends_with("completions") {
+            let new = read(&mut held.send("/v1/chat/completions", &with(talk("Hello?"), &stream)));
+            assert!(new.body.contains("[DONE]"), "{new:?}");
+        }
+        held.go.send(()).unwrap();
+        let answered = read(&mut waiting);
+        let wanted =
+            if path.ends_with("completions") { (400, "context_length_exceeded") } else { (200, "input_tokens") };
+        assert!(answered.status == wanted.0 && answered.body.contains(wanted.1), "{answered:?}");
+    }
+}
+
+#[test]
 fn a_client_that_hangs_up_frees_the_model_and_several_are_served() {
     let words: String = (0..4000).map(|n| format!(" w{n}")).collect();
     // Longer than anybody here waits, unless it is ended.

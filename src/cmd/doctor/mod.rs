@@ -130,6 +130,7 @@ fn look(dirs: &Dirs, flags: Vec<(&'static str, String)>) -> (Config, Vec<Finding
     findings.extend(surroundings::terminal());
     findings.extend(surroundings::folders(dirs));
     findings.extend(model::store(dirs));
+    findings.extend(model::demonstration(dirs, &config));
     (config, findings)
 }
 

@@ -1,7 +1,7 @@
 //! The model store, and whether the model that would be used fits.
 
 use super::Finding;
-use crate::cmd::task::load_options;
+use crate::cmd::task::{load_options, offer};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::engine;
@@ -20,8 +20,7 @@ pub(super) fn store(dirs: &Dirs) -> Vec<Finding> {
         Ok((models, broken)) => {
             let bytes = models.iter().map(|model| model.bytes).sum();
             let text = format!("{}: {} installed, {}", store.root().display(), models.len(), gigabytes(bytes));
-            let next = if models.is_empty() { "; `z1 models recommend` says which real model fits here" } else { "" };
-            found.push(Finding::ok("models", text + next));
+            found.push(Finding::ok("models", text));
             found.extend(broken.into_iter().map(|problem| {
                 Finding::warning("models", problem, "`z1 models pull` goes on with it, `z1 models rm` removes it")
             }));
@@ -32,6 +31,12 @@ pub(super) fn store(dirs: &Dirs) -> Vec<Finding> {
         found.push(Finding::broken("models", format!("{problem:#}"), "mend or remove the file"));
     }
     found
+}
+
+/// What is to be said where only the model that z1 carries would answer.
+pub(super) fn demonstration(dirs: &Dirs, config: &Config) -> Option<Finding> {
+    let offer = offer::look(dirs, config)?;
+    Some(Finding::warning("model", format!("{} {}", offer.about(), offer.advice()), offer.command()))
 }
 
 /// The fit of the model in force, and what is wrong with it.

@@ -98,7 +98,10 @@ pub(super) fn add(store: &Store, file: &Path, name: Option<&str>) -> anyhow::Res
     Shape::of(&gguf).map_err(UserError::from)?;
     let stem = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let path = std::fs::canonicalize(file)?;
-    install(store, name.unwrap_or(&stem), &path, &gguf, &Origin::local(&format!("file {}", path.display())))
+    let name = name.unwrap_or(&stem);
+    let said = install(store, name, &path, &gguf, &Origin::local(&format!("file {}", path.display())))?;
+    println!("{said}; z1 models use {name}");
+    Ok(())
 }
 
 pub(super) fn import_folder(args: &Import, store: &Store) -> anyhow::Result<()> {
@@ -126,7 +129,9 @@ pub(super) fn import_folder(args: &Import, store: &Store) -> anyhow::Result<()> 
         return Ok(());
     }
     let source = format!("folder {}", args.folder.display());
-    install(store, &name, Path::new("model.gguf"), &open(&target)?, &Origin::local(&source))
+    let said = install(store, &name, Path::new("model.gguf"), &open(&target)?, &Origin::local(&source))?;
+    println!("{said}; z1 models use {name}");
+    Ok(())
 }
 
 /// Converts a folder, and quantises the result where that is wanted; the intermediate file is deleted.
@@ -233,14 +238,22 @@ pub(super) fn quantise(args: &Quantise, dirs: &Dirs, store: &Store) -> anyhow::R
         },
         None => local,
     };
-    install(store, &name, Path::new("model.gguf"), &open(&output)?, &origin)
+    let said = install(store, &name, Path::new("model.gguf"), &open(&output)?, &origin)?;
+    println!("{said}; z1 models use {name}");
+    Ok(())
 }
 
-/// Writes the manifest of a file that is in place.
+/// Writes the manifest of a file that is in place. Returns what is there now, for the user.
 ///
 /// # Errors
 /// A name that cannot be one, or the disk's.
-pub(super) fn install(store: &Store, name: &str, file: &Path, gguf: &Gguf, origin: &Origin<'_>) -> anyhow::Result<()> {
+pub(super) fn install(
+    store: &Store,
+    name: &str,
+    file: &Path,
+    gguf: &Gguf,
+    origin: &Origin<'_>,
+) -> anyhow::Result<String> {
     let quant = quantise::name_of(gguf);
     store.install(&Manifest {
         version: 1,
@@ -256,6 +269,5 @@ pub(super) fn install(store: &Store, name: &str, file: &Path, gguf: &Gguf, origi
         source: origin.source.to_owned(),
         known_as: origin.known_as.map(str::to_owned),
     })?;
-    println!("{name} is installed ({quant}, {}); z1 models use {name}", gigabytes(gguf.file_bytes));
-    Ok(())
+    Ok(format!("{name} is installed ({quant}, {})", gigabytes(gguf.file_bytes)))
 }

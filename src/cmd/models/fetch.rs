@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::bring::{self, Origin};
 use super::interrupt::on_interrupt;
 use crate::cancel::Cancel;
+use crate::dirs::Dirs;
 use crate::error::{Exit, UserError};
 use crate::gguf::split;
 use crate::model_store::disk::check_space;
+use crate::model_store::download::Progress;
 use crate::model_store::hub::{DEFAULT_BASE, Hub};
 use crate::model_store::import;
 use crate::model_store::pull::{self, Selection};
@@ -49,6 +51,80 @@ pub(super) struct Pull {
 /// # Errors
 /// Unknown names, the hub's refusals, a broken line that stays broken, a full disk, a model that cannot be converted.
 pub(super) fn run(args: &Pull, store: &Store, registry: &Registry) -> anyhow::Result<()> {
+    let first = is_first(store)?;
+    let mut line = super::line::Line::new("pulling");
+    let (name, said) = pulled(args, store, registry, &on_interrupt()?, &mut |going| match going {
+        Some((file, progress)) => {
+            line.rename(file);
+            line.show(progress.done_bytes, progress.total_bytes);
+        }
+        None => line.end(),
+    })?;
+    if first {
+        store.set_default(&name)?;
+        println!("{said}; it is used from now on where no model is named");
+    } else if store.default_name()?.as_deref() == Some(&name) {
+        println!("{said}");
+    } else {
+        println!("{said}; z1 models use {name}");
+    }
+    Ok(())
+}
+
+/// Whether a model that comes now is the first real one: nobody has to be asked which is to be used then.
+fn is_first(store: &Store) -> anyhow::Result<bool> {
+    Ok(store.default_name()?.is_none() && store.list()?.0.is_empty())
+}
+
+/// Pulls a known model's ready file for somebody who looks on, and has it used where no model is named. `going` hears how
+/// far it is.
+///
+/// # Errors
+/// Unknown names, models without a ready file, and what [`run`] ends with.
+pub(in crate::cmd) fn ready_file(
+    name: &str,
+    dirs: &Dirs,
+    cancel: &Cancel,
+    going: &mut dyn FnMut(Progress),
+) -> anyhow::Result<()> {
+    let store = Store::new(&dirs.data);
+    let registry = Registry::load(&store.registry_file())?;
+    if registry.get(name)?.gguf.is_none() {
+        return Err(UserError::new(
+            Exit::Refused,
+            format!("{name} has no ready file: it is converted, which takes long"),
+        )
+        .hint(format!("in another terminal: z1 models pull {name}"))
+        .into());
+    }
+    let mirror = std::env::var("HF_ENDPOINT").ok().filter(|url| !url.is_empty());
+    let args = Pull {
+        model: name.to_owned(),
+        revision: None,
+        quant: None,
+        name: None,
+        mirror: mirror.unwrap_or_else(|| DEFAULT_BASE.to_owned()),
+        keep: false,
+    };
+    pulled(&args, &store, &registry, cancel, &mut |at| {
+        if let Some((_, progress)) = at {
+            going(progress);
+        }
+    })?;
+    store.set_default(name)
+}
+
+/// How far a pull is: the file that is being fetched; nothing once all are there.
+type Going<'a> = &'a mut dyn FnMut(Option<(&str, Progress)>);
+
+/// Fetches, converts and installs. Returns the model's name and what came of it.
+fn pulled(
+    args: &Pull,
+    store: &Store,
+    registry: &Registry,
+    cancel: &Cancel,
+    going: Going<'_>,
+) -> anyhow::Result<(String, String)> {
     if std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| value == "1") {
         return Err(UserError::new(Exit::Refused, "HF_HUB_OFFLINE is set: nothing is fetched").into());
     }
@@ -72,33 +148,32 @@ pub(super) fn run(args: &Pull, store: &Store, registry: &Registry) -> anyhow::Re
         quantise::file_type(quant)?;
     }
     let hub = Hub::new(&args.mirror, token());
-    let cancel = on_interrupt()?;
-    let (mut files, commit) = pull::list(&hub, repo, revision, PAUSE)?;
+    let (mut files, commit) = pull::list(&hub, repo, revision, PAUSE, cancel)?;
     pull::expect(repo, &mut files, known)?;
     let selection = pull::select(repo, &files, quant)?;
     let source = format!("{repo}@{}", commit.as_deref().unwrap_or(revision));
     let known_as = entry.map(|_| args.model.as_str());
-    let work = Work { store, name: &name, entry, known_as, source: &source, quant, keep: args.keep, cancel: &cancel };
+    let work = Work { store, name: &name, entry, known_as, source: &source, quant, keep: args.keep, cancel };
     if work.is_installed() {
-        println!("{name} is installed already, from {source}");
-        return Ok(());
+        let said = format!("{name} is installed already, from {source}");
+        return Ok((name, said));
     }
     let staging = work.staging();
     if work.floats_are_there() {
-        return work.finish(&selection, &[]);
+        let said = work.finish(&selection, &[])?;
+        return Ok((name, said));
     }
     // What converting and quantising will need comes on top of the download.
     check_space(
         &staging,
         pull::bytes_in_all(&selection, quant.is_some()).saturating_sub(pull::bytes_there(&selection, &staging)),
     )?;
-    let mut line = super::line::Line::new("pulling");
-    let paths = pull::fetch(&hub, (repo, revision), &selection, &staging, PAUSE, &cancel, |file, progress| {
-        line.rename(file);
-        line.show(progress.done_bytes, progress.total_bytes);
+    let paths = pull::fetch(&hub, (repo, revision), &selection, &staging, PAUSE, cancel, |file, progress| {
+        going(Some((file, progress)));
     })?;
-    line.end();
-    work.finish(&selection, &paths)
+    going(None);
+    let said = work.finish(&selection, &paths)?;
+    Ok((name, said))
 }
 
 /// A pull whose files are known: what is left is converting, quantising and installing.
@@ -140,8 +215,8 @@ impl Work<'_> {
         file.is_file() && std::fs::read_to_string(from).is_ok_and(|text| text == self.source)
     }
 
-    /// Turns what was fetched into an installed model.
-    fn finish(&self, selection: &Selection, paths: &[PathBuf]) -> anyhow::Result<()> {
+    /// Turns what was fetched into an installed model. Returns what is there now.
+    fn finish(&self, selection: &Selection, paths: &[PathBuf]) -> anyhow::Result<String> {
         let folder = self.store.folder(self.name);
         let mut target = folder.join("model.gguf");
         let (floats, from) = self.floats();
@@ -173,7 +248,7 @@ impl Work<'_> {
             source: self.source,
             known_as: self.known_as,
         };
-        bring::install(self.store, self.name, &file, &gguf, &origin)?;
+        let said = bring::install(self.store, self.name, &file, &gguf, &origin)?;
         remove_others(&folder, &file);
         if !self.keep {
             // What is installed no longer needs it; a leftover is only room on the disk.
@@ -181,7 +256,7 @@ impl Work<'_> {
             let _ = std::fs::remove_file(&floats);
             let _ = std::fs::remove_file(&from);
         }
-        Ok(())
+        Ok(said)
     }
 }
 

@@ -23,6 +23,9 @@ mod interrupt;
 mod line;
 mod recommend;
 
+#[cfg(feature = "pull")]
+pub(super) use fetch::ready_file;
+
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -74,7 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let registry = Registry::load(&store.registry_file())?;
     match &args.command {
         Command::List { json } => list(&store, &registry, *json)?,
-        Command::Recommend { json } => recommend::run(&registry, *json)?,
+        Command::Recommend { json } => recommend::run(&store, &registry, *json)?,
         Command::Info(args) => info::run(args, &dirs, &registry)?,
         #[cfg(feature = "pull")]
         Command::Pull(pull) => fetch::run(pull, &store, &registry)?,

@@ -9,6 +9,7 @@ use crate::error::{Exit, UserError};
 use crate::model_store::disk::gigabytes;
 use crate::model_store::recommend::{self, Row};
 use crate::model_store::registry::Registry;
+use crate::model_store::store::Store;
 
 /// How long memory is measured.
 const MEASURED: Duration = Duration::from_secs(1);
@@ -17,7 +18,7 @@ const MEASURED: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// A machine on which none fits.
-pub(super) fn run(registry: &Registry, as_json: bool) -> anyhow::Result<()> {
+pub(super) fn run(store: &Store, registry: &Registry, as_json: bool) -> anyhow::Result<()> {
     let machine = engine::machine();
     let speed = recommend::memory_bytes_per_second(machine.threads, MEASURED);
     let rows = recommend::rows(registry, &machine, speed);
@@ -43,6 +44,10 @@ pub(super) fn run(registry: &Registry, as_json: bool) -> anyhow::Result<()> {
         );
     }
     match best {
+        // The first model that is pulled is used at once.
+        Some(best) if store.default_name()?.is_none() && store.list()?.0.is_empty() => {
+            println!("\nz1 models pull {}", best.name);
+        }
         Some(best) => println!("\nz1 models pull {0} && z1 models use {0}", best.name),
         None => {
             let smallest = rows.last().map_or(0, |row| row.bytes);

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::errands::{self, Errands, refused};
+use super::offer;
 use super::project::Project;
 use crate::agent::worker::{Running, Setup, Worker};
 use crate::agent::{checks, transcript};
+use crate::cancel::Cancel;
 use crate::dirs::Dirs;
 use crate::error::UserError;
 use crate::event::{COMMANDS_MAX, Command, Event};
@@ -47,6 +49,10 @@ pub(super) struct WorkerBackend {
     early: Option<(Task, Vec<Command>)>,
     waiting: VecDeque<Incoming>,
     errands: Errands,
+    /// Ends the pull that is under way.
+    pull: Option<Cancel>,
+    /// Was pulled, and is loaded as soon as no task runs.
+    pulled: Option<String>,
     model: String,
     parts: Parts,
 }
@@ -60,8 +66,50 @@ impl WorkerBackend {
             early: None,
             waiting: VecDeque::new(),
             errands: Errands::new(),
+            pull: None,
+            pulled: None,
             model: String::new(),
             parts,
+        }
+    }
+
+    /// Looks on a thread of its own whether a real model is to be offered.
+    pub(super) fn look_for_an_offer(&self) {
+        let dirs = self.parts.dirs.clone();
+        self.errands.beside(move |tell| offer::report(&dirs).into_iter().for_each(tell));
+    }
+
+    /// Fetches a model beside whatever else goes on.
+    fn pull(&mut self, name: String) {
+        if self.pull.is_some() {
+            let why = "another one is still under way".to_owned();
+            return self.answer(Report::PullEnded { name, why: Some(why), hint: None });
+        }
+        let (dirs, cancel) = (self.parts.dirs.clone(), Cancel::new());
+        self.pull = Some(cancel.clone());
+        self.errands.beside(move |tell| {
+            let ended = offer::pull(&dirs, &name, &cancel, &mut *tell);
+            tell(ended);
+        });
+    }
+
+    /// What an errand has to say.
+    fn next_report(&mut self) -> Option<Report> {
+        let report = self.errands.try_next()?;
+        if let Report::PullEnded { name, why, .. } = &report {
+            self.pull = None;
+            self.pulled = why.is_none().then(|| name.clone());
+        }
+        Some(report)
+    }
+
+    /// Loads what was pulled, once nobody is in the middle of anything.
+    fn take_up_what_was_pulled(&mut self) {
+        if self.running.is_none()
+            && self.early.is_none()
+            && let Some(name) = self.pulled.take()
+        {
+            self.switch(&name);
         }
     }
 
@@ -272,6 +320,9 @@ impl Backend for WorkerBackend {
             Request::Resume { id } => self.resume(&id),
             Request::Compact => self.compact(),
             Request::Doctor => self.errands.start(move |_| errands::doctor(&dirs)),
+            Request::Pull { name } => self.pull(name),
+            Request::CancelPull => self.pull.iter().for_each(Cancel::cancel),
+            Request::DeclineOffer => self.errands.beside(move |tell| offer::decline(&dirs).into_iter().for_each(tell)),
         }
         Ok(())
     }
@@ -280,14 +331,16 @@ impl Backend for WorkerBackend {
         if let Some(incoming) = self.waiting.pop_front() {
             return Ok(Some(incoming));
         }
-        if let Some(report) = self.errands.try_next() {
+        if let Some(report) = self.next_report() {
             return Ok(Some(Incoming::Report(report)));
         }
+        self.take_up_what_was_pulled();
         Ok(self.next_event()?.map(Incoming::Event).or_else(|| self.waiting.pop_front()))
     }
 
     fn close(&mut self, patience: Duration) {
         self.errands.cancel();
+        self.pull.iter().for_each(Cancel::cancel);
         if let Some(running) = &self.running {
             running.cancel.cancel();
         }

@@ -53,6 +53,22 @@ impl Errands {
         });
     }
 
+    /// Starts one that is no errand of the user's: it may say several things or none, and [`Errands::cancel`] leaves it
+    /// alone.
+    pub(super) fn beside(&self, work: impl FnOnce(&mut dyn FnMut(Report)) + Send + 'static) {
+        let sender = self.sender.clone();
+        std::thread::spawn(move || {
+            work(&mut |report| {
+                // Where the interface is gone nobody listens any more; where it does not listen just now, because an editor
+                // has the terminal, nothing waits to say how far it is.
+                let _ = match report {
+                    Report::Pulling { .. } => sender.try_send(report).is_ok(),
+                    _ => sender.send(report).is_ok(),
+                };
+            });
+        });
+    }
+
     pub(super) fn try_next(&self) -> Option<Report> {
         self.answers.try_recv().ok()
     }
@@ -68,7 +84,7 @@ pub(super) fn refused(what: &str, why: impl Into<String>, hint: Option<String>) 
     Report::Refused { what: what.to_owned(), why: why.into(), hint }
 }
 
-fn refused_by(what: &str, problem: &anyhow::Error) -> Report {
+pub(super) fn refused_by(what: &str, problem: &anyhow::Error) -> Report {
     let hint = problem.downcast_ref::<UserError>().and_then(|error| error.hint.clone());
     refused(what, format!("{problem:#}"), hint)
 }

@@ -28,6 +28,7 @@ use crate::tui::{self, Notify, ThemeChoice, TuiOptions};
 mod backend;
 mod errands;
 mod input;
+pub(super) mod offer;
 mod project;
 
 /// As a check: what was remembered of how the project is tested is forgotten.
@@ -175,6 +176,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         let why = ended.as_ref().map_or_else(|problem| format!("{problem:#}"), |_| "interrupted".to_owned());
         Transcript::keep_unbegun(&transcripts(&dirs), &task, &why);
     }
+    // Last, so that it stands where somebody who looks on sees it.
+    let looks_on = args.output_format == Format::Text && !args.quiet && std::io::stderr().is_terminal();
+    if looks_on && ended.as_ref().is_ok_and(|exit| *exit != Exit::Interrupted) {
+        offer::say_once(&dirs, &config);
+    }
     ended
 }
 
@@ -249,6 +255,7 @@ fn start_backend(
 ) -> anyhow::Result<Box<dyn tui::Backend>> {
     let walls = walls();
     let (judge, wish) = (judge(&walls), wish(&config));
+    let names_a_model = config.text("model").is_some_and(|name| !name.is_empty());
     let (of, within) = (dirs.clone(), project.clone());
     let launch = move |name: Option<&str>| {
         setup(&of, &config, paper_exact, &within, Arc::clone(&judge), name.or(config.text("model")))
@@ -257,7 +264,11 @@ fn start_backend(
     let launch = Box::new(move |name: &str| launch(Some(name)));
     let folder = project.root.clone().unwrap_or(folder);
     let parts = backend::Parts { dirs, project: folder, within: project, checks, wish, walls, launch };
-    Ok(Box::new(backend::WorkerBackend::new(worker, parts)))
+    let backend = backend::WorkerBackend::new(worker, parts);
+    if !names_a_model {
+        backend.look_for_an_offer();
+    }
+    Ok(Box::new(backend))
 }
 
 /// The settings in force for this command line.

@@ -3,7 +3,7 @@
 use super::picker::{Choice, Purpose};
 use super::slash::{self, Slash};
 use super::turn::Phase;
-use super::{App, EditPurpose, Effect, Panel};
+use super::{App, Asked, EditPurpose, Effect, Panel, Question};
 use crate::error::Exit;
 use crate::event::Command;
 use crate::task::Effort;
@@ -47,8 +47,13 @@ impl App {
     /// Sends what stands in the composer as the answer to the task's question.
     pub fn answer_question(&mut self) -> Vec<Effect> {
         let text = self.composer.take().trim().to_owned();
-        let Some(id) = self.end_question() else { return Vec::new() };
-        self.transcript.push(Cell::User(clean::visible(if text.is_empty() { "(none)" } else { &text }).into_owned()));
+        let Some(Question { id, kind, .. }) = self.end_question() else { return Vec::new() };
+        let shown = match (text.as_str(), kind) {
+            ("", Asked::Check) => "(none)",
+            ("", Asked::Call) => "(no)",
+            (text, _) => text,
+        };
+        self.transcript.push(Cell::User(clean::visible(shown).into_owned()));
         let now = self.now;
         if let Some(turn) = &mut self.turn {
             turn.enter(Phase::Waiting, now);
@@ -88,6 +93,7 @@ impl App {
                 Vec::new()
             }
             Ok(Slash::Effort(effort)) => self.set_effort(effort),
+            Ok(Slash::Pull(name)) => self.pull_command(name.as_deref()),
             Ok(Slash::Model(None)) => send(Request::ListModels),
             Ok(Slash::Model(Some(name))) => send(Request::SwitchModel { name }),
             Ok(Slash::Sessions(None)) => send(Request::ListSessions),
@@ -117,7 +123,7 @@ impl App {
         vec![Effect::Send(Request::NewSession)]
     }
 
-    /// Esc: a running task or errand is stopped; a model that is being loaded is given up.
+    /// Esc: a running task or errand is stopped, else a pull; a model that is being loaded is given up.
     pub(super) fn escape(&mut self) -> Vec<Effect> {
         if self.turn.is_none() && self.errand.is_none() && self.status.loading.is_some() && self.composer.is_empty() {
             self.flash("giving up loading the model");

@@ -1,7 +1,7 @@
 //! What the worker's events do to the state.
 
 use super::turn::{Lane, Phase, Turn};
-use super::{App, Effect, Panel};
+use super::{App, Asked, Effect, Panel, Question};
 use crate::error::Exit;
 use crate::event::{Event, FileChange};
 use crate::task::{Outcome, Part, Status, Usage, Verdict};
@@ -48,10 +48,10 @@ impl App {
             Event::Verified { candidate, verdict } => self.on_verified(candidate, verdict),
             Event::Step { text } => self.on_step(&text),
             Event::Proposal { patch_id, diff, files } => return self.on_proposal(patch_id, &diff, &files),
-            Event::Question { id, text } => return self.on_question(id, &text),
+            Event::Question { id, text } => return self.on_question(id, Asked::Check, &text),
             Event::Permission { id, text, .. } => {
                 let text = format!("{text} (y: yes, a: yes for this tool in this session, anything else: no)");
-                return self.on_question(id, &text);
+                return self.on_question(id, Asked::Call, &text);
             }
             Event::Warning { text } => self.transcript.push(Cell::note(Tone::Warn, &text)),
             Event::Ended { outcome } => return self.on_ended(&outcome),
@@ -197,12 +197,12 @@ impl App {
     }
 
     /// The composer is the answer's until it is sent; what stood there waits.
-    fn on_question(&mut self, id: u64, text: &str) -> Vec<Effect> {
+    fn on_question(&mut self, id: u64, kind: Asked, text: &str) -> Vec<Effect> {
         if self.is_stopping() {
             return Vec::new();
         }
         self.transcript.push(Cell::note(Tone::Warn, &clean::one_line(text)));
-        self.question = Some((id, self.composer.full_text()));
+        self.question = Some(Question { id, kind, draft: self.composer.full_text() });
         self.composer.set("");
         self.composer.completion = None;
         let started = self.turn.as_ref().map_or(self.now, |turn| turn.started);
@@ -211,10 +211,10 @@ impl App {
     }
 
     /// The question is answered or moot: what stood in the composer before comes back.
-    pub(super) fn end_question(&mut self) -> Option<u64> {
-        let (id, draft) = self.question.take()?;
-        self.composer.set(&draft);
-        Some(id)
+    pub(super) fn end_question(&mut self) -> Option<Question> {
+        let question = self.question.take()?;
+        self.composer.set(&question.draft);
+        Some(question)
     }
 
     fn on_ended(&mut self, outcome: &Outcome) -> Vec<Effect> {
@@ -240,6 +240,7 @@ impl App {
         let after_verdict = matches!(self.transcript.cells().last(), Some(Cell::Verdict { .. }));
         let tone = if after_verdict { Tone::Faint } else { tone };
         self.transcript.push(Cell::note(tone, &text));
+        self.show_waiting_offer();
         let mut effects = self.notify(&format!("z1: {}", status_word(outcome.status)), started);
         effects.extend(self.go_on_with_queue(outcome.status));
         effects
@@ -270,6 +271,7 @@ impl App {
         self.status.loading = None;
         self.last_exit = Exit::Error;
         self.turn = None;
+        self.show_waiting_offer();
     }
 
     pub(super) fn on_gone(&mut self) -> Vec<Effect> {
@@ -280,7 +282,11 @@ impl App {
     }
 
     pub(super) fn on_report(&mut self, report: Report) -> Vec<Effect> {
-        if !matches!(report, Report::Context { .. }) {
+        let is_news = matches!(
+            report,
+            Report::Context { .. } | Report::Offer { .. } | Report::Pulling { .. } | Report::PullEnded { .. }
+        );
+        if !is_news {
             self.errand = None;
         }
         match report {
@@ -306,6 +312,9 @@ impl App {
             Report::Context { used_tokens, max_tokens } => {
                 (self.status.context_used, self.status.context_max) = (used_tokens, max_tokens);
             }
+            Report::Offer { offer } => self.on_offer(offer),
+            Report::Pulling { name, done_bytes, total_bytes } => self.on_pulling(&name, done_bytes, total_bytes),
+            Report::PullEnded { name, why, hint } => self.on_pull_ended(&name, why.as_deref(), hint.as_deref()),
             Report::Refused { what, why, hint } => self.transcript.push(Cell::Note {
                 tone: Tone::Warn,
                 text: clean::visible(&format!("{what}: {why}")).into_owned(),

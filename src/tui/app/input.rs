@@ -114,6 +114,10 @@ impl App {
             Action::HistorySearch => self.search_history(),
             Action::Editor => return self.open_editor(),
             Action::CopyCode => return self.copy_code(),
+            Action::AcceptOffer => return self.accept_offer(),
+            Action::DeclineOffer if self.offered.as_ref().is_some_and(|offered| offered.open) => {
+                return self.decline_offer();
+            }
             Action::Fullscreen => return self.toggle_fullscreen(),
             Action::ScrollUp => return self.on_scroll(true, self.page()),
             Action::ScrollDown => return self.on_scroll(false, self.page()),

@@ -55,6 +55,8 @@ actions! {
     HistorySearch "history_search" Main ["ctrl+r"] "search what was typed before";
     Editor "editor" Main ["ctrl+g"] "write in $VISUAL or $EDITOR";
     CopyCode "copy_code" Main ["alt+y"] "copy the last code block";
+    AcceptOffer "accept_offer" Main ["ctrl+y"] "fetch the model that is offered, and use it";
+    DeclineOffer "decline_offer" Main ["ctrl+x"] "never be offered a model again";
     Fullscreen "fullscreen" Main ["f11", "alt+f"] "alternate screen or scrollback";
     ScrollUp "scroll_up" Main ["pageup"] "scroll back (fullscreen)";
     ScrollDown "scroll_down" Main ["pagedown"] "scroll on (fullscreen)";

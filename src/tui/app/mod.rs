@@ -7,6 +7,7 @@ mod commands;
 mod events;
 mod input;
 pub mod keys;
+pub mod offer;
 pub mod picker;
 pub mod review;
 mod review_input;
@@ -27,8 +28,10 @@ use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::error::Exit;
 use crate::event::Command;
+use crate::model_store;
 use crate::task::{Effort, Status};
 use keys::{Action, Keymap};
+use offer::{Offered, Pull};
 use picker::Picker;
 use review::Review;
 use turn::Turn;
@@ -121,6 +124,24 @@ pub enum Panel {
     Picker(Picker),
 }
 
+/// A question that waits for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub id: u64,
+    pub kind: Asked,
+    /// What stood in the composer when it came.
+    draft: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The command that tests the project.
+    Check,
+    /// A yes to a call.
+    Call,
+}
+
 /// What the status line shows.
 #[derive(Clone, Debug, Default)]
 pub struct StatusLine {
@@ -150,6 +171,11 @@ pub struct App {
     pub turn: Option<Turn>,
     /// A request besides the task that has not been answered yet: what it is, and since when.
     pub errand: Option<(String, Duration)>,
+    /// A real model that could be fetched.
+    pub offered: Option<Offered>,
+    offer_waits: Option<model_store::offer::Offer>,
+    /// The model that is being fetched, beside whatever else goes on.
+    pub pull: Option<Pull>,
     pub queue: VecDeque<String>,
     pub panel: Panel,
     pub status: StatusLine,
@@ -159,8 +185,8 @@ pub struct App {
     /// Rows scrolled back, in fullscreen.
     pub scroll: usize,
     pub files: Vec<String>,
-    /// What the task wants to know: the question's number, and what stood in the composer when it came.
-    pub question: Option<(u64, String)>,
+    /// What the task wants to know.
+    pub question: Option<Question>,
     /// A short remark above the composer, until this time.
     pub flash: Option<(String, Duration)>,
     leave_armed: Option<Duration>,
@@ -189,6 +215,9 @@ impl App {
             composer: Composer::with_history(History::new(history)),
             turn: None,
             errand: None,
+            offered: None,
+            offer_waits: None,
+            pull: None,
             queue: VecDeque::new(),
             panel: Panel::None,
             status: StatusLine { loading: Some(0.0), ..StatusLine::default() },
@@ -257,7 +286,7 @@ impl App {
     /// Something on the screen moves by itself, so that frames are due without messages.
     pub fn is_moving(&self) -> bool {
         let working = self.turn.as_ref().is_some_and(|turn| turn.phase != turn::Phase::Deciding);
-        working || self.flash.is_some() || self.errand.is_some()
+        working || self.flash.is_some() || self.errand.is_some() || self.pull.is_some()
     }
 
     /// The exit code that leaving now would have.
@@ -325,7 +354,7 @@ impl App {
         let Some(turn) = &mut self.turn else {
             return match self.errand {
                 Some(_) => vec![Effect::Send(Request::Command(Command::Cancel))],
-                None => Vec::new(),
+                None => self.stop_pull(),
             };
         };
         if turn.phase == turn::Phase::Stopping {

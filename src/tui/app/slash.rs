@@ -7,6 +7,8 @@ use crate::task::Effort;
 pub enum Slash {
     Help,
     Model(Option<String>),
+    /// Fetch the model of this name, or the one that is offered; `no` declines it.
+    Pull(Option<String>),
     Effort(Effort),
     /// The picker, or the session of this id.
     Sessions(Option<String>),
@@ -33,6 +35,7 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("/deep", "", "spend much thinking from now on"),
     ("/window", "TOKENS|auto", "set the thinking window by hand"),
     ("/model", "[NAME]", "list the models, or switch to one"),
+    ("/pull", "[NAME|no]", "fetch a model and use it, or never be asked again"),
     ("/map", "", "show the repository map as the model sees it"),
     ("/check", "[CMD|none|forget]", "show or set the command that tests this project"),
     ("/undo", "", "take the last accepted change back"),
@@ -61,6 +64,7 @@ pub fn parse(line: &str) -> Result<Slash, String> {
         "/deep" => Slash::Effort(Effort::Deep),
         "/window" => Slash::Effort(window(argument.as_deref())?),
         "/model" | "/models" => Slash::Model(argument),
+        "/pull" => Slash::Pull(argument),
         "/map" => Slash::Map,
         "/check" => Slash::Check(argument),
         "/undo" => Slash::Undo,

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use super::Stack;
 use super::gauge;
 use super::status::effort_word;
-use crate::tui::app::App;
+use crate::tui::app::{App, Asked};
 use crate::tui::composer::{Completion, Composer, Layout};
 use crate::tui::text::{Row, clean, wrap};
 
@@ -15,6 +15,7 @@ const ROWS_MAX: usize = 8;
 const ENTRIES_SHOWN: usize = 6;
 const PLACEHOLDER: &str = "a task · / commands · @ files · ! sandbox";
 const QUESTION: &str = "the command, or enter alone for none";
+const CALL: &str = "y, a for always in this session, enter alone for no";
 const PROMPT: &str = "› ";
 
 pub(super) fn stack(app: &App, height: usize) -> Stack {
@@ -28,7 +29,11 @@ pub(super) fn stack(app: &App, height: usize) -> Stack {
         stack.add_rows(vec![rule(app)]);
     }
     let rows = ROWS_MAX.min((height / 3).max(1));
-    let placeholder = if app.question.is_some() { QUESTION } else { PLACEHOLDER };
+    let placeholder = match app.question.as_ref().map(|question| question.kind) {
+        Some(Asked::Check) => QUESTION,
+        Some(Asked::Call) => CALL,
+        None => PLACEHOLDER,
+    };
     stack.add(text(app, &app.composer, rows, placeholder));
     stack
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use ratatui::style::Style;
 
 use super::{Field, field, fields, short_count};
+use crate::model_store::disk::gigabytes;
 use crate::task::{Level, Tier};
 use crate::tui::app::App;
 use crate::tui::app::keys::Action;
+use crate::tui::app::offer::{Offered, Pull};
 use crate::tui::app::turn::{Phase, Turn};
 use crate::tui::cell::{seconds, shift_words};
 use crate::tui::text::Row;
@@ -35,7 +37,7 @@ pub(super) fn measure(app: &App) -> Option<Measure> {
         style,
     };
     let Some(turn) = &app.turn else {
-        let fraction = app.status.loading?;
+        let fraction = app.status.loading.or_else(|| app.pull.as_ref()?.fraction())?;
         return Some(Measure { fraction, count: format!("{:.0}%", fraction * 100.0), style: theme.accent() });
     };
     match &turn.phase {
@@ -138,6 +140,42 @@ pub(super) fn loading(app: &App, fraction: f32, low: bool) -> Row {
     }
     left.push(field(3, "you can type already", theme.faint()));
     let right = vec![field(2, format!("{} gives up", app.keymap.hint(Action::Stop)), theme.faint())];
+    fields(left, right, app.columns.into(), theme.faint())
+}
+
+/// A model is being fetched.
+pub(super) fn pull(app: &App, pull: &Pull) -> Row {
+    let theme = app.theme;
+    let faint = theme.faint();
+    let word = match pull {
+        Pull { stopping: true, .. } => "stopping to fetch",
+        _ if pull.is_checked() => "checking",
+        _ => "fetching",
+    };
+    let mut left = vec![field(0, format!("{} {word} {}", spinner(app.now), pull.name), theme.accent())];
+    let of = pull.total_bytes.map_or_else(String::new, |total| format!(" of {}", gigabytes(total)));
+    if pull.done_bytes > 0 {
+        left.push(field(1, format!("{}{of}", gigabytes(pull.done_bytes)), theme.text()));
+    }
+    if let Some(speed) = pull.bytes_per_second(app.now) {
+        left.push(field(4, format!("{}/s", gigabytes(speed as u64)), faint));
+    }
+    if let Some(seconds) = pull.seconds_left(app.now) {
+        left.push(field(3, format!("{}:{:02} left", seconds / 60, seconds % 60), faint));
+    }
+    let right = vec![field(2, format!("{} stops", app.keymap.hint(Action::Stop)), faint)];
+    fields(left, right, app.columns.into(), faint)
+}
+
+/// A real model could be fetched.
+pub(super) fn offer(app: &App, offered: &Offered) -> Row {
+    let theme = app.theme;
+    let key = |action| app.keymap.hint(action);
+    let left = vec![
+        field(0, format!("{} fetches {}", key(Action::AcceptOffer), offered.name), theme.accent()),
+        field(3, gigabytes(offered.bytes), theme.text()),
+    ];
+    let right = vec![field(1, format!("{} no, never ask", key(Action::DeclineOffer)), theme.faint())];
     fields(left, right, app.columns.into(), theme.faint())
 }
 

@@ -121,6 +121,11 @@ fn main_stack(app: &App, height: usize, full: bool) -> Stack {
     } else if let Some(fraction) = app.status.loading {
         bottom.add_rows(vec![gauge::loading(app, fraction, is_low(height))]);
     }
+    if let Some(pull) = &app.pull {
+        bottom.add_rows(vec![gauge::pull(app, pull)]);
+    } else if let Some(offered) = app.offered.as_ref().filter(|offered| offered.open) {
+        bottom.add_rows(vec![gauge::offer(app, offered)]);
+    }
     bottom.add_rows(queue(app, height));
     if let Some((text, _)) = &app.flash {
         bottom.add_rows(vec![Row::styled(wrap::fit(&clean::one_line(text), app.columns.into()), app.theme.faint())]);

@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 pub(crate) enum Trouble {
     /// Ends after so many bytes.
     Cut(usize),
+    /// So many bytes, then one after the other, slower than anybody waits for.
+    Trickle(usize),
     /// Answers so, with no body.
     Status(u16),
     /// One byte is another.
@@ -104,11 +106,13 @@ fn serve(
     let name = path.strip_prefix("/owner/name/resolve/").and_then(|rest| rest.split_once('/')).map(|(_, name)| name);
     let Some(mut bytes) = name.and_then(|name| std::fs::read(folder.join(name)).ok()) else { return head(404, "", 0) };
     let mut cut = usize::MAX;
-    if path.ends_with(".safetensors") {
+    let mut trickles = None;
+    if [".safetensors", ".gguf"].iter().any(|end| path.ends_with(end)) {
         let mut troubles = troubles.lock().unwrap();
         match if troubles.is_empty() { None } else { Some(troubles.remove(0)) } {
             Some(Trouble::Status(status)) => return head(status, "", 0),
             Some(Trouble::Cut(bytes)) => cut = bytes,
+            Some(Trouble::Trickle(bytes)) => trickles = Some(bytes),
             Some(Trouble::Flipped) => *bytes.last_mut().unwrap() ^= 1,
             None => {}
         }
@@ -120,5 +124,14 @@ fn serve(
     } else {
         head(200, "", rest.len());
     }
-    let _ = stream.write_all(&rest[..cut.min(rest.len())]);
+    let at_once = trickles.unwrap_or(cut).min(rest.len());
+    let _ = stream.write_all(&rest[..at_once]);
+    if trickles.is_some() {
+        for byte in &rest[at_once..] {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            if stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `z1 models` as its user calls it: the real program, on checkpoints that the tests write, with a hub on loopback.
 
-mod hub;
+pub(crate) mod hub;
 mod import;
 #[cfg(target_os = "linux")]
 mod limits;
@@ -64,6 +64,21 @@ impl Home {
         assert_eq!(said.code, 0, "{arguments:?}: {}{}", said.stdout, said.stderr);
         said
     }
+}
+
+/// Writes a registry below z1's home in which one model fits any machine, `tiny` of `owner/name`, and no other does.
+#[cfg(all(feature = "llama", feature = "pull"))]
+pub(crate) fn only_tiny_fits(home: &Path, bytes: u64) {
+    let mut text = format!(
+        "[tiny]\ntitle = 'Tiny'\nlicence = 'MIT'\ncontext_tokens_max = 512\n\
+         [tiny.gguf]\nrepo = 'owner/name'\nquant = 'F32'\nbytes = {bytes}\n"
+    );
+    let known = z1::model_store::registry::Registry::built_in().entries;
+    for (name, _) in known.iter().filter(|(_, entry)| entry.gguf.is_some()) {
+        text.push_str(&format!("['{name}'.gguf]\nbytes = 9_000_000_000_000_000\n"));
+    }
+    std::fs::create_dir_all(home.join("data/models")).unwrap();
+    std::fs::write(home.join("data/models/models.toml"), text).unwrap();
 }
 
 /// The shape of a small model whose rows divide into k-quants' blocks.

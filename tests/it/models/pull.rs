@@ -24,6 +24,7 @@ fn a_checkpoint_becomes_a_quantised_model_over_a_broken_line() {
     let hub = Hub::start(&repository(&home), &[Trouble::Cut(1000), Trouble::Status(503), Trouble::Cut(5000)], None);
     let said = home.succeed(&pull(&hub, &["--quant", "q5_k_m"]));
     assert!(said.stdout.contains("name is installed (Q5_K_M"), "{}", said.stdout);
+    assert!(said.stdout.contains("it is used from now on"), "the first one: {}", said.stdout);
     assert_eq!(name_of(&Gguf::open(&home.model("name")).unwrap()), "Q5_K_M");
     assert!(
         hub.seen().iter().any(|request| request.ends_with(" 1000")),
@@ -38,8 +39,12 @@ fn a_checkpoint_becomes_a_quantised_model_over_a_broken_line() {
     let before = hub.seen().len();
     assert!(home.succeed(&pull(&hub, &["--quant", "q5_k_m"])).stdout.contains("installed already"));
     assert_eq!(hub.seen().len(), before + 1);
-    home.succeed(&["models", "use", "name"]);
-    assert!(home.succeed(&["models", "list"]).stdout.contains("* name"));
+    let second = home.succeed(&pull(&hub, &["--quant", "none", "--name", "other"]));
+    assert!(second.stdout.contains("z1 models use other"), "{}", second.stdout);
+    let listed = home.succeed(&["models", "list"]).stdout;
+    assert!(listed.contains("* name") && !listed.contains("* other"), "{listed}");
+    home.succeed(&["models", "use", "other"]);
+    assert!(home.succeed(&["models", "list"]).stdout.contains("* other"));
     home.succeed(&["models", "rm", "name"]);
     assert!(!home.path().join("data/models/name").exists());
 }

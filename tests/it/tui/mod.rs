@@ -5,6 +5,7 @@ mod emulator;
 mod hostile;
 mod pty;
 mod pty_nano;
+mod pty_offer;
 mod pty_project;
 mod states;
 mod update;

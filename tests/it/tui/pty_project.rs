@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::pty::{Terminal, key};
-use crate::project::{RIGHT_AT_ONCE, copy};
+use crate::cli::can_run_code;
+use crate::project::{RIGHT_AT_ONCE, SERVER, copy};
 
 /// The example's copy, and a script in the model's place.
 struct Shop {
@@ -129,4 +130,53 @@ fn a_project_without_a_test_command_is_asked_for_one_once() {
     second.send("r");
     second.wait_for("answer tokens");
     second.leave();
+}
+
+#[test]
+fn a_tool_s_call_is_allowed_once_denied_and_allowed_for_the_session() {
+    if !can_run_code() {
+        return;
+    }
+    let (shop, home) = (Shop::new(), tempfile::tempdir().unwrap());
+    let look = |file: &str| json!({ "text": format!("```bash\nmcp t read path={file}\n```\n") }).to_string();
+    let says = |text: &str| json!({ "text": text }).to_string();
+    let script = [
+        look("shop.py"),
+        says("It is in the first."),
+        look("test_shop.py"),
+        says("It is in the second."),
+        look("pyproject.toml"),
+        look("./shop.py"),
+        says("It is in the third."),
+    ];
+    std::fs::write(shop.folder.path().join("script.jsonl"), script.join("\n")).unwrap();
+    std::fs::create_dir_all(home.path().join("config")).unwrap();
+    let settings = format!("[mcp.t]\ncommand = 'python3'\nargs = ['-c', '''{SERVER}''']\n");
+    std::fs::write(home.path().join("config/config.toml"), settings).unwrap();
+    let roof = home.path().to_string_lossy().into_owned();
+    let terminal = shop.open(&[], &[("Z1_HOME", &roof)]);
+    terminal.wait_for("ctx 0/");
+    for (question, file, keys, answer) in [
+        ("Where is the discount computed?", "\"shop.py\"", "y\r", "It is in the first."),
+        ("Where is it tested?", "\"test_shop.py\"", "\r", "It is in the second."),
+        ("Where is the name?", "\"pyproject.toml\"", "a\r", "It is in the third."),
+    ] {
+        terminal.send(&format!("{question}\r"));
+        terminal.wait_for(&format!("Call the tool read of t with {{\"path\":{file}}}"));
+        terminal.wait_for("y, a for always in this session, enter alone for no");
+        terminal.send(keys);
+        terminal.wait_for(answer);
+        // The next question is typed into an empty line.
+        terminal.wait("the task's end", |screen| {
+            let text = screen.contents();
+            text.rfind("answer tokens") > text.rfind(answer)
+        });
+    }
+    let shown = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    assert!(!shown.contains("{\"path\":\"./shop.py\"}"), "always is for the session: {shown}");
+    terminal.leave();
+    let stored = std::fs::read_dir(home.path().join("state/sessions")).unwrap().flatten();
+    let stored: String = stored.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+    assert_eq!(stored.matches("did not allow this call").count(), 1, "{stored}");
+    assert_eq!(stored.matches("ended with no error").count(), 3, "{stored}");
 }

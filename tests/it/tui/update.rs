@@ -5,10 +5,12 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use z1::error::Exit;
 use z1::event::{Command, Decision, Event, FileChange};
+use z1::model_store::offer::Offer;
+use z1::model_store::recommend::Row;
 use z1::task::{Budget, Complexity, Effort, Level, Outcome, Part, ShiftReason, Status, Tier, Usage, Verdict};
 use z1::tui::app::keys::Key;
 use z1::tui::app::turn::Phase;
-use z1::tui::app::{App, EditPurpose, Effect, Msg, Panel, QUEUE_MAX};
+use z1::tui::app::{App, Asked, EditPurpose, Effect, Msg, Panel, QUEUE_MAX};
 use z1::tui::cell::Cell;
 use z1::tui::{Incoming, Notify, PastTurn, Report, Request, SessionRow, Submit, TuiOptions};
 
@@ -577,4 +579,115 @@ fn a_question_has_the_composer_until_it_is_answered() {
     assert_eq!(desk.key("esc"), [command(Command::Cancel)]);
     desk.ended(Status::Cancelled);
     assert!(desk.app.question.is_none(), "a question that is moot is gone");
+}
+
+#[test]
+fn a_call_is_allowed_once_or_always_or_denied_by_keys() {
+    let ask = || {
+        let mut desk = Desk::thinking();
+        desk.typed("a draft");
+        let (title, text) = ("mcp git log".to_owned(), "Call the tool log of git with {}?".to_owned());
+        desk.event(Event::Permission { id: 9, title, text });
+        assert!(
+            desk.last_note().starts_with("Call the tool log of git") && desk.last_note().contains("a: yes for this")
+        );
+        assert_eq!(desk.app.question.as_ref().map(|question| question.kind), Some(Asked::Call));
+        desk
+    };
+    let answer = |text: &str| command(Command::Answer { id: 9, text: text.to_owned() });
+    for keys in ["y", "a", "", "no, look at the file"] {
+        let mut desk = ask();
+        desk.typed(keys);
+        assert_eq!(desk.key("enter"), [answer(keys)], "{keys:?}");
+        assert_eq!((desk.app.composer.full_text().as_str(), desk.phase()), ("a draft", Some(&Phase::Waiting)));
+        assert!(desk.app.question.is_none());
+    }
+    assert_eq!(ask().key("esc"), [command(Command::Cancel)], "a stop is no yes");
+}
+
+fn offer(fits: bool) -> Report {
+    let row = Row {
+        name: "m-1b".to_owned(),
+        quant: "Q4_K_M".to_owned(),
+        bytes: 1000,
+        licence: "MIT".to_owned(),
+        fits,
+        tokens_per_second_max: None,
+    };
+    Report::Offer { offer: Offer { installed: Vec::new(), fits: fits.then_some(row) } }
+}
+
+fn ended_pull(why: Option<&str>) -> Report {
+    Report::PullEnded { name: "m-1b".to_owned(), why: why.map(str::to_owned), hint: None }
+}
+
+#[test]
+fn nothing_is_fetched_before_the_user_says_so() {
+    let mut desk = Desk::ready();
+    assert!(desk.report(offer(true)).is_empty());
+    assert!(desk.last_note().contains("only a demonstration") && desk.last_note().contains("m-1b fits this machine"));
+    desk.typed("y");
+    assert_eq!(desk.app.composer.full_text(), "y", "the composer is the user's all the time");
+    desk.key("backspace");
+    let pull = Effect::Send(Request::Pull { name: "m-1b".to_owned() });
+    assert_eq!(desk.key("ctrl+y"), std::slice::from_ref(&pull));
+    assert!(desk.key("ctrl+y").is_empty() && desk.key("ctrl+x").is_empty(), "it was answered");
+    assert_eq!(desk.line("/pull other"), [Effect::Remember("/pull other".to_owned())], "one after the other");
+    assert!(desk.last_note().contains("m-1b is being fetched"));
+    desk.report(Report::Pulling { name: "m-1b".to_owned(), done_bytes: 10, total_bytes: Some(1000) });
+    assert!(desk.app.pull.as_ref().is_some_and(|pull| pull.done_bytes == 10) && desk.app.is_moving());
+    desk.report(ended_pull(None));
+    assert!(desk.app.pull.is_none() && desk.last_note().contains("m-1b is here"));
+    // Without the key, by its command.
+    let mut desk = Desk::ready();
+    desk.report(offer(true));
+    assert_eq!(desk.line("/pull"), [Effect::Remember("/pull".to_owned()), pull]);
+    let mut desk = Desk::ready();
+    assert!(desk.key("ctrl+y").is_empty(), "nothing is offered");
+    desk.line("/pull");
+    assert!(desk.last_note().contains("needs a name"));
+    desk.report(offer(false));
+    assert!(desk.last_note().contains("None of the known models fits") && desk.key("ctrl+y").is_empty());
+}
+
+#[test]
+fn a_pull_is_stopped_after_whatever_else_is() {
+    let mut desk = Desk::ready();
+    desk.report(offer(true));
+    desk.key("ctrl+y");
+    desk.typed("a task");
+    desk.key("enter");
+    assert_eq!(desk.key("esc"), [command(Command::Cancel)], "the task first");
+    desk.ended(Status::Cancelled);
+    assert_eq!(desk.key("esc"), [Effect::Send(Request::CancelPull)]);
+    assert!(desk.key("esc").is_empty(), "once is enough");
+    desk.report(ended_pull(Some("stopped")));
+    assert!(desk.app.pull.is_none() && desk.last_note().contains("fetching m-1b: stopped"));
+    assert_eq!(desk.line("/pull").len(), 2, "what was offered can still be had");
+}
+
+#[test]
+fn an_offer_that_is_declined_is_gone_and_says_how_to_come_back() {
+    for by_command in [false, true] {
+        let mut desk = Desk::ready();
+        desk.report(offer(true));
+        let effects = if by_command { desk.line("/pull no") } else { desk.key("ctrl+x") };
+        assert!(effects.contains(&Effect::Send(Request::DeclineOffer)), "{effects:?}");
+        assert!(desk.last_note().contains("z1 models pull m-1b"), "{}", desk.last_note());
+        assert!(desk.key("ctrl+y").is_empty());
+        assert!(desk.line("/pull").contains(&Effect::Send(Request::Pull { name: "m-1b".to_owned() })));
+    }
+}
+
+#[test]
+fn an_offer_cuts_no_answer_in_two() {
+    let mut desk = Desk::thinking();
+    desk.piece(Part::Answer, "one ");
+    desk.report(offer(true));
+    desk.piece(Part::Answer, "two");
+    assert!(!desk.last_note().contains("demonstration"));
+    desk.ended(Status::Unverified);
+    assert!(desk.last_note().contains("demonstration"));
+    let answers = desk.app.transcript.cells().iter().filter(|cell| matches!(cell, Cell::Answer(_))).count();
+    assert_eq!(answers, 1);
 }
