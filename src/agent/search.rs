@@ -17,7 +17,7 @@ use crate::engine::{SessionId, StopPolicy};
 use crate::event::Event;
 use crate::prompt::Message;
 use crate::reply::Fence;
-use crate::task::{Budget, Effort, Trajectory, Usage, Verdict};
+use crate::task::{Budget, Effort, FailureKind, Report, Trajectory, Usage, Verdict};
 
 /// What differs between the kinds of tasks.
 pub(super) trait Kind {
@@ -289,7 +289,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         // Where the form that was begun led to nothing, the model begins as it likes; and who begins as before writes the
         // same again.
         let again = matches!(next, Move::Mend { .. }) || drawing == Drawing::Varied;
-        let own = again && plan.intent.wish == super::intent::Wish::Change;
+        let own = (again && plan.intent.wish == super::intent::Wish::Change) || self.stumbled();
         let prefix = if own { String::new() } else { begun.to_owned() };
         if !prefix.is_empty() {
             let text = prefix.clone();
@@ -310,6 +310,15 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         let ask =
             fitted.map(|budget| Ask { round: 0, session: SessionId(0), prompt, budget, samples, drawing, prefix });
         Ok((ask, prompt_tokens))
+    }
+
+    /// Whether no reply so far could even be parsed: who does not go on from what was begun begins as it likes.
+    fn stumbled(&self) -> bool {
+        let unread = |attempt: &Attempt<W>| {
+            let broken = |report: &Report| report.failures.iter().any(|failure| failure.kind == FailureKind::Syntax);
+            attempt.candidate().is_none() || attempt.verdict.as_ref().and_then(Verdict::report).is_some_and(broken)
+        };
+        !self.attempts.is_empty() && self.attempts.iter().all(unread)
     }
 
     /// Whether the best attempt was made under a thought that its window cut.
