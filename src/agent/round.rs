@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Line;
 use super::attempt::{Attempt, Reply};
 use super::search::{Kind, Over, With};
+use super::stub;
 use super::trials::{Judged, Trials};
 use super::ways::Ways;
 use crate::complexity::budget::ANSWER_TOKENS_MIN;
@@ -276,7 +277,11 @@ impl<K: Kind> Round<'_, K> {
         match event {
             EngineEvent::Prefill { done, total, reused } => line.emit(Event::Prefill { done, total, reused }).await,
             EngineEvent::Piece { candidate, part, text, forced, tokens } => {
-                let closed = self.streams[candidate as usize].push(part, &text, tokens);
+                let stream = &mut self.streams[candidate as usize];
+                let closed = stream.push(part, &text, tokens);
+                if stub::end(&self.ask.prefix, &stream.text).is_some() {
+                    stream.stop(candidate, generation);
+                }
                 line.emit(Event::Piece { candidate, part, text, forced, tokens }).await;
                 if closed {
                     self.closed(candidate, generation, line).await;
@@ -503,10 +508,18 @@ fn begun_with(prefix: &str, said: Trajectory) -> Trajectory {
     if prefix.is_empty() {
         return said;
     }
+    let mut text = format!("{prefix}{}", said.text);
+    let over = stub::end(prefix, &text).filter(|_| said.shift_at.is_none());
+    if let Some(at) = over {
+        text.truncate(at);
+        text = format!("{}\n```\n", text.trim_end());
+    }
+    let finish = if over.is_some() && said.finish == Finish::AnswerLimit { Finish::Stopped } else { said.finish };
     // Where nothing was thought, what was given belongs to the answer.
     let moved = |at: usize| if said.shift_at == Some(0) { 0 } else { at + prefix.len() };
     Trajectory {
-        text: format!("{prefix}{}", said.text),
+        text,
+        finish,
         shift_at: said.shift_at.map(moved),
         answer_at: if said.shift_at.is_some() { moved(said.answer_at) } else { 0 },
         ..said

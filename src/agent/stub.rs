@@ -3,6 +3,12 @@
 //!
 //! Pure. Not for: what a reply is read as (`reply/program.rs`).
 
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::checks::compile;
 use crate::reply::fence::{self, Fence};
 use crate::task::Language;
 
@@ -103,6 +109,90 @@ fn braces(body: &str) -> Option<String> {
     (open && text.ends_with('{')).then(|| text.to_owned())
 }
 
+/// Whether a reply goes on from a Python stub, rather than from a fence alone.
+pub(super) fn begins(prefix: &str) -> bool {
+    prefix.strip_prefix("```python\n").is_some_and(|rest| !rest.trim().is_empty())
+}
+
+/// Where a reply that goes on from a Python stub is over: at a line at the margin with which a model begins to try its own
+/// function. Who was given the function's head has nothing else to say.
+pub(super) fn end(prefix: &str, text: &str) -> Option<usize> {
+    const TRIALS: [&str; 4] = ["print(", "assert ", "if __name__", "# "];
+    if !begins(prefix) {
+        return None;
+    }
+    let body = text.get(prefix.len()..)?;
+    let (mut at, mut written, mut quoted) = (prefix.len(), false, false);
+    for line in body.split_inclusive('\n') {
+        if !quoted && line.starts_with("```") {
+            return None;
+        }
+        if !quoted && written && TRIALS.iter().any(|trial| line.starts_with(trial)) {
+            return Some(at);
+        }
+        quoted ^= (line.matches("\"\"\"").count() + line.matches("'''").count()) % 2 == 1;
+        written |= !line.trim().is_empty();
+        at += line.len();
+    }
+    None
+}
+
+/// Python with what it names of the standard library imported: a reply that was begun behind the imports cannot add any.
+pub(super) fn with_imports(source: &str) -> String {
+    static NAMES: LazyLock<Vec<(&str, String, Regex, Regex)>> = LazyLock::new(|| {
+        let modules = [
+            "bisect",
+            "collections",
+            "copy",
+            "datetime",
+            "decimal",
+            "fractions",
+            "functools",
+            "hashlib",
+            "heapq",
+            "itertools",
+            "json",
+            "math",
+            "operator",
+            "random",
+            "re",
+            "statistics",
+            "string",
+            "sys",
+        ];
+        let taken = [
+            ("collections", ["Counter", "defaultdict", "deque", "OrderedDict"].as_slice()),
+            ("functools", &["reduce", "lru_cache", "cmp_to_key"]),
+            ("itertools", &["accumulate", "combinations", "permutations", "product"]),
+            ("typing", &["Dict", "List", "Optional", "Set", "Tuple"]),
+        ];
+        // Bound by the program itself: imported, assigned, a parameter, a loop's name.
+        let bound = |name: &str| {
+            compile(&format!(
+                r"(?m)^\s*(?:import|from)\b.*\b{name}\b|\b{name}\s*(?:=[^=]|,|\)|:)|\b(?:for|as|def|class)\s+{name}\b"
+            ))
+        };
+        let module = |name: &&'static str| {
+            (*name, format!("import {name}\n"), compile(&format!(r"(?m)(?:^|[^.\w]){name}\.\w")), bound(name))
+        };
+        let part = |(from, names): &(&str, &'static [&'static str])| {
+            let one = |name: &&'static str| {
+                let used = compile(&format!(r"(?m)(?:^|[^.\w]){name}[(\[]|@{name}\b"));
+                (*name, format!("from {from} import {name}\n"), used, bound(name))
+            };
+            names.iter().map(one).collect::<Vec<_>>()
+        };
+        modules.iter().map(module).chain(taken.iter().flat_map(part)).collect()
+    });
+    let mut imports = String::new();
+    for (_, line, used, bound) in NAMES.iter() {
+        if used.is_match(source) && !bound.is_match(source) {
+            let _ = write!(imports, "{line}");
+        }
+    }
+    if imports.is_empty() { source.to_owned() } else { format!("{imports}\n\n{source}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +239,44 @@ mod tests {
         assert_eq!(pasted(&format!("Complete this.\n\n{f}\n")).unwrap(), format!("{f}\n"));
         assert_eq!(pasted(&format!("{f}\n\nIt must be fast.")), None);
         assert_eq!(pasted("Write def f(x)."), None);
+    }
+
+    #[test]
+    fn a_function_is_over_where_its_own_trial_begins() {
+        let prefix = "```python\ndef f(x):\n    \"\"\"One.\"\"\"\n";
+        let of = |body: &str| end(prefix, &format!("{prefix}{body}")).map(|at| at - prefix.len());
+        let body = "    # a comment\n    return x\n\n";
+        for trial in ["# Test cases\nprint(f(1))\n", "print(f(", "assert f(1) == 1\n", "if __name__ == '__main__':\n"] {
+            assert_eq!(of(&format!("{body}{trial}")), Some(body.len()), "{trial}");
+        }
+        assert_eq!(of(&format!("{body}def g():\n    print(1)\n```\n# Done")), None);
+        assert_eq!(of("# not yet\n    return x\n"), None, "nothing was written before");
+        assert_eq!(of("    text = \"\"\"\n# in a text\n\"\"\"\n    return text\n"), None);
+        assert_eq!(end("```python\n", "```python\nx = 1\nprint(x)\n"), None, "a program prints");
+    }
+
+    #[test]
+    fn what_is_named_and_not_bound_is_imported() {
+        let head = "def f(x):\n    ";
+        let of = |body: &str| with_imports(&format!("{head}{body}\n"));
+        assert_eq!(of("return math.sqrt(x)"), format!("import math\n\n\n{head}return math.sqrt(x)\n"));
+        assert!(of("return Counter(x)").starts_with("from collections import Counter\n"));
+        let both = of("return re.sub('a', 'b', hashlib.md5(x).hexdigest())");
+        assert!(both.starts_with("import hashlib\nimport re\n\n\n"), "{both}");
+        for same in [
+            "import math\n    return math.pi",
+            "return x.re.sub(1)",
+            "string = 'a'\n    return string.upper()",
+            "return sum(product for product in x)",
+            "product = 1\n    return product",
+            "return [copy.x for copy in x]",
+        ] {
+            assert_eq!(of(same), format!("{head}{same}\n"));
+        }
+        let parameter = "def f(string, n):\n    return string.lower()\n";
+        assert_eq!(with_imports(parameter), parameter);
+        let imported = "from math import *\nimport numpy as math\ndef f(x):\n    return math.pi\n";
+        assert_eq!(with_imports(imported), imported);
     }
 
     #[test]

@@ -86,6 +86,10 @@ pub(super) async fn listened(agent: &Agent, task: &Task, cancel: Cancel) -> anyh
                 Event::Piece { candidate, part: Part::Thinking, text, .. } => {
                     under_way.entry(candidate).or_default().push_str(&text);
                 }
+                // What a reply was begun with: nothing before it was thought.
+                Event::Piece { candidate, part: Part::Answer, text, forced: true, .. } => {
+                    under_way.entry(candidate).or_insert(text);
+                }
                 // The next round numbers its candidates from nought again.
                 Event::Finished { candidate, .. } => ended.extend(under_way.remove(&candidate)),
                 _ => {}

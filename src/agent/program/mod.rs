@@ -11,7 +11,7 @@ use super::intent::Intent;
 use super::search::{End, Kind, Over, Search, With};
 use super::sessions::Session;
 use super::talk::{self, Talk};
-use super::{Agent, BoxFuture, Line, Plan, Transcript, plan};
+use super::{Agent, BoxFuture, Line, Plan, Transcript, plan, stub};
 use crate::cancel::Cancel;
 use crate::event::Event;
 use crate::prompt::Message;
@@ -74,6 +74,16 @@ impl Programs<'_> {
         &self.plan.intent
     }
 
+    /// A candidate with the imports that a reply begun behind them could not write.
+    fn completed(&self, candidate: Candidate) -> Candidate {
+        match candidate {
+            Candidate::Program { language: Language::Python, source } if stub::begins(&self.plan.prefix) => {
+                Candidate::Program { language: Language::Python, source: stub::with_imports(&source) }
+            }
+            other => other,
+        }
+    }
+
     /// Whether blocks belong together though they are of several languages, one of which nothing here runs: a page with
     /// its style and its script, a program with its settings. Then none of them alone is the answer.
     fn is_a_page(&self, blocks: &[Fence]) -> bool {
@@ -102,7 +112,7 @@ impl Kind for Programs<'_> {
             return words();
         }
         match program(said, &self.plan.wanted) {
-            Ok(candidate) => Reply::Candidate(candidate),
+            Ok(candidate) => Reply::Candidate(self.completed(candidate)),
             // HTML, SQL, YAML, a page of three languages: an answer, though nothing here runs it.
             Err(FormatProblem::NoCode | FormatProblem::SeveralLanguages { .. })
                 if self.checks.is_empty() && self.task.language.is_none() && has_fence(answer_of(said)) =>
@@ -118,7 +128,7 @@ impl Kind for Programs<'_> {
         if self.intent().is_question() || self.is_a_page(closed) {
             return None;
         }
-        program_in(closed, &self.plan.wanted)
+        program_in(closed, &self.plan.wanted).map(|candidate| self.completed(candidate))
     }
 
     fn may_be_over(&self, closed: &[Fence]) -> Over {
