@@ -36,6 +36,8 @@ pub struct Plain {
     since: Option<Instant>,
     doing: String,
     told: OneByOne,
+    /// The last thing shown ended within a line.
+    open_line: bool,
 }
 
 /// Several replies at once, told one after the other: the one that is being told comes as it streams, what the others say
@@ -94,13 +96,24 @@ impl Plain {
             since: None,
             doing: "starting".to_owned(),
             told: OneByOne::default(),
+            open_line: false,
         }
+    }
+
+    /// Shows the model's own words, which end where they like.
+    fn tell(&mut self, text: &str) {
+        let text = crate::sandbox::text::clean(text);
+        if let Some(last) = text.chars().next_back() {
+            self.open_line = last != '\n';
+        }
+        let _ = write!(io::stderr(), "{text}");
     }
 
     /// Prints a line to stderr. Where stderr is gone there is nobody to tell.
     fn say(&mut self, text: &str) {
         self.clear();
-        let _ = writeln!(io::stderr(), "{text}");
+        let apart = if std::mem::take(&mut self.open_line) && !text.starts_with('\n') { "\n" } else { "" };
+        let _ = writeln!(io::stderr(), "{apart}{text}");
     }
 
     fn draw(&mut self, now: bool) {
@@ -155,7 +168,7 @@ impl Show for Plain {
                 if *part == Part::Answer { "answering" } else { "thinking" }.clone_into(&mut self.doing);
                 if self.verbosity == Verbosity::Verbose {
                     let text = self.told.piece(*candidate, text);
-                    let _ = write!(io::stderr(), "{}", crate::sandbox::text::clean(&text));
+                    self.tell(&text);
                 }
                 self.draw(false);
             }
@@ -164,7 +177,7 @@ impl Show for Plain {
             }
             Event::Finished { candidate, .. } if self.verbosity == Verbosity::Verbose => {
                 let text = self.told.ended(*candidate);
-                let _ = write!(io::stderr(), "{}", crate::sandbox::text::clean(&text));
+                self.tell(&text);
             }
             Event::Verifying { command, tier, .. } => self.doing(format!("running {command} (tier {tier:?})")),
             Event::Verified { verdict, .. } => self.step(&verdict_line(Some(verdict))),
