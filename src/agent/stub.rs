@@ -3,7 +3,6 @@
 //!
 //! Pure. Not for: what a reply is read as (`reply/program.rs`).
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -139,7 +138,7 @@ pub(super) fn end(prefix: &str, text: &str) -> Option<usize> {
 
 /// Python with what it names of the standard library imported: a reply that was begun behind the imports cannot add any.
 pub(super) fn with_imports(source: &str) -> String {
-    static NAMES: LazyLock<Vec<(&str, String, Regex, Regex)>> = LazyLock::new(|| {
+    static NAMES: LazyLock<Vec<(String, Regex, Regex)>> = LazyLock::new(|| {
         let modules = [
             "bisect",
             "collections",
@@ -173,21 +172,21 @@ pub(super) fn with_imports(source: &str) -> String {
             ))
         };
         let module = |name: &&'static str| {
-            (*name, format!("import {name}\n"), compile(&format!(r"(?m)(?:^|[^.\w]){name}\.\w")), bound(name))
+            (format!("import {name}\n"), compile(&format!(r"(?m)(?:^|[^.\w]){name}\.\w")), bound(name))
         };
         let part = |(from, names): &(&str, &'static [&'static str])| {
             let one = |name: &&'static str| {
                 let used = compile(&format!(r"(?m)(?:^|[^.\w]){name}[(\[]|@{name}\b"));
-                (*name, format!("from {from} import {name}\n"), used, bound(name))
+                (format!("from {from} import {name}\n"), used, bound(name))
             };
             names.iter().map(one).collect::<Vec<_>>()
         };
         modules.iter().map(module).chain(taken.iter().flat_map(part)).collect()
     });
     let mut imports = String::new();
-    for (_, line, used, bound) in NAMES.iter() {
+    for (line, used, bound) in NAMES.iter() {
         if used.is_match(source) && !bound.is_match(source) {
-            let _ = write!(imports, "{line}");
+            imports.push_str(line);
         }
     }
     if imports.is_empty() { source.to_owned() } else { format!("{imports}\n\n{source}") }

@@ -204,9 +204,7 @@ impl Context<'_> {
                 .expand_dots(text, &search_lines, &replace_lines)
                 .unwrap_or_else(|| Err(self.not_found(text, &search_lines, &replace_lines, nearest))),
             Err(Miss::Ambiguous(starts)) => Err(self.ambiguous(&starts)),
-            Err(Miss::Done) => {
-                Err(self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path)))
-            }
+            Err(Miss::Done) => Err(self.done()),
             Ok(None) => {
                 Err(self
                     .refuse(RefusalKind::NotFound, "the text was found, but the new lines do not fit its indentation"))
@@ -242,9 +240,7 @@ impl Context<'_> {
             return Err(self.not_found(text, search, replace, None));
         }
         if rung > Rung::Exact && (stands_already(text, search, replace) || stands_better(text, search, replace, rung)) {
-            return Err(
-                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
-            );
+            return Err(self.done());
         }
         Ok(())
     }
@@ -287,9 +283,7 @@ impl Context<'_> {
             && new.iter().any(|line| !line.text.trim().is_empty())
             && (same(Some(at)) || same(at.checked_sub(new.len())))
         {
-            return Err(
-                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
-            );
+            return Err(self.done());
         }
         let count = new.len() as i64;
         let mut next = self.next(file.splice(at..at, new).text());
@@ -321,9 +315,7 @@ impl Context<'_> {
         lines.get(at..at + old.len()).filter(|window| !window.is_empty() && **window == old[..])?;
         match self.replace_lines(text, &old, &new, &hint) {
             Ok(Some((next, Rung::Exact))) => Some(Ok((next, None))),
-            Err(Miss::Done) => Some(Err(
-                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
-            )),
+            Err(Miss::Done) => Some(Err(self.done())),
             _ => None,
         }
     }
@@ -356,9 +348,7 @@ impl Context<'_> {
         let open: Vec<usize> =
             places.iter().copied().filter(|at| !text.is_char_boundary(*at) || !is_done(at)).collect();
         if open.is_empty() {
-            return Some(Err(
-                self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
-            ));
+            return Some(Err(self.done()));
         }
         match open.len() {
             1 => {
@@ -392,8 +382,9 @@ impl Context<'_> {
         hint: &Hint,
     ) -> Result<Option<(Draft, Rung)>, Miss> {
         let file = Lines::parse(text);
+        let texts = file.texts();
         let touched = splice::touched(search, replace);
-        let found = matching::find(&file.texts(), search, &touched, hint)?;
+        let found = matching::find(&texts, search, &touched, hint)?;
         let elsewhere = hint.line.map(|line| line as usize).filter(|line| *line != found.range.start + 1);
         if let Some(line) = elsewhere {
             // Brackets alone are everywhere, and lines that go without a trace can go twice: where a line number says
@@ -401,12 +392,12 @@ impl Context<'_> {
             if !has_words(search) || replace.is_empty() {
                 return Err(Miss::NotFound(None));
             }
-            let (texts, at) = (file.texts(), line.saturating_sub(1));
+            let at = line.saturating_sub(1);
             if has_words(replace) && texts.get(at..at + replace.len()).is_some_and(|window| window == replace) {
                 return Err(Miss::Done);
             }
         }
-        if stands_around(&file.texts(), &found, search, replace) {
+        if stands_around(&texts, &found, search, replace) {
             return Err(Miss::Done);
         }
         let delta = replace.len() as i64 - search.len() as i64;
@@ -486,6 +477,10 @@ impl Context<'_> {
         Some(Ok((draft, Some(note))))
     }
 
+    fn done(&self) -> Refused {
+        self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path))
+    }
+
     fn ambiguous(&self, starts: &[usize]) -> Refused {
         const SHOWN_MAX: usize = 8;
         let lines: Vec<u32> = starts.iter().map(|start| *start as u32 + 1).collect();
@@ -509,7 +504,7 @@ impl Context<'_> {
         nearest: Option<crate::reply::edits::Region>,
     ) -> Refused {
         if stands_already(text, search, replace) {
-            return self.refuse(RefusalKind::AlreadyApplied, format!("the new text stands in {} already", self.path));
+            return self.done();
         }
         let place = nearest.as_ref().map_or(String::new(), |region| {
             format!("; the nearest lines are {}–{}", region.first_line, region.last_line)
