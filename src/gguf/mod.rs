@@ -32,6 +32,11 @@ pub use label::Label;
 pub use mapped::Mapped;
 pub use metadata::{Metadata, Value};
 pub use reader::{Gguf, TensorInfo};
+
+/// Whether a path is named like a GGUF file, in letters of any case.
+pub fn is_named(path: &std::path::Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
 pub use types::TensorType;
 pub use writer::Writer;
 

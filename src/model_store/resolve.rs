@@ -61,8 +61,7 @@ pub fn resolve(wish: Option<&str>, dirs: &Dirs) -> anyhow::Result<Found> {
     if path.is_file() {
         return Ok(Found::File(path.to_owned()));
     }
-    let looks_like_path = wish.contains(std::path::MAIN_SEPARATOR)
-        || path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    let looks_like_path = wish.contains(std::path::MAIN_SEPARATOR) || crate::gguf::is_named(path);
     let is_installed = !looks_like_path && store.folder(wish).is_dir();
     if looks_like_path || (path.is_dir() && !is_installed) {
         let what = if path.is_dir() { "is a folder, not a GGUF file" } else { "does not exist" };

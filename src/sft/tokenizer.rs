@@ -141,7 +141,7 @@ impl Tokenizer {
     /// # Errors
     /// A file that cannot be read, is no tokenizer, or lacks the ChatML control tokens.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+        if crate::gguf::is_named(path) {
             let file = Gguf::open(path).with_context(|| format!("cannot read {}", path.display()))?;
             return Self::from_gguf(&file)
                 .with_context(|| format!("the vocabulary of {} is none z1-sft can use", path.display()));

@@ -152,7 +152,7 @@ fn system_text(words: Words, tokenizer: Option<&Path>) -> anyhow::Result<Option<
         Words::Z1 => {
             let own = Prompts::load(PromptSet::Default, None)?.render("system", ())?;
             // Where the agent has no words of its own, the model's template has the first word.
-            match tokenizer.filter(|path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))) {
+            match tokenizer.filter(|path| crate::gguf::is_named(path)) {
                 _ if !own.is_empty() => Some(own),
                 Some(model) => super::sample::own_system(&Gguf::open(model)?),
                 None => None,

@@ -41,7 +41,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let model = load::load_frozen(&args.model)?;
     let cache = tempfile::tempdir()?;
-    let own = args.model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+    let own = crate::gguf::is_named(&args.model);
     let tokenizer = args.tokenizer.as_deref().or_else(|| own.then_some(args.model.as_path()));
     let data = read_data(&args.data, tokenizer, cache.path())?;
     let tokens_max = args.row_tokens.min(model.config.context);

@@ -65,7 +65,7 @@ fn write_whole(args: &Args, model: &Model, name: &str) -> anyhow::Result<()> {
         return Err(UserError::usage("a model needs its tokenizer").hint("add --tokenizer tokenizer.json").into());
     };
     let vocabulary = Vocabulary::read(tokenizer, model.config.vocab_size)?;
-    if args.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+    if crate::gguf::is_named(&args.out) {
         let storage = match args.kind {
             Type::F32 => Storage::F32,
             Type::F16 => Storage::F16,

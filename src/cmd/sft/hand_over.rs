@@ -81,7 +81,7 @@ fn base_of(recipe: &Recipe) -> anyhow::Result<(Option<PathBuf>, ModelConfig)> {
         (None, Some(init)) => init,
         (None, None) => unreachable!("invariant: a checked recipe has a model or an init"),
     };
-    if init.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+    if crate::gguf::is_named(init) {
         let what = format!("{} is a GGUF file, which other trainers do not train", init.display());
         let hint = format!(
             "give the Hugging Face folder that it was made from (--model FOLDER), or make one of it: z1 sft tokenizer {0}; \

@@ -93,7 +93,7 @@ impl RunArgs {
         };
         // A GGUF file brings its vocabulary with it.
         if let (None, Some(init)) = (&recipe.data.tokenizer, &recipe.train.init)
-            && init.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+            && crate::gguf::is_named(init)
         {
             recipe.data.tokenizer = Some(init.clone());
         }

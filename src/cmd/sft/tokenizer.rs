@@ -32,7 +32,7 @@ pub struct Args {
 /// Unreadable data, rows that are no samples, or a corpus too small for the vocabulary.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let shown = args.data.display();
-    if args.data.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+    if crate::gguf::is_named(&args.data) {
         return taken(args);
     }
     let file = File::open(&args.data).with_context(|| format!("cannot read {shown}"))?;

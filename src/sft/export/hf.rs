@@ -21,7 +21,7 @@ const BESIDE: [&str; 4] = ["tokenizer_config.json", "special_tokens_map.json", "
 /// # Errors
 /// Where something cannot be written.
 pub fn write_model(folder: &Path, model: &Model, vocabulary: &Vocabulary, tokenizer: &Path) -> anyhow::Result<()> {
-    if tokenizer.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) {
+    if crate::gguf::is_named(tokenizer) {
         let what = format!("a Hugging Face folder needs a tokenizer.json; {} is a GGUF file", tokenizer.display());
         return Err(UserError::usage(what).hint("`z1 sft tokenizer` writes one of a GGUF file, too").into());
     }

@@ -34,7 +34,7 @@ pub fn describe(path: &Path) -> anyhow::Result<Described> {
     if path.is_dir() {
         return Ok(Described { config: hf_shape(path)?, stays_bytes: None, lora: None });
     }
-    if is_gguf(path) {
+    if crate::gguf::is_named(path) {
         let file = open_gguf(path)?;
         let bytes = file.tensors.iter().map(|tensor| tensor.bytes).sum();
         return Ok(Described { config: gguf_shape(&file)?, stays_bytes: Some(bytes), lora: None });
@@ -66,7 +66,7 @@ fn read(path: &Path, frozen: bool) -> anyhow::Result<Model> {
     if path.is_dir() {
         return from_hf(path);
     }
-    if is_gguf(path) {
+    if crate::gguf::is_named(path) {
         return from_gguf(path, frozen);
     }
     let loaded = tensor_file::read(path)?;
@@ -108,10 +108,6 @@ pub fn base_file(path: &Path) -> anyhow::Result<BaseFile> {
         fingerprint(&path)?
     };
     Ok(BaseFile { path, fingerprint })
-}
-
-fn is_gguf(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
 fn folder_of(path: &Path) -> &Path {
