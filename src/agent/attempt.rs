@@ -19,12 +19,20 @@ pub(super) enum Reply<W> {
     Unchanged(String),
 }
 
+impl<W> Reply<W> {
+    pub(super) const fn candidate(&self) -> Option<&W> {
+        if let Self::Candidate(what) = self { Some(what) } else { None }
+    }
+}
+
 /// One reply with what became of it.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt<W> {
     pub(super) round: u32,
     pub(super) said: Trajectory,
     pub(super) reply: Reply<W>,
+    /// The candidate is a part of what the reply proposes: the whole failed.
+    pub(super) is_part: bool,
     /// `None` where nothing was judged.
     pub(super) verdict: Option<Verdict>,
     /// An earlier attempt had proposed the same; the verdict is that one's.
@@ -37,7 +45,7 @@ pub(super) struct Attempt<W> {
 
 impl<W> Attempt<W> {
     pub(super) const fn candidate(&self) -> Option<&W> {
-        if let Reply::Candidate(what) = &self.reply { Some(what) } else { None }
+        self.reply.candidate()
     }
 
     /// Whether it was cut by a limit.
@@ -111,7 +119,7 @@ pub(super) mod tests {
         let mut said = Trajectory::ended(what);
         said.usage = Usage { prompt_tokens: 10, thinking_tokens: 5, ..Usage::default() };
         let (reply, missing, tail) = (Reply::Candidate(what), Vec::new(), Vec::new());
-        Attempt { round, said, reply, verdict, repeats: false, missing, tail }
+        Attempt { round, said, reply, is_part: false, verdict, repeats: false, missing, tail }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::engine::{
 use crate::event::{Command, Event};
 use crate::prompt::{Message, Rendered, Segment};
 use crate::reply::{Fence, FenceScanner, fence};
-use crate::task::{Budget, Finish, Part, Tier, Trajectory, Verdict};
+use crate::task::{Budget, Finish, Part, Report, Tier, Trajectory, Verdict};
 
 /// Tokens after a complete answer in which another block may still begin.
 const PROSE_TOKENS_MAX: u32 = 40;
@@ -87,6 +87,7 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
         streams: (0..ask.samples).map(|_| Stream::begun(&ask.prefix)).collect(),
         trials: Trials::new(),
         asked: Vec::new(),
+        parts: Vec::new(),
         verdicts: Vec::new(),
     };
     let request = request(at.with, ask, at.kind.stop());
@@ -214,6 +215,8 @@ struct Round<'a, K: Kind> {
     streams: Vec<Stream>,
     trials: Trials<K::What>,
     asked: Vec<K::What>,
+    /// Candidates that failed, each with a part of it that is tried by itself.
+    parts: Vec<(K::What, K::What)>,
     /// What was judged in this round, in the order in which it ended.
     verdicts: Vec<(K::What, Verdict)>,
 }
@@ -365,21 +368,54 @@ impl<K: Kind> Round<'_, K> {
 
     async fn start_trials(&mut self, line: &mut Line) {
         while let Some((candidate, what)) = self.trials.take() {
-            let tier = self.at.with.agent.judge.tier().unwrap_or(Tier::N);
-            line.emit(Event::Verifying { candidate, tier, command: self.at.kind.check() }).await;
+            // Parts are tried without a word, unless one passes.
+            if !self.is_part(&what) {
+                let tier = self.at.with.agent.judge.tier().unwrap_or(Tier::N);
+                line.emit(Event::Verifying { candidate, tier, command: self.at.kind.check() }).await;
+            }
             let trial = self.at.kind.trial(&what, self.trials.cancel.clone());
             self.trials.start(candidate, what, trial);
         }
     }
 
+    fn is_part(&self, what: &K::What) -> bool {
+        self.parts.iter().any(|(_, part)| part == what)
+    }
+
     async fn judged(&mut self, judged: Judged<K::What>, line: &mut Line) {
         let Judged { candidate, what, verdict, counts } = judged;
-        self.at.kind.record(&mut line.transcript, candidate, &what, &verdict);
+        let is_part = self.is_part(&what);
+        if !is_part || verdict.passed() {
+            self.at.kind.record(&mut line.transcript, candidate, &what, &verdict);
+        }
         if counts {
-            line.emit(Event::Verified { candidate, verdict: verdict.clone() }).await;
+            if !is_part || verdict.passed() {
+                line.emit(Event::Verified { candidate, verdict: verdict.clone() }).await;
+            }
+            if let (Verdict::Failed(report), false) = (&verdict, is_part) {
+                self.try_parts(candidate, &what, report);
+            }
             self.verdicts.push((what, verdict));
         }
         self.start_trials(line).await;
+    }
+
+    /// Puts the parts of a candidate that failed in line behind everything else.
+    fn try_parts(&mut self, candidate: u32, whole: &K::What, failed: &Report) {
+        for part in self.at.kind.parts(whole, failed) {
+            let before = self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(&part));
+            if !before && !self.asked.contains(&part) {
+                self.asked.push(part.clone());
+                self.parts.push((whole.clone(), part.clone()));
+                self.trials.ask(candidate, part);
+            }
+        }
+    }
+
+    /// The part of a candidate that passed though the whole did not.
+    fn passing_part(&self, whole: &K::What) -> Option<&K::What> {
+        let passed = |part: &K::What| self.verdicts.iter().any(|(what, verdict)| what == part && verdict.passed());
+        self.parts.iter().find(|(of, part)| of == whole && passed(part)).map(|(_, part)| part)
     }
 
     /// Replies that a limit cut inside a block go on: half a file is of no use.
@@ -480,6 +516,9 @@ impl<K: Kind> Round<'_, K> {
             Some((what, _)) => Reply::Candidate(what.clone()),
             None => self.at.kind.read(&said, self.at.on),
         };
+        let part = reply.candidate().and_then(|whole| self.passing_part(whole)).cloned();
+        let is_part = part.is_some();
+        let reply = part.map_or(reply, Reply::Candidate);
         let (verdict, repeats) = match &reply {
             Reply::Candidate(what) => match earlier(what) {
                 Some(earlier) => (earlier.verdict.clone(), true),
@@ -491,7 +530,8 @@ impl<K: Kind> Round<'_, K> {
             Reply::Candidate(what) => self.at.kind.missing(what),
             _ => Vec::new(),
         };
-        Some(Attempt { round: self.ask.round, said, reply, verdict, repeats, missing, tail: self.at.tail.to_vec() })
+        let (round, tail) = (self.ask.round, self.at.tail.to_vec());
+        Some(Attempt { round, said, reply, is_part, verdict, repeats, missing, tail })
     }
 }
 

@@ -93,7 +93,9 @@ impl<'a> Talk<'a> {
             self.conversation.push(kind, self.number, message.content.as_str(), short);
         }
         let short = if short.trim().is_empty() { attempt.said.answer() } else { short };
-        self.conversation.push(Kind::Reply, self.number, attempt.said.text.as_str(), short);
+        // What was not kept of a reply was never proposed.
+        let text = if attempt.is_part { short } else { attempt.said.text.as_str() };
+        self.conversation.push(Kind::Reply, self.number, text, short);
     }
 
     /// The user's remark about the attempt that was kept last.

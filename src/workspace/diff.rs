@@ -25,11 +25,21 @@ const CONTEXT: usize = 3;
 
 /// The text with only these hunks (counted from 0, as [`unified`] shows them) of the change.
 pub fn with_hunks(before: &str, after: &str, taken: &[usize]) -> String {
+    with_places(before, after, CONTEXT, taken)
+}
+
+/// At how many places a text changes; changed lines with no more than twice `radius` lines between them are one place.
+pub fn places(before: &str, after: &str, radius: usize) -> usize {
+    similar::TextDiff::from_lines(before, after).grouped_ops(radius).len()
+}
+
+/// The text with only these places (counted from 0, see [`places`]) of the change.
+pub fn with_places(before: &str, after: &str, radius: usize, taken: &[usize]) -> String {
     let diff = similar::TextDiff::from_lines(before, after);
     let old: Vec<&str> = before.split_inclusive('\n').collect();
     let mut text = String::new();
     let mut at = 0;
-    for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+    for (number, group) in diff.grouped_ops(radius).iter().enumerate() {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let range = first.old_range().start..last.old_range().end;
         text.extend(old[at..range.start].iter().copied());
@@ -58,5 +68,8 @@ mod tests {
         assert_eq!(with_hunks(&before, &after, &[0]), before.replace("\n3\n", "\nthree\n"));
         assert_eq!(with_hunks(&before, &after, &[1]), before.replace("\n25\n", "\n25\n25b\n"));
         assert_eq!(with_hunks("", "new", &[0]), "new");
+        let near = before.replace("\n3\n", "\nthree\n").replace("\n5\n", "\nfive\n");
+        assert_eq!((places(&before, &near, 0), places(&before, &near, 1), places(&before, &before, 0)), (2, 1, 0));
+        assert_eq!(with_places(&before, &near, 0, &[1]), before.replace("\n5\n", "\nfive\n"));
     }
 }

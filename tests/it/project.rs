@@ -212,6 +212,24 @@ fn yes_writes_what_holds_and_not_what_fails() {
     assert!(outcome.rounds < 5, "the same change again and again is cut: {}", outcome.rounds);
 }
 
+/// The right line, and another that it makes worse.
+const RIGHT_AND_WRONG: &str = "Both are wrong.\n\nshop.py\n<<<<<<< SEARCH\n    return price + price * percent // 100\n=======\n    return price - price * percent // 100\n>>>>>>> REPLACE\n\nshop.py\n<<<<<<< SEARCH\n    return width * height\n=======\n    return width + height\n>>>>>>> REPLACE\n";
+
+#[test]
+fn a_right_part_of_a_failing_change_is_kept_without_another_reply() {
+    let mut place = Place::saying(&[RIGHT_AND_WRONG, WRONG], Consent::Yes);
+    if !can_judge(&place) {
+        return;
+    }
+    let outcome = place.run("make the tests pass", None, &[]);
+    assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 1), "{outcome:?}\n{}", place.steps());
+    assert!(place.shop().contains("price - price") && place.shop().contains("width * height"), "{}", place.shop());
+    assert!(outcome.notes.iter().any(|note| note.contains("1 of the 2 places")), "{:?}", outcome.notes);
+    // What the model hears later is what was written, and the file is shown to it again.
+    let said: String = place.session.conversation.messages().iter().map(|m| m.content.clone() + "\n").collect();
+    assert!(!said.contains("width + height"), "{said}");
+}
+
 #[test]
 fn a_miss_goes_back_with_the_nearest_lines_and_a_remark_asks_again() {
     let mut place = Place::saying(&[MISSED, WRONG, RIGHT], Consent::Ask);

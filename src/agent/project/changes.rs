@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::look::Looks;
 use super::reading::{self, Base};
 use super::tool::Tools;
-use super::{Patch, check, context};
+use super::{Patch, check, context, parts};
 use crate::agent::attempt::{Attempt, Reply};
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
@@ -17,7 +17,7 @@ use crate::engine::StopPolicy;
 use crate::prompt::{Message, Role};
 use crate::reply::Fence;
 use crate::reply::paths::{Known, head_path};
-use crate::task::{Language, Trajectory, Verdict};
+use crate::task::{Language, Report, Trajectory, Verdict};
 use crate::verify;
 use crate::workspace::tree::Tree;
 
@@ -113,6 +113,10 @@ impl Kind for Changes<'_> {
             None => trial,
             Some(unjudged) => Box::pin(async move { check::or_unjudged(trial.await, unjudged) }),
         }
+    }
+
+    fn parts(&self, what: &Patch, failed: &Report) -> Vec<Patch> {
+        parts::parts(what, failed.wall_ms)
     }
 
     fn check(&self) -> String {

@@ -34,6 +34,7 @@ mod gather;
 mod grep;
 mod look;
 mod outcome;
+mod parts;
 mod propose;
 mod reading;
 mod scope;
@@ -89,6 +90,8 @@ pub(super) async fn run(
 struct Judged {
     patch: Patch,
     verdict: Verdict,
+    /// Whether it is all of what the reply proposed, and nothing else: then the model knows its files.
+    as_replied: bool,
 }
 
 /// A task under way.

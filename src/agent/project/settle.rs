@@ -57,7 +57,7 @@ impl Work<'_> {
             Some(verdict) => verdict,
             None => kind.trial(&patch, self.line.cancel.clone()).await,
         };
-        Judged { patch, verdict }
+        Judged { patch, verdict, as_replied: false }
     }
 
     fn write(&mut self, attempt: &Judged) -> Outcome {
@@ -67,7 +67,7 @@ impl Work<'_> {
             Ok(done) => {
                 self.notes.push(done);
                 for file in &attempt.patch.files {
-                    let after = file.after.as_deref().map(context::digest);
+                    let after = file.after.as_deref().filter(|_| attempt.as_replied).map(context::digest);
                     self.session.shown.insert(file.path.clone(), after.unwrap_or_default());
                 }
                 if settings.commit {
