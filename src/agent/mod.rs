@@ -33,6 +33,7 @@ mod round;
 mod search;
 pub mod sessions;
 mod settings;
+mod stream;
 mod stub;
 mod talk;
 pub mod transcript;

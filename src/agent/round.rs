@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Line;
 use super::attempt::{Attempt, Reply};
 use super::search::{Kind, Over, With};
+use super::stream::{Stream, begun_with, grows, joined};
 use super::stub;
 use super::trials::{Judged, Trials};
 use super::ways::Ways;
@@ -18,7 +19,7 @@ use crate::engine::{
 };
 use crate::event::{Command, Event};
 use crate::prompt::{Message, Rendered, Segment};
-use crate::reply::{Fence, FenceScanner, fence};
+use crate::reply::fence;
 use crate::task::{Budget, Finish, Part, Report, Tier, Trajectory, Verdict};
 
 /// Tokens after a complete answer in which another block may still begin.
@@ -141,81 +142,13 @@ fn request(With { agent, plan }: With<'_>, ask: &Ask, stop: StopPolicy) -> Gener
     }
 }
 
-/// One candidate while it streams.
-struct Stream {
-    text: String,
-    scanner: FenceScanner,
-    /// Where in the text the answer's blocks begin to count.
-    counts_from: usize,
-    closed: Vec<Fence>,
-    part: Option<Part>,
-    /// Tokens since the fence closed that may have been the last, and where in the text that was.
-    since: Option<u32>,
-    closed_at: usize,
-    stopped: bool,
-    said: Option<Trajectory>,
-}
-
-impl Stream {
-    fn begun(prefix: &str) -> Self {
-        let mut scanner = FenceScanner::default();
-        scanner.push(prefix);
-        Self {
-            text: prefix.to_owned(),
-            scanner,
-            counts_from: 0,
-            closed: Vec::new(),
-            part: None,
-            since: None,
-            closed_at: 0,
-            stopped: false,
-            said: None,
-        }
-    }
-
-    /// Takes a piece; says whether a fence closed with it.
-    fn push(&mut self, part: Part, text: &str, tokens: u32) -> bool {
-        // The hint begins anew: code that the window cut is not code.
-        if part == Part::Shift && self.part == Some(Part::Thinking) {
-            self.scanner.abandon();
-            self.counts_from = self.text.len();
-            self.closed.clear();
-            self.since = None;
-        }
-        self.part = Some(part);
-        self.text.push_str(text);
-        self.since = self.since.map(|since| since + tokens);
-        let closed = self.scanner.push(text);
-        let any = !closed.is_empty();
-        self.closed.extend(closed);
-        any
-    }
-
-    /// Forgets the last `bytes` bytes, which the engine has taken back.
-    fn take_back(&mut self, bytes: usize) {
-        let mut left = self.text.len().saturating_sub(bytes);
-        while !self.text.is_char_boundary(left) {
-            left -= 1;
-        }
-        self.text.truncate(left);
-        self.scanner = FenceScanner::default();
-        self.closed = self.scanner.push(self.text.get(self.counts_from..).unwrap_or(""));
-        self.since = None;
-    }
-
-    /// Whether the text ends within a fence.
-    fn is_open(&self) -> bool {
-        fence::fences(&self.text).last().is_some_and(|last| !last.closed)
-    }
-}
-
 struct Round<'a, K: Kind> {
     at: &'a At<'a, K>,
     ask: &'a Ask,
     streams: Vec<Stream>,
     trials: Trials<K::What>,
     asked: Vec<K::What>,
-    /// Candidates that failed, each with a part of it that is tried by itself.
+    /// Candidates, each with a variant of it that is tried by itself: safer, or a part of one that failed.
     parts: Vec<(K::What, K::What)>,
     /// What was judged in this round, in the order in which it ended.
     verdicts: Vec<(K::What, Verdict)>,
@@ -360,7 +293,14 @@ impl<K: Kind> Round<'_, K> {
         match self.at.kind.unjudged().filter(|_| !self.at.kind.is_worth_a_look(&what)) {
             Some(verdict) => self.verdicts.push((what, verdict)),
             None => {
-                self.trials.ask(candidate, what);
+                let safer = self.at.kind.safer(&what).filter(|safer| !self.asked.contains(safer));
+                if let Some(safer) = safer {
+                    self.asked.push(safer.clone());
+                    self.parts.push((what, safer.clone()));
+                    self.trials.ask(candidate, safer);
+                } else {
+                    self.trials.ask(candidate, what);
+                }
                 self.start_trials(line).await;
             }
         }
@@ -392,16 +332,23 @@ impl<K: Kind> Round<'_, K> {
             if !is_part || verdict.passed() {
                 line.emit(Event::Verified { candidate, verdict: verdict.clone() }).await;
             }
-            if let (Verdict::Failed(report), false) = (&verdict, is_part) {
-                self.try_parts(candidate, &what, report);
+            if let Verdict::Failed(report) = &verdict {
+                self.try_others(candidate, &what, report);
             }
             self.verdicts.push((what, verdict));
         }
         self.start_trials(line).await;
     }
 
-    /// Puts the parts of a candidate that failed in line behind everything else.
-    fn try_parts(&mut self, candidate: u32, whole: &K::What, failed: &Report) {
+    /// What is tried after one has failed: the candidate of which it was the safer variant, else its parts, in line behind
+    /// everything else.
+    fn try_others(&mut self, candidate: u32, whole: &K::What, failed: &Report) {
+        if let Some((of, _)) = self.parts.iter().find(|(_, part)| part == whole) {
+            if self.at.kind.safer(of).as_ref() == Some(whole) {
+                self.trials.ask(candidate, of.clone());
+            }
+            return;
+        }
         for part in self.at.kind.parts(whole, failed) {
             let before = self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(&part));
             if !before && !self.asked.contains(&part) {
@@ -532,98 +479,5 @@ impl<K: Kind> Round<'_, K> {
         };
         let (round, tail) = (self.ask.round, self.at.tail.to_vec());
         Some(Attempt { round, said, reply, is_part, verdict, repeats, missing, tail })
-    }
-}
-
-impl Stream {
-    fn stop(&mut self, candidate: u32, generation: &Generation) {
-        if !std::mem::replace(&mut self.stopped, true) {
-            generation.steer(Steer::Stop(candidate));
-        }
-    }
-}
-
-/// A reply whose beginning was given.
-fn begun_with(prefix: &str, said: Trajectory) -> Trajectory {
-    if prefix.is_empty() {
-        return said;
-    }
-    let mut text = format!("{prefix}{}", said.text);
-    let over = stub::end(prefix, &text).filter(|_| said.shift_at.is_none());
-    if let Some(at) = over {
-        text.truncate(at);
-        text = format!("{}\n```\n", text.trim_end());
-    }
-    let finish = if over.is_some() && said.finish == Finish::AnswerLimit { Finish::Stopped } else { said.finish };
-    // Where nothing was thought, what was given belongs to the answer.
-    let moved = |at: usize| if said.shift_at == Some(0) { 0 } else { at + prefix.len() };
-    Trajectory {
-        text,
-        finish,
-        shift_at: said.shift_at.map(moved),
-        answer_at: if said.shift_at.is_some() { moved(said.answer_at) } else { 0 },
-        ..said
-    }
-}
-
-fn joined(said: &Trajectory, more: &Trajectory) -> Trajectory {
-    let mut whole = said.clone();
-    whole.text.push_str(&more.text);
-    whole.finish = more.finish;
-    whole.usage.answer_tokens += more.usage.thinking_tokens + more.usage.answer_tokens;
-    whole
-}
-
-/// Whether the end of a text is more than the same lines again and again.
-fn grows(text: &str) -> bool {
-    const LINES: usize = 24;
-    let lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(LINES).collect();
-    let different: std::collections::BTreeSet<&str> = lines.iter().copied().collect();
-    (lines.len() < LINES || different.len() * 4 > lines.len()) && !turns_round(text)
-}
-
-/// Whether the last words of a text are the same few again and again, in whatever lines they stand.
-fn turns_round(text: &str) -> bool {
-    const TAIL: usize = 480;
-    const PERIOD_MAX: usize = 160;
-    let tail: Vec<char> = text.chars().rev().take(TAIL).collect();
-    tail.len() == TAIL && (1..=PERIOD_MAX).any(|period| (period..TAIL).all(|at| tail[at] == tail[at - period]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_whose_beginning_was_given_is_read_whole() {
-        let mut said = Trajectory::ended("x = 1\n```\nhint```py\ny");
-        (said.shift_at, said.answer_at) = (Some(10), 14);
-        let whole = begun_with("```python\n", said);
-        assert_eq!(&whole.text[whole.shift_at.unwrap()..whole.answer_at], "hint");
-        assert!(whole.text.starts_with("```python\nx = 1\n```\n"));
-        let mut at_once = Trajectory::ended("x = 1\n```\n");
-        (at_once.shift_at, at_once.answer_at) = (Some(0), 0);
-        assert_eq!(begun_with("```python\n", at_once).answer(), "```python\nx = 1\n```\n");
-    }
-
-    #[test]
-    fn what_is_taken_back_was_never_said() {
-        let mut stream = Stream::begun("```python\n");
-        assert!(!stream.push(Part::Answer, "x = 1\n", 4));
-        assert!(stream.push(Part::Answer, "```\nand é", 4));
-        stream.take_back("```\nand é".len());
-        assert_eq!((stream.text.as_str(), stream.closed.len()), ("```python\nx = 1\n", 0));
-        assert!(stream.push(Part::Answer, "y = 2\n```\n", 4));
-        assert_eq!(stream.closed[0].body, "x = 1\ny = 2\n");
-        stream.take_back(1000);
-        assert_eq!(stream.text, "");
-    }
-
-    #[test]
-    fn the_same_lines_again_and_again_do_not_grow() {
-        let file: String = (0..40).map(|n| format!("value_{n} = {n}\n")).collect();
-        assert!(grows(&file) && grows("short\n"));
-        assert!(!grows(&"    pass\n".repeat(40)) && !grows(&"a\nb\n".repeat(40)));
-        assert!(!grows(&"never any code, ".repeat(40)) && grows(&file.replace('\n', " ")));
     }
 }

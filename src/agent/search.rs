@@ -62,6 +62,12 @@ pub(super) trait Kind {
 
     fn trial(&self, what: &Self::What, cancel: Cancel) -> BoxFuture<'static, Verdict>;
 
+    /// The candidate without what nobody asked for: tried first, and the candidate itself only where that fails.
+    fn safer(&self, what: &Self::What) -> Option<Self::What> {
+        let _ = what;
+        None
+    }
+
     /// The parts of a candidate that failed which are worth a trial of their own.
     fn parts(&self, what: &Self::What, failed: &Report) -> Vec<Self::What> {
         let _ = (what, failed);

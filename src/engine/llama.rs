@@ -496,9 +496,12 @@ impl Constraint for Grammar {
     }
 
     fn accept(&mut self, token: TokenId) -> Result<(), EngineError> {
-        self.sampler
-            .try_accept(LlamaToken::new(token))
-            .map_err(|error| EngineError::Grammar(format!("its own choice {token} was not accepted: {error}")))
+        // llama.cpp throws where a token does not fit, and nothing may throw through Rust.
+        if !self.permits(token) {
+            return Err(EngineError::Grammar(format!("its own choice {token} does not fit it")));
+        }
+        self.sampler.accept(LlamaToken::new(token));
+        Ok(())
     }
 }
 

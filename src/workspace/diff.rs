@@ -55,6 +55,29 @@ pub fn with_places(before: &str, after: &str, radius: usize, taken: &[usize]) ->
     text
 }
 
+/// The text after the change, with those changed or deleted lines before the new ones of which one is to be `kept`.
+pub fn union(before: &str, after: &str, kept: &dyn Fn(&str) -> bool) -> String {
+    let diff = similar::TextDiff::from_lines(before, after);
+    let mut text = String::new();
+    for op in diff.ops() {
+        let (mut old, mut new) = (String::new(), String::new());
+        let mut keeps = false;
+        for change in diff.iter_changes(op) {
+            if change.tag() == similar::ChangeTag::Delete {
+                keeps |= kept(change.value());
+                old.push_str(change.value());
+            } else {
+                new.push_str(change.value());
+            }
+        }
+        if keeps {
+            text.push_str(&old);
+        }
+        text.push_str(&new);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -231,6 +231,28 @@ fn a_right_part_of_a_failing_change_is_kept_without_another_reply() {
 }
 
 #[test]
+fn what_a_reply_leaves_out_unasked_is_kept_although_no_test_looks_at_it() {
+    let refund = "\n\ndef refund(price, days):\n    \"\"\"Give back less each day.\"\"\"\n    share = max(0, 30 - days)\n    return price * share // 30\n";
+    let mut place = Place::saying(&[], Consent::Yes);
+    if !can_judge(&place) {
+        return;
+    }
+    let sides = |n: u32| format!("\n\ndef side_{n}(length):\n    \"\"\"Scale a side.\"\"\"\n    return length * {n}\n");
+    let before = place.shop() + &(0..8).map(sides).collect::<String>();
+    let whole = before.replace("price + price", "price - price");
+    let reply = format!("shop.py\n```python\n{whole}```\n");
+    for (task, kept) in [("make the tests pass", true), ("make the tests pass; refund can go", false)] {
+        place = Place::saying(&[&reply], Consent::Yes);
+        std::fs::write(place.root.join("shop.py"), format!("{before}{refund}")).unwrap();
+        let outcome = place.run(task, None, &[]);
+        assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 1), "{outcome:?}\n{}", place.steps());
+        assert_eq!(place.shop().contains("def refund"), kept, "{task}: {}", place.shop());
+        assert!(place.shop().contains("price - price"));
+        assert_eq!(outcome.notes.iter().any(|note| note.contains("refund in shop.py")), kept, "{:?}", outcome.notes);
+    }
+}
+
+#[test]
 fn a_miss_goes_back_with_the_nearest_lines_and_a_remark_asks_again() {
     let mut place = Place::saying(&[MISSED, WRONG, RIGHT], Consent::Ask);
     let decisions = [Decision::AskAgain("Take it off instead.".into()), Decision::Accept];

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::look::Looks;
 use super::reading::{self, Base};
 use super::tool::Tools;
-use super::{Patch, check, context, parts};
+use super::{Patch, check, context, keeping, parts};
 use crate::agent::attempt::{Attempt, Reply};
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
@@ -25,6 +25,8 @@ use crate::workspace::tree::Tree;
 pub(super) struct Changes<'a> {
     pub(super) agent: &'a Agent,
     pub(super) plan: &'a Plan,
+    /// What the user asked for.
+    pub(super) task: &'a str,
     pub(super) tree: &'a Tree,
     pub(super) known: Known,
     /// The command that decides; without one `unjudged` is every change's verdict.
@@ -113,6 +115,10 @@ impl Kind for Changes<'_> {
             None => trial,
             Some(unjudged) => Box::pin(async move { check::or_unjudged(trial.await, unjudged) }),
         }
+    }
+
+    fn safer(&self, what: &Patch) -> Option<Patch> {
+        keeping::keeping(what, self.task)
     }
 
     fn parts(&self, what: &Patch, failed: &Report) -> Vec<Patch> {

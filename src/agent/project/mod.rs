@@ -32,6 +32,7 @@ mod check;
 mod context;
 mod gather;
 mod grep;
+mod keeping;
 mod look;
 mod outcome;
 mod parts;
@@ -161,6 +162,7 @@ impl<'a> Work<'a> {
         let mut kind = Changes {
             agent,
             plan: &plan,
+            task: &self.task.prompt,
             tree: self.tree,
             known: Known::new(self.tree.listing().paths.into_iter().chain(self.unlisted.clone())),
             check: check.as_deref(),

@@ -211,30 +211,32 @@ pub fn product_f32(dst: MatMut<'_>, into: Store, scale: f32, lhs: (Mat<'_>, Take
     };
     let ((lhs_cs, lhs_rs), (rhs_cs, rhs_rs)) = (strides(lhs.0, lhs.1), strides(rhs.0, rhs.1));
     let add = into == Store::Add;
+    // Its kernels write columns, our rows lie side by side: the transposed product is the same numbers.
+    let multiply = gemm_f32::gemm::f32::get_gemm_fn();
     #[expect(unsafe_code, reason = "the gemm crate takes raw pointers")]
     // SAFETY: `Mat` and `MatMut` checked that their rows lie in their slices, `shape_of` that the three
     // shapes fit; the destination is borrowed mutably and so overlaps neither operand.
     unsafe {
-        gemm::gemm(
-            m,
+        multiply(
             n,
+            m,
             k,
             dst.data.as_mut_ptr(),
-            1,
             dst.stride as isize,
+            1,
             add,
-            lhs.0.data.as_ptr(),
-            lhs_cs,
-            lhs_rs,
             rhs.0.data.as_ptr(),
-            rhs_cs,
             rhs_rs,
+            rhs_cs,
+            lhs.0.data.as_ptr(),
+            lhs_rs,
+            lhs_cs,
             if add { 1.0 } else { 0.0 },
             scale,
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            gemm_common::Parallelism::None,
         );
     }
 }

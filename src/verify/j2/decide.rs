@@ -3,7 +3,7 @@
 use crate::sandbox::End;
 use crate::task::{Failure, FailureKind, Report, Tier, Verdict};
 
-use super::evidence::{CONSOLE_ASSERT, Ended, Evidence};
+use super::evidence::{COMMAND, CONSOLE_ASSERT, Ended, Evidence};
 use super::hindrance;
 use crate::verify::j1;
 
@@ -30,7 +30,7 @@ pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) 
     let mut failures: Vec<Failure> =
         after.tampered.iter().take(3).map(|what| failure(FailureKind::Cheat, "", what)).collect();
     failures.extend(broken(after, run.end));
-    failures.extend(failed(before, after));
+    failures.extend(failed(before, after, run.tier));
     failures.extend(before.into_iter().flat_map(|before| missing(before, after)));
     failures.extend(after.forged.iter().take(1).map(|what| failure(FailureKind::Cheat, "", what)));
     if let Some(why) = &after.unreadable
@@ -38,7 +38,8 @@ pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) 
     {
         return Verdict::NothingToCheck { why: format!("the results of `{}` are unreadable: {why}", run.command) };
     }
-    let passed = after.count(|ended| *ended == Ended::Passed);
+    let passed = after.count(|ended| *ended == Ended::Passed)
+        + after.told.values().filter(|failed| failed.is_none()).count() as u32;
     if failures.is_empty() && passed == 0 {
         if nothing_before {
             return Verdict::NothingToCheck { why: format!("`{}` found no test to run", run.command) };
@@ -128,10 +129,23 @@ fn broken(after: &Evidence, end: &End) -> Vec<Failure> {
     failures
 }
 
-fn failed(before: Option<&Evidence>, after: &Evidence) -> Vec<Failure> {
+fn failed(before: Option<&Evidence>, after: &Evidence, tier: Tier) -> Vec<Failure> {
     let failed_before = |id: &str| matches!(before.and_then(|before| before.tests.get(id)), Some(Ended::Failed { .. }));
+    // A wall that stands in the way is named by the command's last words, which then say it best.
+    let walled = |text: &str| hindrance::in_failure(text, None, tier).is_some();
+    let told_of = !after.told.is_empty()
+        && !after.tests.values().any(|ended| matches!(ended, Ended::Failed { text, .. } if walled(text)));
+    let told = after.told.iter().filter(|_| told_of).filter_map(|(name, failed)| {
+        let passed_before = matches!(before.and_then(|before| before.told.get(name)), Some(None));
+        let note = if failed_before(COMMAND) && !passed_before { FAILED_BEFORE } else { "" };
+        Some(failure(FailureKind::WrongAnswer, &format!("{name}{note}"), failed.as_deref()?))
+    });
     let failures = after.tests.iter().filter_map(|(id, ended)| {
         let Ended::Failed { text, frame } = ended else { return None };
+        // Its own lines say it better.
+        if id == COMMAND && told_of {
+            return None;
+        }
         if id.starts_with("unittest.loader._FailedTest.") {
             return None;
         }
@@ -143,7 +157,7 @@ fn failed(before: Option<&Evidence>, after: &Evidence) -> Vec<Failure> {
         let got = if text.is_empty() { "failed" } else { text };
         Some(Failure { frame: frame.clone(), ..failure(kind, &format!("{id}{note}"), got) })
     });
-    failures.collect()
+    failures.chain(told).collect()
 }
 
 /// Tests that passed before the change and now did not run.
@@ -194,6 +208,27 @@ mod tests {
         assert_eq!(kinds(&verdict(&before, &skipped, &End::Exit(0))), [FailureKind::Cheat]);
         let wrong = evidence(&[("a", Ended::Passed), ("b", fails())], true);
         assert_eq!(kinds(&verdict(&before, &wrong, &End::Exit(1))), [FailureKind::WrongAnswer]);
+    }
+
+    #[test]
+    fn a_commands_own_lines_say_how_near_it_came_and_never_make_a_pass() {
+        let told = |lines: &[(&str, Option<&str>)]| {
+            let told = lines.iter().map(|(name, failed)| ((*name).to_owned(), failed.map(str::to_owned))).collect();
+            Evidence { told, ..evidence(&[(COMMAND, fails())], true) }
+        };
+        let before = told(&[("list", None), ("search", Some("FAIL search")), ("find", Some("FAIL find"))]);
+        let after = told(&[("list", None), ("search", None), ("find", Some("FAIL find: got []"))]);
+        let run = || Run { command: "bash t.sh", end: &End::Exit(1), tier: Tier::F, wall_ms: 1, flags: vec![] };
+        let verdict = decide(Some(&before), &after, run());
+        let report = verdict.report().unwrap();
+        assert_eq!((verdict.passed(), report.passed, report.failed), (false, 2, 1));
+        assert_eq!(report.failures[0].got, "FAIL find: got []");
+        assert!(report.failures[0].name.ends_with(FAILED_BEFORE), "{:?}", report.failures);
+        let worse = told(&[("list", Some("FAIL list"))]);
+        let verdict = decide(Some(&before), &worse, run());
+        assert_eq!(verdict.report().unwrap().failures[0].name, "list", "it passed before");
+        let only_words = Evidence { told: after.told, ..evidence(&[(COMMAND, fails())], true) };
+        assert!(!decide(Some(&before), &only_words, run()).passed());
     }
 
     #[test]

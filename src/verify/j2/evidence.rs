@@ -31,6 +31,8 @@ pub(crate) struct Evidence {
     pub(crate) forged: Vec<String>,
     /// What the run did to files that decide about it.
     pub(crate) tampered: Vec<String>,
+    /// What a failing command's own lines say; it never makes a pass.
+    pub(crate) told: super::told::Told,
     /// Why the results cannot be read. That says nothing about the code.
     pub(crate) unreadable: Option<String>,
 }
@@ -57,6 +59,8 @@ impl Evidence {
 
 /// How a failed assertion of node's console begins.
 pub(crate) const CONSOLE_ASSERT: &str = "console.assert";
+/// The one test of a command that only has an exit code.
+pub(super) const COMMAND: &str = "the command";
 /// Most tests kept of one run.
 const TESTS_MAX: usize = 100_000;
 
@@ -245,7 +249,8 @@ fn shell(left: &Left<'_>) -> Evidence {
         _ if left.exit_ok => Ended::Passed,
         _ => failed(&last_lines(told, 8)),
     };
-    Evidence { tests: BTreeMap::from([("the command".to_owned(), ended)]), complete: true, ..Evidence::default() }
+    let told = if left.exit_ok { BTreeMap::new() } else { super::told::read(left.stdout, left.stderr) };
+    Evidence { tests: BTreeMap::from([(COMMAND.to_owned(), ended)]), complete: true, told, ..Evidence::default() }
 }
 
 #[cfg(test)]

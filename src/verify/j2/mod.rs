@@ -18,6 +18,7 @@ mod reports;
 mod runner;
 mod scan;
 mod snapshot;
+mod told;
 mod trial;
 mod words;
 

@@ -1,0 +1,146 @@
+//! A change with the definitions that it loses and that nobody asked to remove. Pure.
+//!
+//! A small model that adds a function to a file often writes the file without another one. Where no test looks at what
+//! is lost, the check passes all the same. So the change is tried with it first, and as it was said only where that fails.
+//! Not for: running either (`agent/round.rs`), single definitions in a reply (`reply/splice`).
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Patch;
+use crate::reply::paths::extension;
+use crate::reply::splice;
+use crate::repo_map::outline::{Definition, outline};
+use crate::workspace::diff;
+use crate::workspace::plan::Planned;
+
+/// A definition of whose lines so many hundredths stand somewhere after the change was renamed or moved, not lost.
+const MOVED_PER_CENT: usize = 60;
+
+/// The change that keeps what `whole` loses unasked; `None` where it loses nothing, or nothing that can be kept.
+pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
+    let words: BTreeSet<&str> = task.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let now: BTreeSet<&str> =
+        whole.files.iter().filter_map(|file| file.after.as_deref()).flat_map(str::lines).map(str::trim).collect();
+    let mut kept: Vec<String> = Vec::new();
+    let files = whole.files.iter().map(|file| {
+        let lost: Vec<String> =
+            lost(file, &now).into_iter().filter(|name| !words.contains(last_part(name).as_str())).collect();
+        match with(file, &lost) {
+            Some(after) => {
+                kept.extend(lost.iter().map(|name| format!("{name} in {}", file.path)));
+                Planned { after: Some(after), ..file.clone() }
+            }
+            None => file.clone(),
+        }
+    });
+    let mut keeps = Patch { files: files.collect(), ..whole.clone() };
+    keeps.notes.push(format!("the reply leaves out {}, which the task does not name: kept", kept.join(", ")));
+    (!kept.is_empty()).then_some(keeps)
+}
+
+fn last_part(name: &str) -> String {
+    name.rsplit(['.', ':']).next().unwrap_or(name).to_owned()
+}
+
+/// The names that a file defines before the change and not after it, unless their lines stand elsewhere `now`.
+fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
+    let (Some(before), Some(after)) = (&file.before, &file.after) else { return Vec::new() };
+    if is_header(&file.path) {
+        let after = declared(after);
+        return declared(before).into_iter().filter(|name| !after.contains(name)).collect();
+    }
+    let (Some(old), Some(new)) = (outline(&file.path, before), outline(&file.path, after)) else { return Vec::new() };
+    let lines: Vec<&str> = before.lines().collect();
+    let names: BTreeSet<String> = new.names().into_iter().collect();
+    let gone = |name: &String, definition: &Definition| {
+        let own: Vec<&str> = lines.get(definition.lines.clone()).unwrap_or_default().to_vec();
+        // The first line has the name; a bracket alone says nothing.
+        let told: Vec<&str> = own.iter().skip(1).map(|line| line.trim()).filter(|line| line.len() > 2).collect();
+        let stands = told.iter().filter(|line| now.contains(**line)).count();
+        !names.contains(name) && (told.is_empty() || stands * 100 < told.len() * MOVED_PER_CENT)
+    };
+    let mut lost = Vec::new();
+    for definition in &old.definitions {
+        let inner = definition.inner.iter().map(|inner| (format!("{}.{}", definition.name, inner.name), inner));
+        let whole = definition.is_function || definition.is_container;
+        let own = [(definition.name.clone(), definition)].into_iter().filter(|_| whole);
+        lost.extend(own.chain(inner).filter(|(name, of)| gone(name, of)).map(|(name, _)| name));
+    }
+    lost
+}
+
+fn is_header(path: &str) -> bool {
+    matches!(extension(path).as_str(), "h" | "hpp" | "hh")
+}
+
+/// The functions that a header declares.
+fn declared(text: &str) -> BTreeSet<String> {
+    static DECLARED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^[A-Za-z_][\w\s*&:<>,]*?[\s*&]([A-Za-z_]\w*)\s*\([^;{}]*\)[^;{}]*;")
+            .expect("invariant: a valid pattern")
+    });
+    DECLARED.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+/// The file after the change with these names still in it.
+fn with(file: &Planned, lost: &[String]) -> Option<String> {
+    let (Some(before), Some(after), false) = (&file.before, &file.after, lost.is_empty()) else { return None };
+    let text = if is_header(&file.path) {
+        diff::union(before, after, &|line| lost.iter().any(|name| line.contains(name.as_str())))
+    } else {
+        splice::spliced(&file.path, before, after, true)?.text
+    };
+    (text != *before && text != *after).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(path: &str, before: &str, after: &str, task: &str) -> Option<String> {
+        let file = Planned {
+            path: path.into(),
+            renamed_from: None,
+            before: Some(before.to_owned()),
+            after: Some(after.to_owned()),
+        };
+        let change = Patch { files: vec![file], ..Patch::default() };
+        keeping(&change, task)?.files.remove(0).after
+    }
+
+    const C: &str = "#include \"t.h\"\n\nint one(int a)\n{\n    int twice = a + a;\n    return twice - a;\n}\n\nint copy(int to, int from)\n{\n    int length = from - to;\n    return length * 2;\n}\n";
+
+    #[test]
+    fn a_function_that_was_left_out_stays() {
+        let after = "#include \"t.h\"\n\nint one(int a)\n{\n    int twice = a + a;\n    return twice - a;\n}\n\nint trim(int text)\n{\n    return text - 1;\n}\n";
+        let text = kept("t.c", C, after, "Add trim to t.c").unwrap();
+        assert!(text.contains("int copy(") && text.contains("int trim(") && text.contains("int one("), "{text}");
+        assert_eq!(kept("t.c", C, after, "Replace copy by trim"), None, "the task names it");
+        assert_eq!(kept("t.c", C, &format!("{C}\nint trim(int t)\n{{\n    return t;\n}}\n"), "Add trim"), None);
+    }
+
+    #[test]
+    fn what_has_another_name_now_is_not_lost() {
+        assert_eq!(kept("t.c", C, &C.replace("int copy(", "int difference("), "Find better names"), None);
+    }
+
+    #[test]
+    fn a_declaration_that_was_left_out_stays() {
+        let before = "#ifndef T_H\n#define T_H\n\n/* Copies. */\nint copy(int to, int from);\n\n#endif\n";
+        let after = "#ifndef T_H\n#define T_H\n\n/* Trims. */\nint trim(int text);\n\n#endif\n";
+        let text = kept("t.h", before, after, "Declare trim").unwrap();
+        assert!(text.contains("/* Copies. */\nint copy(int to, int from);\n"), "{text}");
+        assert!(text.contains("/* Trims. */\nint trim(int text);\n") && text.matches("#endif").count() == 1, "{text}");
+    }
+
+    #[test]
+    fn methods_of_a_class_stay_as_well() {
+        let before = "class A:\n    def one(self):\n        value = 1\n        return value\n\n    def two(self):\n        other = 2\n        return other\n";
+        let after = "class A:\n    def one(self):\n        value = 10\n        return value\n";
+        let text = kept("a.py", before, after, "one must be ten").unwrap();
+        assert!(text.contains("value = 10") && text.contains("def two"), "{text}");
+    }
+}
