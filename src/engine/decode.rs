@@ -13,8 +13,34 @@ use std::time::Instant;
 use crate::cancel::Cancel;
 use crate::task::Finish;
 
-/// While others are being answered, a prompt takes at most this part of a batch: they must not wait long.
-const PREFILL_BESIDE_FRACTION: usize = 2;
+/// Seconds that prompts take of one batch, about: the grain of progress.
+const CHUNK_S: f32 = 2.0;
+/// The same while others are being answered: they must not wait long.
+const CHUNK_BESIDE_S: f32 = 0.5;
+/// Fewer tokens at once are not worth their batch, whatever they take.
+const CHUNK_TOKENS_MIN: usize = 128;
+
+/// How fast prompts are read, and so how much of one goes into a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grain {
+    tokens_per_s: Option<f32>,
+}
+
+impl Grain {
+    fn learn(&mut self, tokens: usize, seconds: f32) {
+        if tokens * 2 >= CHUNK_TOKENS_MIN && seconds > 0.0 {
+            self.tokens_per_s = Some(tokens as f32 / seconds);
+        }
+    }
+
+    /// Tokens of prompts for one batch of at most `tokens_max`, `beside` others that are being answered.
+    fn tokens(self, beside: bool, tokens_max: usize) -> usize {
+        let (seconds, min) = if beside { (CHUNK_BESIDE_S, CHUNK_TOKENS_MIN / 2) } else { (CHUNK_S, CHUNK_TOKENS_MIN) };
+        let paid = self.tokens_per_s.map_or(min, |rate| (rate * seconds) as usize);
+        let most = if beside { tokens_max / 2 } else { tokens_max };
+        paid.max(min).min(most)
+    }
+}
 
 /// A batch and whose parts it has.
 #[derive(Default)]
@@ -40,6 +66,7 @@ struct Share {
 struct Limits {
     tokens: usize,
     rows: usize,
+    grain: Grain,
 }
 
 impl<M: TokenModel> Worker<M> {
@@ -48,7 +75,8 @@ impl<M: TokenModel> Worker<M> {
         for job in &mut self.jobs {
             fork_where_due(&mut self.model, job);
         }
-        let limits = Limits { tokens: self.model.batch_tokens_max(), rows: self.model.batch_logits_max() };
+        let limits =
+            Limits { tokens: self.model.batch_tokens_max(), rows: self.model.batch_logits_max(), grain: self.grain };
         self.steps = self.steps.wrapping_add(1);
         let mut batch = build_batch(&self.jobs, self.steps, limits);
         if batch.tokens.is_empty() {
@@ -69,8 +97,11 @@ impl<M: TokenModel> Worker<M> {
         match self.model.decode(&batch.tokens, &cancels) {
             Ok(Decoded::Done) => {
                 self.hand_out(&batch);
+                let seconds = started.elapsed().as_secs_f32();
                 if answering {
-                    self.pace.learn_cost(plain, drafted, started.elapsed().as_secs_f32());
+                    self.pace.learn_cost(plain, drafted, seconds);
+                } else {
+                    self.grain.learn(plain, seconds);
                 }
             }
             // Only the cancel flags abort; the next look at them ends every candidate.
@@ -196,7 +227,7 @@ fn build_batch(jobs: &[Job], turn: usize, limits: Limits) -> Batch {
     let order = in_turn(jobs);
     for prefilling in [false, true] {
         let beside = prefilling && !batch.tokens.is_empty();
-        let room = if beside { limits.tokens / PREFILL_BESIDE_FRACTION } else { limits.tokens };
+        let room = if prefilling { limits.grain.tokens(beside, limits.tokens) } else { limits.tokens };
         let room = room.min(limits.tokens - batch.tokens.len());
         let tokens_max = batch.tokens.len() + room;
         for &job in &order {
@@ -248,4 +279,24 @@ fn add_drafts(batch: &mut Batch, jobs: &[Job], pace: &Pace, limits: Limits) {
         share.draft = draft;
     }
     batch.tokens = tokens;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_read_in_parts_that_take_about_as_long_on_every_machine() {
+        let mut grain = Grain::default();
+        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (128, 64), "nothing is known");
+        grain.learn(128, 0.64);
+        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (400, 100));
+        grain.learn(128, 8.0);
+        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (128, 64), "a slow machine");
+        grain.learn(512, 0.05);
+        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (512, 256), "a fast one");
+        assert_eq!(grain.tokens(false, 16), 16);
+        grain.learn(3, 5.0);
+        assert_eq!(grain.tokens(false, 512), 512, "a few tokens say nothing");
+    }
 }

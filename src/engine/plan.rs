@@ -34,8 +34,9 @@ pub const GPU_MARGIN_BYTES: u64 = 512 << 20;
 const GPU_OVERHEAD_BYTES: u64 = 400 << 20;
 /// Weights are repacked only where twice their size is free.
 const REPACK_MEMORY_FACTOR: u64 = 2;
-/// On a CPU a chunk is also the grain of progress and cancelling.
-const BATCH_TOKENS_CPU: u32 = 128;
+/// Most tokens of a batch; how many of a prompt's go into one follows from how fast they are read (`decode.rs`).
+const BATCH_TOKENS_CPU: u32 = 512;
+const BATCH_TOKENS_CPU_SMALL: u32 = 128;
 const BATCH_TOKENS_GPU: u32 = 512;
 const BATCH_TOKENS_GPU_SMALL: u32 = 256;
 
@@ -436,8 +437,8 @@ fn choices(options: &LoadOptions, shape: &Shape, machine: &Machine) -> Vec<Choic
         }
     };
     match options.offload {
-        _ if machine.gpus.is_empty() => with_all_contexts(0, BATCH_TOKENS_CPU, 0, None),
-        Offload::Layers(0) => with_all_contexts(0, BATCH_TOKENS_CPU, 0, None),
+        _ if machine.gpus.is_empty() => with_all_contexts(0, BATCH_TOKENS_CPU, 0, Some(BATCH_TOKENS_CPU_SMALL)),
+        Offload::Layers(0) => with_all_contexts(0, BATCH_TOKENS_CPU, 0, Some(BATCH_TOKENS_CPU_SMALL)),
         Offload::Layers(layers) => {
             with_all_contexts(layers.min(all), BATCH_TOKENS_GPU, 0, Some(BATCH_TOKENS_GPU_SMALL));
         }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::candidate::{Candidate, Constraints};
+use super::decode::Grain;
 use super::draft::Pace;
 use super::handle::Request;
 use super::job::{Call, Job};
@@ -35,6 +36,8 @@ pub(super) struct Worker<M> {
     /// Whether what is likely to come is guessed and checked.
     pub(super) speculate: bool,
     pub(super) pace: Pace,
+    /// How fast prompts are read.
+    pub(super) grain: Grain,
 }
 
 impl<M: TokenModel> Worker<M> {
@@ -42,7 +45,18 @@ impl<M: TokenModel> Worker<M> {
         let sessions = Sessions::new(model.sequences_max());
         let (jobs, waiting) = (Vec::new(), VecDeque::new());
         let pace = Pace::default();
-        Self { model, vocabulary, sessions, states: None, jobs, waiting, steps: 0, speculate: true, pace }
+        Self {
+            model,
+            vocabulary,
+            sessions,
+            states: None,
+            jobs,
+            waiting,
+            steps: 0,
+            speculate: true,
+            pace,
+            grain: Grain::default(),
+        }
     }
 
     /// Keeps the states of system prompts there.
