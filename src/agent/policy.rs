@@ -36,6 +36,9 @@ pub(super) struct Limits {
     pub(super) reminds: bool,
     /// Words are an answer.
     pub(super) words_do: bool,
+    /// Whether one mend that brings nothing new still leaves other draws worth their tokens: changes differ more from draw
+    /// to draw than programs do.
+    pub(super) persists: bool,
 }
 
 /// Decides the next round; `None` where it is enough.
@@ -80,7 +83,8 @@ pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -
         return Some(mend);
     }
     let new = round.iter().any(|attempt| attempt.verdict.is_some() && !attempt.repeats);
-    new.then_some(draw)
+    let persists = limits.persists && drawn == 1 && matches!(moves.last(), Some(Move::Mend { .. }));
+    (new || persists).then_some(draw)
 }
 
 /// The best attempt, where it passes and still misses something that the task asks for.
@@ -101,12 +105,18 @@ mod tests {
     use super::*;
     use crate::task::FailureKind;
 
-    const LIMITS: Limits = Limits { rounds_max: 9, samples: 1, draws: 2, mends: true, reminds: true, words_do: false };
+    const LIMITS: Limits =
+        Limits { rounds_max: 9, samples: 1, draws: 2, mends: true, reminds: true, words_do: false, persists: false };
     const FIRST: Move = Move::Draw { samples: 1 };
     const AGAIN: Move = Move::Draw { samples: 2 };
 
     fn wrong(round: u32, what: &'static str, passed: u32) -> Attempt<&'static str> {
         attempt(round, what, Some(failed(FailureKind::WrongAnswer, passed)))
+    }
+
+    /// The first wrong answer once more.
+    fn same_as(round: u32) -> Attempt<&'static str> {
+        Attempt { repeats: true, ..wrong(round, "a", 2) }
     }
 
     fn unusable(round: u32) -> Attempt<&'static str> {
@@ -142,7 +152,13 @@ mod tests {
         let attempts = vec![wrong(0, "a", 2), same.clone()];
         assert_eq!(next(&attempts, &[FIRST, AGAIN], Limits { mends: false, ..LIMITS }), None);
         let attempts = vec![wrong(0, "a", 2), same.clone(), Attempt { round: 2, ..same }];
-        assert_eq!(next(&attempts, &[FIRST, AGAIN, Move::Mend { of: 0 }], LIMITS), None);
+        let made = [FIRST, AGAIN, Move::Mend { of: 0 }];
+        assert_eq!(next(&attempts, &made, LIMITS), None);
+        // Changes are drawn once more, and that is all.
+        let persists = Limits { persists: true, ..LIMITS };
+        assert_eq!(next(&attempts, &made, persists), Some(AGAIN));
+        let attempts = [attempts, vec![Attempt { round: 3, ..same_as(0) }]].concat();
+        assert_eq!(next(&attempts, &[FIRST, AGAIN, Move::Mend { of: 0 }, AGAIN], persists), None);
     }
 
     #[test]

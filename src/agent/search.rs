@@ -359,6 +359,7 @@ fn limits<K: Kind>(With { agent, plan }: With<'_>, kind: &K) -> Limits {
         mends: if K::IN_PROJECT { ways.converses } else { ways.mends_programs },
         reminds: !K::IN_PROJECT || ways.converses,
         words_do: kind.words_do(),
+        persists: K::IN_PROJECT,
     }
 }
 

@@ -241,7 +241,7 @@ fn what_a_reply_leaves_out_unasked_is_kept_although_no_test_looks_at_it() {
     let before = place.shop() + &(0..8).map(sides).collect::<String>();
     let whole = before.replace("price + price", "price - price");
     let reply = format!("shop.py\n```python\n{whole}```\n");
-    for (task, kept) in [("make the tests pass", true), ("make the tests pass; refund can go", false)] {
+    for (task, kept) in [("make the tests pass", true), ("make the tests pass; refund may go", false)] {
         place = Place::saying(&[&reply], Consent::Yes);
         std::fs::write(place.root.join("shop.py"), format!("{before}{refund}")).unwrap();
         let outcome = place.run(task, None, &[]);

@@ -19,8 +19,21 @@ use crate::workspace::plan::Planned;
 /// A definition of whose lines so many hundredths stand somewhere after the change was renamed or moved, not lost.
 const MOVED_PER_CENT: usize = 60;
 
-/// The change that keeps what `whole` loses unasked; `None` where it loses nothing, or nothing that can be kept.
+/// Tasks that ask for less code, or for other names, whatever they call it.
+static ASKS_FOR_LESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)\b(remov|delet|drop\b|get(ting)? rid|clean|tidy|simplif|refactor|restructur|reorgani|rewrit|dead code|unused|obsolete|",
+        r"merge|inline|renam|split|replac|shorten|dedup|consolidat)"
+    ))
+    .expect("invariant: a valid pattern")
+});
+
+/// The change that keeps what `whole` loses unasked; `None` where it loses nothing, or nothing that can be kept, and where
+/// the task asks for less.
 pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
+    if ASKS_FOR_LESS.is_match(task) {
+        return None;
+    }
     let words: BTreeSet<&str> = task.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let now: BTreeSet<&str> =
         whole.files.iter().filter_map(|file| file.after.as_deref()).flat_map(str::lines).map(str::trim).collect();
@@ -118,7 +131,8 @@ mod tests {
         let after = "#include \"t.h\"\n\nint one(int a)\n{\n    int twice = a + a;\n    return twice - a;\n}\n\nint trim(int text)\n{\n    return text - 1;\n}\n";
         let text = kept("t.c", C, after, "Add trim to t.c").unwrap();
         assert!(text.contains("int copy(") && text.contains("int trim(") && text.contains("int one("), "{text}");
-        assert_eq!(kept("t.c", C, after, "Replace copy by trim"), None, "the task names it");
+        assert_eq!(kept("t.c", C, after, "Let trim do what copy did"), None, "the task names it");
+        assert_eq!(kept("t.c", C, after, "Add trim, and remove what nobody calls"), None, "the task asks for less");
         assert_eq!(kept("t.c", C, &format!("{C}\nint trim(int t)\n{{\n    return t;\n}}\n"), "Add trim"), None);
     }
 
