@@ -71,9 +71,10 @@ pub(super) fn read(said: &Trajectory, tree: &Tree, known: &Known, base: &Base) -
     let reading = tolerant::read(text, known, &shown, "");
     let nothing = reading.edits.is_empty() && reading.refused.iter().all(|r| r.kind == RefusalKind::NoEdits);
     if nothing {
-        return match look(text) {
-            Some(command) => Reply::Look(command),
-            None => Reply::Words(text.trim().to_owned()),
+        return match (look(text), repeated(text, &shown)) {
+            (_, Some(path)) => Reply::Unchanged(format!("what it shows stands in {path} already")),
+            (Some(command), None) => Reply::Look(command),
+            (None, None) => Reply::Words(text.trim().to_owned()),
         };
     }
     let rules = Rules {
@@ -127,13 +128,26 @@ pub(super) fn answer_of(said: &Trajectory) -> &str {
     if said.shifted.is_some() { said.answer() } else { &said.text }
 }
 
-/// The command of a reply that ends with a shell block.
+/// The file that a reply's last block repeats, as a whole or in part.
+fn repeated<'a>(text: &str, shown: &'a [Shown<'_>]) -> Option<&'a str> {
+    const LINES_MIN: usize = 3;
+    let fences = fence::fences(text);
+    let body = &fences.last()?.body;
+    if body.lines().filter(|line| !line.trim().is_empty()).count() < LINES_MIN {
+        return None;
+    }
+    shown.iter().find(|file| tolerant::kept(body, file.text) >= 1.0).map(|file| file.path)
+}
+
+/// The command of a reply that ends with a shell block. A script is no command to look around with.
 fn look(text: &str) -> Option<String> {
+    const LINES_MAX: usize = 12;
     let fences = fence::fences(text);
     let last = fences.last().filter(|fence| fence.language() == Some(Language::Shell))?;
     let command = last.body.trim();
     let command = command.strip_prefix("$ ").unwrap_or(command);
-    (!command.is_empty()).then(|| command.to_owned())
+    let is_script = command.starts_with("#!") || command.lines().count() > LINES_MAX;
+    (!command.is_empty() && !is_script).then(|| command.to_owned())
 }
 
 /// Refusals as the model is told of them: what, why, and the nearest lines as they stand.
@@ -189,6 +203,10 @@ mod tests {
         assert_eq!(of(" \n"), Reply::Unusable("it is empty".into()));
         let same = of("a.py\n```python\nx = 1\ny = 2\nz = 3\n```\n");
         assert!(matches!(&same, Reply::Unchanged(told) if told.contains("stands in the files already")), "{same:?}");
+        let same = of("Run it:\n```bash\nx = 1\ny = 2\nz = 3\n```\n");
+        assert!(matches!(&same, Reply::Unchanged(told) if told.contains("a.py already")), "{same:?}");
+        let script = of("```bash\n#!/bin/bash\necho 1\n```\n");
+        assert!(matches!(&script, Reply::Words(_)), "a script is no look: {script:?}");
     }
 
     #[test]
