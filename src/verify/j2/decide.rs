@@ -136,8 +136,10 @@ fn failed(before: Option<&Evidence>, after: &Evidence, tier: Tier) -> Vec<Failur
     let told_of = !after.told.is_empty()
         && !after.tests.values().any(|ended| matches!(ended, Ended::Failed { text, .. } if walled(text)));
     let told = after.told.iter().filter(|_| told_of).filter_map(|(name, failed)| {
-        let passed_before = matches!(before.and_then(|before| before.told.get(name)), Some(None));
-        let note = if failed_before(COMMAND) && !passed_before { FAILED_BEFORE } else { "" };
+        // Where nothing was told before, the tests did not come to run: what they say now is about the change.
+        let before_told = before.map(|before| &before.told).filter(|told| !told.is_empty());
+        let stood = before_told.is_some_and(|told| told.get(name) != Some(&None));
+        let note = if failed_before(COMMAND) && stood { FAILED_BEFORE } else { "" };
         Some(failure(FailureKind::WrongAnswer, &format!("{name}{note}"), failed.as_deref()?))
     });
     let failures = after.tests.iter().filter_map(|(id, ended)| {
@@ -227,6 +229,9 @@ mod tests {
         let worse = told(&[("list", Some("FAIL list"))]);
         let verdict = decide(Some(&before), &worse, run());
         assert_eq!(verdict.report().unwrap().failures[0].name, "list", "it passed before");
+        let unbuilt = evidence(&[(COMMAND, fails())], true);
+        let verdict = decide(Some(&unbuilt), &worse, run());
+        assert_eq!(verdict.report().unwrap().failures[0].name, "list", "it did not run before");
         let only_words = Evidence { told: after.told, ..evidence(&[(COMMAND, fails())], true) };
         assert!(!decide(Some(&before), &only_words, run()).passed());
     }
