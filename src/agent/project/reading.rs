@@ -128,26 +128,31 @@ pub(super) fn answer_of(said: &Trajectory) -> &str {
     if said.shifted.is_some() { said.answer() } else { &said.text }
 }
 
-/// The file that a reply's last block repeats, as a whole or in part.
-fn repeated<'a>(text: &str, shown: &'a [Shown<'_>]) -> Option<&'a str> {
-    const LINES_MIN: usize = 3;
-    let fences = fence::fences(text);
-    let body = &fences.last()?.body;
-    if body.lines().filter(|line| !line.trim().is_empty()).count() < LINES_MIN {
-        return None;
-    }
-    shown.iter().find(|file| tolerant::kept(body, file.text) >= 1.0).map(|file| file.path)
+/// Blocks with fewer lines are said in passing.
+const BLOCK_LINES_MIN: usize = 3;
+
+fn is_long(fence: &fence::Fence) -> bool {
+    fence.body.lines().filter(|line| !line.trim().is_empty()).count() >= BLOCK_LINES_MIN
 }
 
-/// The command of a reply that ends with a shell block. A script is no command to look around with.
+/// The file that a block of the reply repeats, as a whole or in part.
+fn repeated<'a>(text: &str, shown: &'a [Shown<'_>]) -> Option<&'a str> {
+    fence::fences(text)
+        .iter()
+        .filter(|fence| is_long(fence))
+        .find_map(|fence| shown.iter().find(|file| tolerant::kept(&fence.body, file.text) >= 1.0).map(|file| file.path))
+}
+
+/// The command of a reply that ends with a shell block. A script is no command to look around with, and below other code
+/// a command says how to run that.
 fn look(text: &str) -> Option<String> {
     const LINES_MAX: usize = 12;
     let fences = fence::fences(text);
-    let last = fences.last().filter(|fence| fence.language() == Some(Language::Shell))?;
+    let (last, others) = fences.split_last().filter(|(last, _)| last.language() == Some(Language::Shell))?;
     let command = last.body.trim();
     let command = command.strip_prefix("$ ").unwrap_or(command);
     let is_script = command.starts_with("#!") || command.lines().count() > LINES_MAX;
-    (!command.is_empty() && !is_script).then(|| command.to_owned())
+    (!command.is_empty() && !is_script && !others.iter().any(is_long)).then(|| command.to_owned())
 }
 
 /// Refusals as the model is told of them: what, why, and the nearest lines as they stand.
@@ -207,6 +212,8 @@ mod tests {
         assert!(matches!(&same, Reply::Unchanged(told) if told.contains("a.py already")), "{same:?}");
         let script = of("```bash\n#!/bin/bash\necho 1\n```\n");
         assert!(matches!(&script, Reply::Words(_)), "a script is no look: {script:?}");
+        let below = of("```\nx = 7\ny = 8\nfor q in z: pass\n```\nNow run it:\n```bash\npython3 a.py\n```\n");
+        assert!(!matches!(&below, Reply::Look(_)), "{below:?}");
     }
 
     #[test]
