@@ -31,8 +31,8 @@ pub(super) struct Attempt<W> {
     pub(super) round: u32,
     pub(super) said: Trajectory,
     pub(super) reply: Reply<W>,
-    /// The candidate is a part of what the reply proposes: the whole failed.
-    pub(super) is_part: bool,
+    /// The candidate is not just what the reply proposes: a part of it, or with what it left out.
+    pub(super) is_variant: bool,
     /// `None` where nothing was judged.
     pub(super) verdict: Option<Verdict>,
     /// An earlier attempt had proposed the same; the verdict is that one's.
@@ -119,7 +119,7 @@ pub(super) mod tests {
         let mut said = Trajectory::ended(what);
         said.usage = Usage { prompt_tokens: 10, thinking_tokens: 5, ..Usage::default() };
         let (reply, missing, tail) = (Reply::Candidate(what), Vec::new(), Vec::new());
-        Attempt { round, said, reply, is_part: false, verdict, repeats: false, missing, tail }
+        Attempt { round, said, reply, is_variant: false, verdict, repeats: false, missing, tail }
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
         streams: (0..ask.samples).map(|_| Stream::begun(&ask.prefix)).collect(),
         trials: Trials::new(),
         asked: Vec::new(),
-        parts: Vec::new(),
+        variants: Vec::new(),
         verdicts: Vec::new(),
     };
     let request = request(at.with, ask, at.kind.stop());
@@ -142,14 +142,21 @@ fn request(With { agent, plan }: With<'_>, ask: &Ask, stop: StopPolicy) -> Gener
     }
 }
 
+/// Another form of a candidate that is tried by itself.
+struct Variant<W> {
+    of: W,
+    what: W,
+    /// It is tried before the candidate (`Kind::safer`), and not after it has failed (`Kind::parts`).
+    first: bool,
+}
+
 struct Round<'a, K: Kind> {
     at: &'a At<'a, K>,
     ask: &'a Ask,
     streams: Vec<Stream>,
     trials: Trials<K::What>,
     asked: Vec<K::What>,
-    /// Candidates, each with a variant of it that is tried by itself: safer, or a part of one that failed.
-    parts: Vec<(K::What, K::What)>,
+    variants: Vec<Variant<K::What>>,
     /// What was judged in this round, in the order in which it ended.
     verdicts: Vec<(K::What, Verdict)>,
 }
@@ -285,8 +292,7 @@ impl<K: Kind> Round<'_, K> {
 
     /// Has a candidate judged, unless it was judged before or another has passed.
     async fn judge(&mut self, candidate: u32, what: K::What, line: &mut Line) {
-        let before = self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(&what));
-        if before || self.asked.contains(&what) || self.trials.winner().is_some() {
+        if self.was_asked(&what) || self.trials.winner().is_some() {
             return;
         }
         self.asked.push(what.clone());
@@ -295,9 +301,7 @@ impl<K: Kind> Round<'_, K> {
             None => {
                 let safer = self.at.kind.safer(&what).filter(|safer| !self.asked.contains(safer));
                 if let Some(safer) = safer {
-                    self.asked.push(safer.clone());
-                    self.parts.push((what, safer.clone()));
-                    self.trials.ask(candidate, safer);
+                    self.ask_variant(candidate, Variant { of: what, what: safer, first: true });
                 } else {
                     self.trials.ask(candidate, what);
                 }
@@ -308,8 +312,8 @@ impl<K: Kind> Round<'_, K> {
 
     async fn start_trials(&mut self, line: &mut Line) {
         while let Some((candidate, what)) = self.trials.take() {
-            // Parts are tried without a word, unless one passes.
-            if !self.is_part(&what) {
+            // Variants are tried without a word, unless one passes.
+            if !self.is_variant(&what) {
                 let tier = self.at.with.agent.judge.tier().unwrap_or(Tier::N);
                 line.emit(Event::Verifying { candidate, tier, command: self.at.kind.check() }).await;
             }
@@ -318,18 +322,29 @@ impl<K: Kind> Round<'_, K> {
         }
     }
 
-    fn is_part(&self, what: &K::What) -> bool {
-        self.parts.iter().any(|(_, part)| part == what)
+    /// Whether it was judged before, or is to be.
+    fn was_asked(&self, what: &K::What) -> bool {
+        self.asked.contains(what) || self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(what))
+    }
+
+    fn ask_variant(&mut self, candidate: u32, variant: Variant<K::What>) {
+        self.asked.push(variant.what.clone());
+        self.trials.ask(candidate, variant.what.clone());
+        self.variants.push(variant);
+    }
+
+    fn is_variant(&self, what: &K::What) -> bool {
+        self.variants.iter().any(|variant| variant.what == *what)
     }
 
     async fn judged(&mut self, judged: Judged<K::What>, line: &mut Line) {
         let Judged { candidate, what, verdict, counts } = judged;
-        let is_part = self.is_part(&what);
-        if !is_part || verdict.passed() {
+        let is_told = verdict.passed() || !self.is_variant(&what);
+        if is_told {
             self.at.kind.record(&mut line.transcript, candidate, &what, &verdict);
         }
         if counts {
-            if !is_part || verdict.passed() {
+            if is_told {
                 line.emit(Event::Verified { candidate, verdict: verdict.clone() }).await;
             }
             if let Verdict::Failed(report) = &verdict {
@@ -343,26 +358,24 @@ impl<K: Kind> Round<'_, K> {
     /// What is tried after one has failed: the candidate of which it was the safer variant, else its parts, in line behind
     /// everything else.
     fn try_others(&mut self, candidate: u32, whole: &K::What, failed: &Report) {
-        if let Some((of, _)) = self.parts.iter().find(|(_, part)| part == whole) {
-            if self.at.kind.safer(of).as_ref() == Some(whole) {
-                self.trials.ask(candidate, of.clone());
+        if let Some(variant) = self.variants.iter().find(|variant| variant.what == *whole) {
+            if variant.first {
+                self.trials.ask(candidate, variant.of.clone());
             }
             return;
         }
         for part in self.at.kind.parts(whole, failed) {
-            let before = self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(&part));
-            if !before && !self.asked.contains(&part) {
-                self.asked.push(part.clone());
-                self.parts.push((whole.clone(), part.clone()));
-                self.trials.ask(candidate, part);
+            if !self.was_asked(&part) {
+                self.ask_variant(candidate, Variant { of: whole.clone(), what: part, first: false });
             }
         }
     }
 
-    /// The part of a candidate that passed though the whole did not.
-    fn passing_part(&self, whole: &K::What) -> Option<&K::What> {
-        let passed = |part: &K::What| self.verdicts.iter().any(|(what, verdict)| what == part && verdict.passed());
-        self.parts.iter().find(|(of, part)| of == whole && passed(part)).map(|(_, part)| part)
+    /// The variant of a candidate that passed.
+    fn passing_variant(&self, of: &K::What) -> Option<&K::What> {
+        let passed =
+            |variant: &K::What| self.verdicts.iter().any(|(what, verdict)| what == variant && verdict.passed());
+        self.variants.iter().find(|variant| variant.of == *of && passed(&variant.what)).map(|variant| &variant.what)
     }
 
     /// Replies that a limit cut inside a block go on: half a file is of no use.
@@ -463,9 +476,9 @@ impl<K: Kind> Round<'_, K> {
             Some((what, _)) => Reply::Candidate(what.clone()),
             None => self.at.kind.read(&said, self.at.on),
         };
-        let part = reply.candidate().and_then(|whole| self.passing_part(whole)).cloned();
-        let is_part = part.is_some();
-        let reply = part.map_or(reply, Reply::Candidate);
+        let variant = reply.candidate().and_then(|of| self.passing_variant(of)).cloned();
+        let is_variant = variant.is_some();
+        let reply = variant.map_or(reply, Reply::Candidate);
         let (verdict, repeats) = match &reply {
             Reply::Candidate(what) => match earlier(what) {
                 Some(earlier) => (earlier.verdict.clone(), true),
@@ -478,6 +491,6 @@ impl<K: Kind> Round<'_, K> {
             _ => Vec::new(),
         };
         let (round, tail) = (self.ask.round, self.at.tail.to_vec());
-        Some(Attempt { round, said, reply, is_part, verdict, repeats, missing, tail })
+        Some(Attempt { round, said, reply, is_variant, verdict, repeats, missing, tail })
     }
 }

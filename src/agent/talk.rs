@@ -94,7 +94,7 @@ impl<'a> Talk<'a> {
         }
         let short = if short.trim().is_empty() { attempt.said.answer() } else { short };
         // What was not kept of a reply was never proposed.
-        let text = if attempt.is_part { short } else { attempt.said.text.as_str() };
+        let text = if attempt.is_variant { short } else { attempt.said.text.as_str() };
         self.conversation.push(Kind::Reply, self.number, text, short);
     }
 

@@ -454,6 +454,7 @@ fn choices(options: &LoadOptions, shape: &Shape, machine: &Machine) -> Vec<Choic
                 for &kv in &kvs {
                     add(0, context, kv, BATCH_TOKENS_CPU);
                 }
+                add(0, context, last, BATCH_TOKENS_CPU_SMALL);
             }
         }
     }

@@ -32,13 +32,13 @@ pub use label::Label;
 pub use mapped::Mapped;
 pub use metadata::{Metadata, Value};
 pub use reader::{Gguf, TensorInfo};
+pub use types::TensorType;
+pub use writer::Writer;
 
 /// Whether a path is named like a GGUF file, in letters of any case.
 pub fn is_named(path: &std::path::Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
-pub use types::TensorType;
-pub use writer::Writer;
 
 /// The version that is written; versions 2 and 3 are read.
 pub const VERSION: u32 = 3;

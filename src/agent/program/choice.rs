@@ -156,7 +156,16 @@ mod tests {
         let mut said = Trajectory::ended(source);
         said.usage = Usage { prompt_tokens: 10, thinking_tokens: 5, ..Usage::default() };
         let reply = Reply::Candidate(Candidate::Program { language: Language::Python, source: source.to_owned() });
-        Attempt { round, said, reply, is_part: false, verdict, repeats: false, missing: Vec::new(), tail: Vec::new() }
+        Attempt {
+            round,
+            said,
+            reply,
+            is_variant: false,
+            verdict,
+            repeats: false,
+            missing: Vec::new(),
+            tail: Vec::new(),
+        }
     }
 
     fn of(attempts: Vec<Attempt<Candidate>>, plan: &Plan) -> Outcome {

@@ -167,9 +167,8 @@ impl Kind for Changes<'_> {
 /// Whether a block can be this file or definitions of it, rather than a word or two in passing.
 fn is_of(block: &Fence, path: &str) -> bool {
     const LINES_MIN: usize = 4;
-    let lines = block.body.lines().filter(|line| !line.trim().is_empty()).count();
     let language = path.rsplit_once('.').and_then(|(_, extension)| Language::from_extension(extension));
-    lines >= LINES_MIN
+    reading::lines_with_text(block) >= LINES_MIN
         && language.is_some()
         && block.language() == language
         && block.language() != Some(Language::Shell)

@@ -39,8 +39,7 @@ pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
         whole.files.iter().filter_map(|file| file.after.as_deref()).flat_map(str::lines).map(str::trim).collect();
     let mut kept: Vec<String> = Vec::new();
     let files = whole.files.iter().map(|file| {
-        let lost: Vec<String> =
-            lost(file, &now).into_iter().filter(|name| !words.contains(last_part(name).as_str())).collect();
+        let lost: Vec<String> = lost(file, &now).into_iter().filter(|name| !words.contains(last_part(name))).collect();
         match with(file, &lost) {
             Some(after) => {
                 kept.extend(lost.iter().map(|name| format!("{name} in {}", file.path)));
@@ -54,8 +53,8 @@ pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
     (!kept.is_empty()).then_some(keeps)
 }
 
-fn last_part(name: &str) -> String {
-    name.rsplit(['.', ':']).next().unwrap_or(name).to_owned()
+fn last_part(name: &str) -> &str {
+    name.rsplit(['.', ':']).next().unwrap_or(name)
 }
 
 /// The names that a file defines before the change and not after it, unless their lines stand elsewhere `now`.
@@ -69,7 +68,7 @@ fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
     let lines: Vec<&str> = before.lines().collect();
     let names: BTreeSet<String> = new.names().into_iter().collect();
     let gone = |name: &String, definition: &Definition| {
-        let own: Vec<&str> = lines.get(definition.lines.clone()).unwrap_or_default().to_vec();
+        let own = lines.get(definition.lines.clone()).unwrap_or_default();
         // The first line has the name; a bracket alone says nothing.
         let told: Vec<&str> = own.iter().skip(1).map(|line| line.trim()).filter(|line| line.len() > 2).collect();
         let stands = told.iter().filter(|line| now.contains(**line)).count();
@@ -79,8 +78,8 @@ fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
     for definition in &old.definitions {
         let inner = definition.inner.iter().map(|inner| (format!("{}.{}", definition.name, inner.name), inner));
         let whole = definition.is_function || definition.is_container;
-        let own = [(definition.name.clone(), definition)].into_iter().filter(|_| whole);
-        lost.extend(own.chain(inner).filter(|(name, of)| gone(name, of)).map(|(name, _)| name));
+        let own = whole.then(|| (definition.name.clone(), definition));
+        lost.extend(own.into_iter().chain(inner).filter(|(name, of)| gone(name, of)).map(|(name, _)| name));
     }
     lost
 }

@@ -155,7 +155,7 @@ impl Work<'_> {
 /// The best change that was judged.
 pub(super) fn best(search: &Search<Patch>) -> Option<Judged> {
     let best = search.best()?;
-    Some(Judged { patch: best.candidate()?.clone(), verdict: best.verdict.clone()?, as_replied: !best.is_part })
+    Some(Judged { patch: best.candidate()?.clone(), verdict: best.verdict.clone()?, as_replied: !best.is_variant })
 }
 
 /// Whether the task names what still fails: then to mend it was the task.

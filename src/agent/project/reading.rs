@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reply::edits::{Reading, Refusal, RefusalKind};
-use crate::reply::fence;
+use crate::reply::fence::{self, Fence};
 use crate::reply::paths::Known;
 use crate::reply::tolerant::{self, Shown};
 use crate::task::{Finish, Language, Trajectory};
@@ -71,10 +71,10 @@ pub(super) fn read(said: &Trajectory, tree: &Tree, known: &Known, base: &Base) -
     let reading = tolerant::read(text, known, &shown, "");
     let nothing = reading.edits.is_empty() && reading.refused.iter().all(|r| r.kind == RefusalKind::NoEdits);
     if nothing {
-        return match (look(text), repeated(text, &shown)) {
-            (_, Some(path)) => Reply::Unchanged(format!("what it shows stands in {path} already")),
-            (Some(command), None) => Reply::Look(command),
-            (None, None) => Reply::Words(text.trim().to_owned()),
+        let fences = fence::fences(text);
+        return match repeated(&fences, &shown) {
+            Some(path) => Reply::Unchanged(format!("what it shows stands in {path} already")),
+            None => look(&fences).map_or_else(|| Reply::Words(text.trim().to_owned()), Reply::Look),
         };
     }
     let rules = Rules {
@@ -131,13 +131,17 @@ pub(super) fn answer_of(said: &Trajectory) -> &str {
 /// Blocks with fewer lines are said in passing.
 const BLOCK_LINES_MIN: usize = 3;
 
-fn is_long(fence: &fence::Fence) -> bool {
-    fence.body.lines().filter(|line| !line.trim().is_empty()).count() >= BLOCK_LINES_MIN
+pub(super) fn lines_with_text(fence: &Fence) -> usize {
+    fence.body.lines().filter(|line| !line.trim().is_empty()).count()
+}
+
+fn is_long(fence: &Fence) -> bool {
+    lines_with_text(fence) >= BLOCK_LINES_MIN
 }
 
 /// The file that a block of the reply repeats, as a whole or in part.
-fn repeated<'a>(text: &str, shown: &'a [Shown<'_>]) -> Option<&'a str> {
-    fence::fences(text)
+fn repeated<'a>(fences: &[Fence], shown: &'a [Shown<'_>]) -> Option<&'a str> {
+    fences
         .iter()
         .filter(|fence| is_long(fence))
         .find_map(|fence| shown.iter().find(|file| tolerant::kept(&fence.body, file.text) >= 1.0).map(|file| file.path))
@@ -145,9 +149,8 @@ fn repeated<'a>(text: &str, shown: &'a [Shown<'_>]) -> Option<&'a str> {
 
 /// The command of a reply that ends with a shell block. A script is no command to look around with, and below other code
 /// a command says how to run that.
-fn look(text: &str) -> Option<String> {
+fn look(fences: &[Fence]) -> Option<String> {
     const LINES_MAX: usize = 12;
-    let fences = fence::fences(text);
     let (last, others) = fences.split_last().filter(|(last, _)| last.language() == Some(Language::Shell))?;
     let command = last.body.trim();
     let command = command.strip_prefix("$ ").unwrap_or(command);
