@@ -261,8 +261,6 @@ pub struct Trajectory {
     pub shifted: Option<ShiftReason>,
     pub finish: Finish,
     pub usage: Usage,
-    /// Sum of the log-probabilities of the sampled tokens, where the engine keeps it.
-    pub logprob_sum: Option<f32>,
 }
 
 impl Trajectory {
@@ -275,7 +273,6 @@ impl Trajectory {
             shifted: None,
             finish: Finish::EndOfTurn,
             usage: Usage::default(),
-            logprob_sum: None,
         }
     }
 

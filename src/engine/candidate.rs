@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::draft::Drafter;
 use super::model::{Constraint, Vocabulary};
-use super::sample::Sampler;
+use super::sample::{Look, Sampler};
 use super::session::Branch;
 use super::{CandidateSampling, EngineError, EngineEvent, GenerateRequest, TokenId};
 use crate::task::{Finish, Part, Trajectory, Usage};
@@ -49,7 +49,6 @@ pub(super) struct Candidate {
     unshown_tokens: u32,
     shift_at: Option<usize>,
     answer_at: usize,
-    logprob_sum: f32,
 }
 
 /// What a candidate needs to know about the request it belongs to.
@@ -91,7 +90,6 @@ impl Candidate {
             unshown_tokens: 0,
             shift_at: None,
             answer_at: 0,
-            logprob_sum: 0.0,
         }
     }
 
@@ -144,6 +142,7 @@ impl Candidate {
     pub(super) fn take_logits(
         &mut self,
         logits: &[f32],
+        look: &Look,
         round: &Round<'_>,
         events: &mut dyn FnMut(EngineEvent),
     ) -> Result<(), EngineError> {
@@ -157,12 +156,11 @@ impl Candidate {
         if self.has_looped {
             sampling.temperature = sampling.temperature.max(LOOP_TEMPERATURE);
         }
-        let drawn = self.sampler.draw(logits, &sampling, self.constraints.now.as_deref_mut());
+        let token = self.sampler.draw(logits, look, &sampling, self.constraints.now.as_deref_mut());
         if let Some(constraint) = &mut self.constraints.now {
-            constraint.accept(drawn.token)?;
+            constraint.accept(token)?;
         }
-        self.logprob_sum += drawn.logprob;
-        self.take_token(drawn.token, false, round, events);
+        self.take_token(token, false, round, events);
         Ok(())
     }
 
@@ -286,7 +284,6 @@ impl Candidate {
                 forced_tokens: counts.forced_tokens,
                 answer_tokens: counts.answer_tokens,
             },
-            logprob_sum: Some(self.logprob_sum),
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::draft::{DRAFT_TOKENS_MAX, Draft, Pace};
 use super::job::Job;
 use super::model::{BatchToken, Decoded, TokenModel};
+use super::sample::Look;
 use super::worker::Worker;
 use std::time::Instant;
 
@@ -123,6 +124,9 @@ impl<M: TokenModel> Worker<M> {
 
     /// Books what was decoded and gives every candidate its logits.
     fn hand_out(&mut self, batch: &Batch) {
+        let rows = batch.shares.iter().filter(|share| share.has_logits).map(|share| 1 + share.draft.tokens.len());
+        let rows: Vec<&[f32]> = (0..rows.sum()).map(|row| self.model.logits(row)).collect();
+        let looks = Look::at_all(&rows);
         let mut row = 0;
         for share in &batch.shares {
             let job = &mut self.jobs[share.job];
@@ -137,19 +141,20 @@ impl<M: TokenModel> Worker<M> {
             }
             job.tell_prefill(share.has_logits);
             if share.has_logits {
-                self.check(share, row);
+                self.check(share, row, &looks[row..]);
                 row += 1 + share.draft.tokens.len();
             }
         }
     }
 
     /// Draws after a candidate's last token, and on, as long as what is drawn is what was guessed. `row` is the first of
-    /// its logits.
-    fn check(&mut self, share: &Share, row: usize) {
+    /// its logits, `looks` what was seen of them.
+    fn check(&mut self, share: &Share, row: usize, looks: &[Look]) {
         let job = &mut self.jobs[share.job];
         let mut held = 0;
         let failed = loop {
-            job.take_logits(share.candidate, self.model.logits(row + held), self.vocabulary.as_ref());
+            let logits = self.model.logits(row + held);
+            job.take_logits(share.candidate, logits, &looks[held], self.vocabulary.as_ref());
             let candidate = &mut job.candidates[share.candidate];
             let Some(&guess) = share.draft.tokens.get(held) else { break false };
             if !candidate.is_live() || candidate.pending.len() != 1 || candidate.pending[0] != guess {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::candidate::{Candidate, Round};
 use super::handle::Steering;
 use super::model::Vocabulary;
+use super::sample::Look;
 use super::{EngineError, EngineEvent, GenerateRequest, Steer, TokenId};
 use crate::cancel::Cancel;
 use crate::task::{Finish, Trajectory};
@@ -206,11 +207,11 @@ impl Job {
     }
 
     /// Takes the logits after a candidate's last pending token.
-    pub(super) fn take_logits(&mut self, candidate: usize, logits: &[f32], vocabulary: &dyn Vocabulary) {
+    pub(super) fn take_logits(&mut self, candidate: usize, logits: &[f32], look: &Look, vocabulary: &dyn Vocabulary) {
         let Self { call, candidates, outbox, .. } = self;
         let round = Round { request: &call.request, vocabulary };
         let mut say = |event| outbox.push_back(Ok(event));
-        if let Err(error) = candidates[candidate].take_logits(logits, &round, &mut say) {
+        if let Err(error) = candidates[candidate].take_logits(logits, look, &round, &mut say) {
             self.fail(error);
         }
     }

@@ -5,8 +5,10 @@
 //!
 //! Not for: grammars (`model::Constraint`) and phases (`decode.rs` picks the [`Sampling`]).
 
+use pulp::Arch;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rayon::prelude::*;
 
 use super::{Sampling, TokenId};
 
@@ -24,13 +26,6 @@ pub(super) struct Sampler {
     scratch: Vec<f32>,
 }
 
-/// A drawn token and its log-probability under the model itself (before temperature and cuts).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Drawn {
-    pub(super) token: TokenId,
-    pub(super) logprob: f32,
-}
-
 impl Sampler {
     /// A sampler whose draws depend on nothing but the seed and the candidate's number.
     pub(super) fn new(seed: u64, candidate: u32) -> Self {
@@ -38,23 +33,24 @@ impl Sampler {
         Self { rng: StdRng::seed_from_u64(mixed), recent: Vec::new(), scratch: Vec::new() }
     }
 
-    /// Draws one token. `mask` is called with the logits when the unconstrained draw is refused by `permits`.
+    /// Draws one token; `look` is what was seen of these logits. `mask` is called with the logits when the unconstrained
+    /// draw is refused by `permits`.
     pub(super) fn draw(
         &mut self,
         logits: &[f32],
+        look: &Look,
         sampling: &Sampling,
         constraint: Option<&mut (dyn super::model::Constraint + 'static)>,
-    ) -> Drawn {
-        let all = Summary::of(logits);
+    ) -> TokenId {
         let penalised = sampling.repeat_penalty > 1.0 && sampling.repeat_last_n > 0;
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut token = if penalised {
             scratch.clear();
             scratch.extend_from_slice(logits);
             self.penalise(&mut scratch, sampling);
-            self.pick(&scratch, sampling, Summary::of(&scratch))
+            self.pick(&scratch, sampling, &Look::at(&scratch))
         } else {
-            self.pick(logits, sampling, all)
+            self.pick(logits, sampling, look)
         };
         if let Some(constraint) = constraint
             && !constraint.permits(token)
@@ -64,11 +60,11 @@ impl Sampler {
                 scratch.extend_from_slice(logits);
             }
             constraint.mask(&mut scratch);
-            token = self.pick(&scratch, sampling, Summary::of(&scratch));
+            token = self.pick(&scratch, sampling, &Look::at(&scratch));
         }
         self.scratch = scratch;
         self.recent.push(token);
-        Drawn { token, logprob: logits[token as usize] - all.log_sum_exp() }
+        token
     }
 
     fn penalise(&self, logits: &mut [f32], sampling: &Sampling) {
@@ -82,13 +78,13 @@ impl Sampler {
         }
     }
 
-    fn pick(&mut self, logits: &[f32], sampling: &Sampling, all: Summary) -> TokenId {
-        let Summary { best, top, .. } = all;
+    fn pick(&mut self, logits: &[f32], sampling: &Sampling, look: &Look) -> TokenId {
         if sampling.temperature <= 0.0 || sampling.top_k == 1 {
-            return best;
+            return look.best;
         }
-        let kept = ranked(logits, sampling, all);
-        let weights: Vec<f32> = kept.iter().map(|&(_, logit)| ((logit - top) / sampling.temperature).exp()).collect();
+        let kept = ranked(logits, sampling, look);
+        let weight = |logit: f32| ((logit - look.top) / sampling.temperature).exp();
+        let weights: Vec<f32> = kept.iter().map(|&(_, logit)| weight(logit)).collect();
         let mut left = self.rng.random::<f32>() * weights.iter().sum::<f32>();
         for (&(token, _), weight) in kept.iter().zip(&weights) {
             left -= weight;
@@ -96,49 +92,47 @@ impl Sampler {
                 return token;
             }
         }
-        best
+        look.best
     }
 }
 
 /// What top-k, top-p and min-p leave of the tokens; most probable first where a cut needs that order.
 ///
 /// The cuts look at the probabilities that are drawn from, after the temperature: so it is meant where makers advise
-/// "temperature 0.7, top-p 0.8".
+/// "temperature 0.7, top-p 0.8". Behind a top-k the masses are shares of what it leaves.
 ///
 /// The probable tokens are few and the others are 150 000: so only those within a range of the best one are ranked, and
 /// the range is widened until the cuts lie inside it.
-fn ranked(logits: &[f32], sampling: &Sampling, all: Summary) -> Vec<(TokenId, f32)> {
-    let Summary { top, total, .. } = all;
+fn ranked(logits: &[f32], sampling: &Sampling, look: &Look) -> Vec<(TokenId, f32)> {
+    let top = look.top;
     let top_k = sampling.top_k as usize;
-    let relative = |logit: f32| ((logit - top) / sampling.temperature).exp();
+    let mass = |kept: &[(TokenId, f32)]| -> f32 {
+        kept.iter().map(|&(_, logit)| ((logit - top) / sampling.temperature).exp()).sum()
+    };
     let by_mass = sampling.top_p < 1.0;
-    let total = if by_mass { total_at(logits, sampling.temperature, top).unwrap_or(total) } else { total };
+    // Only a top-p of all tokens needs to know what all of them weigh.
+    let total = if by_mass && top_k == 0 { total_at(logits, sampling.temperature, top) } else { f32::INFINITY };
     let cut = by_mass || sampling.min_p > 0.0 || top_k > 0;
     let mut range = if cut { LOGIT_RANGE_FIRST } else { LOGIT_RANGE };
     loop {
-        let floor = top - range * sampling.temperature;
-        let mut kept: Vec<(TokenId, f32)> =
-            (0..).zip(logits).filter(|&(_, &logit)| logit > floor).map(|(token, &logit)| (token, logit)).collect();
-        let mass = || kept.iter().map(|&(_, logit)| relative(logit)).sum::<f32>();
+        let mut kept = look.above(logits, top - range * sampling.temperature);
         let holds_the_cuts = (top_k > 0 && kept.len() >= top_k)
             || (sampling.min_p > 0.0 && (-range).exp() <= sampling.min_p)
             // Rounding must not decide: what is asked for lies well inside.
-            || (by_mass && mass() >= total * (1.0 + sampling.top_p) / 2.0);
+            || (by_mass && mass(&kept) >= total * (1.0 + sampling.top_p) / 2.0);
         if !holds_the_cuts && range < LOGIT_RANGE {
             range = (2.0 * range).min(LOGIT_RANGE);
             continue;
         }
         // Ties are broken by the token's number, so that a draw never depends on the order of a sort.
         let by_rank = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        let mut total = total;
         if top_k > 0 && top_k < kept.len() {
             kept.select_nth_unstable_by(top_k - 1, by_rank);
             kept.truncate(top_k);
-            // The masses that follow are shares of what is left.
-            total = kept.iter().map(|&(_, logit)| relative(logit)).sum();
         }
         // Without a cut the order of the tokens is as good as any other, and 150 000 need not be sorted.
         if cut {
+            let total = if top_k > 0 { mass(&kept) } else { total };
             kept.sort_unstable_by(by_rank);
             cut_by_mass(&mut kept, sampling, top, total);
         }
@@ -146,20 +140,20 @@ fn ranked(logits: &[f32], sampling: &Sampling, all: Summary) -> Vec<(TokenId, f3
     }
 }
 
-/// Σ exp((logit − top) / temperature); `None` at temperature 1, where it is known.
-fn total_at(logits: &[f32], temperature: f32, top: f32) -> Option<f32> {
-    if (temperature - 1.0).abs() < f32::EPSILON {
-        return None;
-    }
+/// Σ exp((logit − top) / temperature), where no logit is above `top`.
+fn total_at(logits: &[f32], temperature: f32, top: f32) -> f32 {
     let scale = 1.0 / temperature;
-    let mut lanes = [0.0; LANES];
-    let (chunks, rest) = logits.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
-            *lane += exp_not_above_one((logit - top) * scale);
+    Arch::new().dispatch(|| {
+        let mut lanes = [0.0; LANES];
+        let (chunks, rest) = logits.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+                *lane += exp_not_above_one((logit - top) * scale);
+            }
         }
-    }
-    Some(lanes.iter().sum::<f32>() + rest.iter().map(|&logit| exp_not_above_one((logit - top) * scale)).sum::<f32>())
+        let rest = rest.iter().map(|&logit| exp_not_above_one((logit - top) * scale));
+        lanes.iter().sum::<f32>() + rest.sum::<f32>()
+    })
 }
 
 /// Applies top-p and min-p.
@@ -177,51 +171,57 @@ fn cut_by_mass(ranked: &mut Vec<(TokenId, f32)>, sampling: &Sampling, top: f32, 
     ranked.truncate(keep);
 }
 
-/// What one pass over the logits tells.
-#[derive(Clone, Copy, Debug)]
-struct Summary {
+/// What one pass over a row of logits tells.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
     /// The most probable token; the lowest number among equals.
     best: TokenId,
     /// Its logit.
     top: f32,
-    /// Σ exp(logit − top).
-    total: f32,
+    /// The largest logit of each block.
+    tops: Vec<f32>,
 }
 
-/// Logits that are looked at twice while they are in the processor's nearest cache: for the largest, and for the sum.
-const BLOCK: usize = 2048;
+/// Logits of which only the largest is kept: so that most need no second look.
+const BLOCK: usize = 1024;
+/// So many rows are worth more than one thread.
+const ROWS_APART: usize = 4;
 
-impl Summary {
-    fn of(logits: &[f32]) -> Self {
-        let (mut top, mut total, mut block_of_best) = (f32::NEG_INFINITY, 0.0, 0);
-        for (number, block) in logits.chunks(BLOCK).enumerate() {
-            let largest = largest(block);
-            if largest > top {
-                total *= if top == f32::NEG_INFINITY { 0.0 } else { (top - largest).exp() };
-                (top, block_of_best) = (largest, number);
-            }
-            if top > f32::NEG_INFINITY {
-                total += exp_sum(block, top);
-            }
+impl Look {
+    /// Looks at rows of logits, side by side where they are many.
+    pub(super) fn at_all(rows: &[&[f32]]) -> Vec<Self> {
+        if rows.len() < ROWS_APART {
+            return rows.iter().map(|row| Self::at(row)).collect();
         }
-        let from = block_of_best * BLOCK;
-        let within = logits.get(from..).unwrap_or_default().iter().position(|&logit| logit >= top).unwrap_or(0);
-        Self { best: (from + within) as TokenId, top, total }
+        rows.par_iter().map(|row| Self::at(row)).collect()
     }
 
-    fn log_sum_exp(self) -> f32 {
-        self.top + self.total.ln()
+    fn at(logits: &[f32]) -> Self {
+        let tops: Vec<f32> = Arch::new().dispatch(|| logits.chunks(BLOCK).map(largest).collect());
+        let top = largest(&tops);
+        let from = tops.iter().position(|&block| block >= top).unwrap_or(0) * BLOCK;
+        let within = logits.get(from..).unwrap_or_default().iter().position(|&logit| logit >= top).unwrap_or(0);
+        Self { best: (from + within) as TokenId, top, tops }
+    }
+
+    /// The tokens whose logit is above `floor`, in their order.
+    fn above(&self, logits: &[f32], floor: f32) -> Vec<(TokenId, f32)> {
+        let blocks = (0..).zip(logits.chunks(BLOCK)).zip(&self.tops).filter(|&(_, &block)| block > floor);
+        let tokens = blocks.flat_map(|((number, block), _)| (number * BLOCK as TokenId..).zip(block));
+        tokens.filter(|&(_, &logit)| logit > floor).map(|(token, &logit)| (token, logit)).collect()
     }
 }
 
 /// log Σ exp(logit).
 pub(super) fn log_sum_exp(logits: &[f32]) -> f32 {
-    Summary::of(logits).log_sum_exp()
+    let top = Look::at(logits).top;
+    top + total_at(logits, 1.0, top).ln()
 }
 
 /// Sums and maxima run side by side in so many lanes, which the compiler makes vectors of.
 const LANES: usize = 16;
 
+#[inline(always)]
 fn largest(logits: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = logits.as_chunks::<LANES>();
@@ -234,18 +234,6 @@ fn largest(logits: &[f32]) -> f32 {
     lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |top, &logit| if logit > top { logit } else { top })
 }
 
-/// Σ exp(logit − top), where no logit is above `top`.
-fn exp_sum(logits: &[f32], top: f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (chunks, rest) = logits.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
-            *lane += exp_not_above_one(logit - top);
-        }
-    }
-    lanes.iter().sum::<f32>() + rest.iter().map(|&logit| exp_not_above_one(logit - top)).sum::<f32>()
-}
-
 /// Added to a number of small size it leaves the nearest whole one in the lowest bits of the sum: rounding that every
 /// processor has vectors for (`floor` is a call where the build may not ask for SSE 4.1).
 const ROUNDING: f32 = 12_582_912.0;
@@ -254,6 +242,7 @@ const ROUNDING: f32 = 12_582_912.0;
 ///
 /// 2^n · 2^f with n the whole number nearest to x · log2 e, put into the exponent's bits, and the Taylor polynomial of
 /// exp(f · ln 2) for f on \[−½, ½\].
+#[inline(always)]
 fn exp_not_above_one(x: f32) -> f32 {
     let scaled = x * std::f32::consts::LOG2_E;
     let scaled = if scaled > -126.0 { scaled } else { -126.0 };
@@ -270,11 +259,15 @@ fn exp_not_above_one(x: f32) -> f32 {
 mod tests {
     use super::*;
 
+    fn draw(sampler: &mut Sampler, logits: &[f32], sampling: &Sampling) -> TokenId {
+        sampler.draw(logits, &Look::at(logits), sampling, None)
+    }
+
     fn counts(logits: &[f32], sampling: &Sampling) -> Vec<usize> {
         let mut sampler = Sampler::new(1, 0);
         let mut counts = vec![0; logits.len()];
         for _ in 0..20_000 {
-            counts[sampler.draw(logits, sampling, None).token as usize] += 1;
+            counts[draw(&mut sampler, logits, sampling) as usize] += 1;
         }
         counts
     }
@@ -282,11 +275,8 @@ mod tests {
     const PLAIN: Sampling = Sampling { temperature: 1.0, ..Sampling::GREEDY };
 
     #[test]
-    fn greedy_takes_the_best_and_reports_its_log_probability() {
-        let drawn = Sampler::new(0, 0).draw(&[0.0, 1.0, 0.0], &Sampling::GREEDY, None);
-        assert_eq!(drawn.token, 1);
-        let expected = (1.0f32.exp() / (2.0 + 1.0f32.exp())).ln();
-        assert!((drawn.logprob - expected).abs() < 1e-6);
+    fn greedy_takes_the_best() {
+        assert_eq!(draw(&mut Sampler::new(0, 0), &[0.0, 1.0, 0.0], &Sampling::GREEDY), 1);
     }
 
     #[test]
@@ -346,8 +336,8 @@ mod tests {
     fn a_narrow_search_ranks_what_a_wide_one_would() {
         let peaked: Vec<f32> = (0..5000).map(|n| -(n as f32) * 0.01).collect();
         for logits in [flat(), peaked, vec![1.0, 1.0, 1.0]] {
-            let all = Summary::of(&logits);
-            let top = all.top;
+            let look = Look::at(&logits);
+            let top = look.top;
             let mut whole: Vec<(TokenId, f32)> = (0..).zip(logits.iter().copied()).collect();
             whole.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             for (top_k, top_p, min_p) in [(0, 0.95, 0.0), (0, 1.0, 0.05), (20, 0.8, 0.0), (7, 1.0, 0.0), (3, 0.3, 0.2)]
@@ -359,7 +349,7 @@ mod tests {
                 }
                 let total = wanted.iter().map(|&(_, logit)| (logit - top).exp()).sum();
                 cut_by_mass(&mut wanted, &sampling, top, total);
-                let found = ranked(&logits, &sampling, all);
+                let found = ranked(&logits, &sampling, &look);
                 // The last one may fall to either side by rounding where there are thousands.
                 assert!(found.len().abs_diff(wanted.len()) <= wanted.len() / 1000, "{sampling:?}");
                 assert!(found.iter().zip(&wanted).all(|(a, b)| a == b), "{sampling:?}");
@@ -370,25 +360,28 @@ mod tests {
     #[test]
     fn one_pass_finds_the_best_wherever_it_stands() {
         let mut logits = flat();
-        for best in [0, 1, 2047, 2048, 100_000, 152_063] {
+        for best in [0, 1, 1023, 1024, 100_000, 152_063] {
             let before = std::mem::replace(&mut logits[best], 9.0);
-            let found = Summary::of(&logits);
+            let found = Look::at(&logits);
             assert_eq!((found.best as usize, found.top.to_bits()), (best, 9.0_f32.to_bits()));
+            assert_eq!(found.above(&logits, 8.0), [(best as TokenId, 9.0)]);
             logits[best] = before;
         }
         logits[5000] = 9.0;
         logits[70_000] = 9.0;
-        assert_eq!(Summary::of(&logits).best, 5000, "the first of equals");
-        assert_eq!(Summary::of(&[f32::NEG_INFINITY, 0.0]).best, 1);
-        assert_eq!(Summary::of(&[]).best, 0);
+        assert_eq!(Look::at(&logits).best, 5000, "the first of equals");
+        assert_eq!(Look::at(&[f32::NEG_INFINITY, 0.0]).best, 1);
+        assert_eq!(Look::at(&[]).best, 0);
+        let rows = vec![logits.as_slice(); 9];
+        assert!(Look::at_all(&rows).iter().all(|look| look.best == 5000), "many are looked at side by side");
     }
 
     #[test]
     fn the_penalty_moves_away_from_what_was_said() {
         let sampling = Sampling { repeat_penalty: 2.0, repeat_last_n: 4, ..Sampling::GREEDY };
         let mut sampler = Sampler::new(0, 0);
-        assert_eq!(sampler.draw(&[1.0, 0.9], &sampling, None).token, 0);
-        assert_eq!(sampler.draw(&[1.0, 0.9], &sampling, None).token, 1);
+        assert_eq!(draw(&mut sampler, &[1.0, 0.9], &sampling), 0);
+        assert_eq!(draw(&mut sampler, &[1.0, 0.9], &sampling), 1);
     }
 
     #[test]
@@ -396,7 +389,7 @@ mod tests {
         let logits: Vec<f32> = (0..50).map(|n| (n as f32 * 0.7).sin()).collect();
         let draws = |seed, candidate| {
             let mut sampler = Sampler::new(seed, candidate);
-            (0..20).map(|_| sampler.draw(&logits, &PLAIN, None).token).collect::<Vec<_>>()
+            (0..20).map(|_| draw(&mut sampler, &logits, &PLAIN)).collect::<Vec<_>>()
         };
         assert_eq!(draws(7, 0), draws(7, 0));
         assert_ne!(draws(7, 0), draws(7, 1));

@@ -227,7 +227,6 @@ mod tests {
             shifted: None,
             finish: crate::task::Finish::EndOfTurn,
             usage: Usage::default(),
-            logprob_sum: None,
         };
         let prompts = crate::prompt::Prompts::load(crate::traits::PromptSet::Nano, None).unwrap();
         let row = |family| {

@@ -146,6 +146,11 @@ pub fn extension(path: &str) -> String {
     file_name(path).rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase())
 }
 
+/// Whether a file declares in C or C++ what another one defines.
+pub fn is_header(path: &str) -> bool {
+    matches!(extension(path).as_str(), "h" | "hpp" | "hh" | "hxx" | "h++")
+}
+
 /// The last component.
 pub fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

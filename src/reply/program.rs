@@ -237,7 +237,6 @@ mod tests {
             shifted: None,
             finish,
             usage: Usage::default(),
-            logprob_sum: None,
         }
     }
 

@@ -218,7 +218,7 @@ impl Reader<'_> {
         let named = |path: &str| ["test", "spec"].iter().any(|word| path.to_lowercase().contains(word));
         let can_hold = |file: &Shown<'_>| {
             let names = splice::defined(file.path, &fence.content);
-            let header = matches!(paths::extension(file.path).as_str(), "h" | "hpp" | "hh" | "hxx");
+            let header = paths::is_header(file.path);
             let language = Language::from_extension(&paths::extension(file.path));
             let tagged = Language::from_fence_tag(&fence.info).is_none_or(|tag| language == Some(tag));
             let is_code = !names.is_empty() && names != ["main"] && !header && tagged;

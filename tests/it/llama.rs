@@ -98,8 +98,6 @@ async fn it_thinks_within_the_window_and_answers_after_the_hint() {
     assert_eq!(done.usage.forced_tokens as usize, engine.count_tokens("\n\nThe answer:\n\n"));
     assert!(done.usage.answer_tokens > 0);
     assert_eq!(&done.text[done.shift_at.expect("shifted")..done.answer_at], "\n\nThe answer:\n\n");
-    let sum = done.logprob_sum.expect("kept");
-    assert!(sum.is_finite() && sum < 0.0);
 }
 
 #[tokio::test]

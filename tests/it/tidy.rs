@@ -33,6 +33,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("llama_cpp_sys_2", &["engine/", "model_store/"]),
     ("ratatui", &["tui/"]),
     ("crossterm", &["tui/"]),
+    ("pulp", &["engine/sample.rs"]),
     ("gemm_f32", &["sft/core/"]),
     ("gemm_common", &["sft/core/"]),
     ("tree_sitter", &["repo_map/"]),

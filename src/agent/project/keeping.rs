@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Patch;
-use crate::reply::paths::extension;
+use crate::reply::paths::is_header;
 use crate::reply::splice;
 use crate::repo_map::outline::{Definition, outline};
 use crate::workspace::diff;
@@ -82,10 +82,6 @@ fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
         lost.extend(own.into_iter().chain(inner).filter(|(name, of)| gone(name, of)).map(|(name, _)| name));
     }
     lost
-}
-
-fn is_header(path: &str) -> bool {
-    matches!(extension(path).as_str(), "h" | "hpp" | "hh")
 }
 
 /// The functions that a header declares.

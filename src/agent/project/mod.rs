@@ -18,7 +18,7 @@ use super::talk::{self, Talk};
 use super::ways::Ways;
 use super::{Agent, Line, Plan, plan};
 use crate::event::Event;
-use crate::reply::paths::{Known, extension};
+use crate::reply::paths::{Known, is_header};
 use crate::task::{Outcome, Task, Usage, Verdict};
 use crate::verify;
 use crate::workspace::journal::Journal;
@@ -356,7 +356,6 @@ impl<'a> Work<'a> {
             return String::new();
         }
         // A header is half of what its change takes: the other half comes first.
-        let is_header = |path: &str| matches!(extension(path).as_str(), "h" | "hpp");
         let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
         let body_of = |header: &str| {
             fitted

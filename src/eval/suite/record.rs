@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::difficulty::Difficulty;
-use crate::task::{Finish, Tier, Usage};
+use crate::task::{Finish, Status, Tier, Usage};
 
 /// What became of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +39,15 @@ pub struct Answer {
     /// Whether it passed the visible tests, where somebody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visible: Option<bool>,
+}
+
+/// What the agent said of its own answer, and how it came to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    pub status: Status,
+    pub rounds: u32,
+    /// What every candidate wrote, in the order in which they ended.
+    pub replies: Vec<String>,
 }
 
 /// One problem answered by one arm.
@@ -79,6 +88,9 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<String>,
     pub seed: u64,
+    /// Where the agent answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// What was foretold of it; such a record holds no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<Difficulty>,

@@ -13,6 +13,7 @@ use super::store::Identity;
 use crate::eval::curve::{Point, svg};
 use crate::eval::gym::Share;
 use crate::eval::stats::wilson;
+use crate::task::Status;
 
 /// Unreadable replies shown.
 const EXAMPLES_MAX: usize = 5;
@@ -51,6 +52,18 @@ pub struct Samples {
     pub best: Rate,
 }
 
+/// What the agent said of its answers, and how often it was right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub verified: u32,
+    pub verified_passed: u32,
+    pub unverified: u32,
+    pub unverified_passed: u32,
+    /// Failed, or given up.
+    pub failed: u32,
+    pub failed_passed: u32,
+}
+
 /// One arm.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ArmSummary {
@@ -72,6 +85,8 @@ pub struct ArmSummary {
     pub seconds: f64,
     pub groups: BTreeMap<String, Rate>,
     pub samples: Option<Samples>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
 }
 
 /// A reply that z1 found no answer in.
@@ -187,6 +202,7 @@ impl Report {
              over problems. Hidden tests judge and no arm sees them.\n",
         );
         self.tell_samples(&mut text);
+        self.tell_claims(&mut text);
         self.tell_groups(&mut text);
         self.tell_pairs(&mut text);
         self.tell_oddities(&mut text);
@@ -207,6 +223,21 @@ impl Report {
                 samples.k,
                 100.0 * samples.best.rate,
                 samples.best.of
+            );
+        }
+    }
+
+    fn tell_claims(&self, text: &mut String) {
+        for (arm, claims) in self.arms.iter().filter_map(|arm| Some((&arm.arm, arm.claims?))) {
+            let _ = writeln!(
+                text,
+                "\n{arm} said of its own answers: verified {}, of which {} pass the hidden tests; unverified {}, {}; failed {}, {}.",
+                claims.verified,
+                claims.verified_passed,
+                claims.unverified,
+                claims.unverified_passed,
+                claims.failed,
+                claims.failed_passed
             );
         }
     }
@@ -318,7 +349,27 @@ fn summary(name: &str, records: &[&Record]) -> ArmSummary {
             Some(Arm::Samples(k)) => Some(samples(k, &counted)),
             _ => None,
         },
+        claims: claims(&counted),
     }
+}
+
+fn claims(records: &[&&Record]) -> Option<Claims> {
+    let said: Vec<(Status, bool)> =
+        records.iter().filter_map(|record| Some((record.claim.as_ref()?.status, record.passed()))).collect();
+    let count = |of: &dyn Fn(Status) -> bool, passed: bool| {
+        said.iter().filter(|&&(status, right)| of(status) && (right || !passed)).count() as u32
+    };
+    let verified = |status| status == Status::Verified;
+    let unverified = |status| status == Status::Unverified;
+    let failed = |status| !verified(status) && !unverified(status);
+    (!said.is_empty()).then(|| Claims {
+        verified: count(&verified, false),
+        verified_passed: count(&verified, true),
+        unverified: count(&unverified, false),
+        unverified_passed: count(&unverified, true),
+        failed: count(&failed, false),
+        failed_passed: count(&failed, true),
+    })
 }
 
 fn samples(k: u32, records: &[&&Record]) -> Samples {

@@ -10,7 +10,7 @@ use super::arm::{AgentEffort, Arm};
 use super::ask::{Drawing, Frame, Put, generate, request, settle};
 use super::difficulty::Difficulty;
 use super::judge::{Bench, Judged};
-use super::record::{Answer, Outcome, Record};
+use super::record::{Answer, Claim, Outcome, Record};
 use super::{imports, vote};
 use crate::agent::Agent;
 use crate::cancel::Cancel;
@@ -228,6 +228,7 @@ fn blank(setup: &Setup, problem: &Problem, arm: Arm, put: Option<&Put>) -> Recor
         model: setup.engine.info().fingerprint.clone(),
         adapter: setup.adapter.clone(),
         seed: setup.drawing.seed,
+        claim: None,
         difficulty: None,
     }
 }
@@ -412,7 +413,8 @@ async fn by_the_agent(
     one.text = conversation_text(&judged, &outcome.answer, problem.language);
     one.thought_tokens = replies.iter().map(|text| setup.engine.count_tokens(before_answer(text)) as u32).sum();
     one.shifted = outcome.usage.forced_tokens > 0;
-    Ok(Record { seconds, ..whole(blank, vec![one], &[judged]) })
+    let claim = Some(Claim { status: outcome.status, rounds: outcome.rounds, replies });
+    Ok(Record { seconds, claim, ..whole(blank, vec![one], &[judged]) })
 }
 
 /// What `z1 verify` can read: the program in a fence.

@@ -407,5 +407,11 @@ fn end_words(outcome: &Outcome, ms: u64) -> (Tone, String) {
     let Usage { thinking_tokens, answer_tokens, .. } = outcome.usage;
     let rounds = if outcome.rounds > 1 { format!(" · {} rounds", outcome.rounds) } else { String::new() };
     let word = status_word(outcome.status);
-    (tone, format!("{word} · {} · {thinking_tokens} thinking + {answer_tokens} answer tokens{rounds}", seconds(ms)))
+    // A reply that no window cut and no tag parts is one thing: z1 does not guess what of it was thinking.
+    let tokens = if answer_tokens == 0 {
+        format!("{thinking_tokens} tokens")
+    } else {
+        format!("{thinking_tokens} thinking + {answer_tokens} answer tokens")
+    };
+    (tone, format!("{word} · {} · {tokens}{rounds}", seconds(ms)))
 }
