@@ -352,10 +352,11 @@ fn limits<K: Kind>(With { agent, plan }: With<'_>, kind: &K) -> Limits {
         None => budget.samples,
     };
     let draws = if ways.draws > 0 { ways.draws } else { budget.draws.max(settings.samples.unwrap_or(0)) };
+    let candidates_max = agent.engine.info().candidates_max.max(1);
     Limits {
         rounds_max: if settings.paper_exact { 0 } else { budget.rounds_max },
-        samples: if settings.paper_exact { 1 } else { samples },
-        draws: draws.max(1),
+        samples: if settings.paper_exact { 1 } else { samples.min(candidates_max) },
+        draws: draws.clamp(1, candidates_max),
         mends: if K::IN_PROJECT { ways.converses } else { ways.mends_programs },
         reminds: !K::IN_PROJECT || ways.converses,
         words_do: kind.words_do(),

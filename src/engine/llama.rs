@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, mpsc as std_mpsc};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -32,6 +33,11 @@ use crate::gguf::{Gguf, Metadata, Value};
 
 /// GGUF's `token_type` of control tokens.
 const TOKEN_TYPE_CONTROL: i32 = 3;
+
+/// Caches outside the cache take at most this …
+const PARKING_BYTES_MAX: u64 = 2 << 30;
+/// … and at most one part in so many of the memory that is free once the model is loaded.
+const PARKING_SHARE: u64 = 4;
 
 /// The back end is initialised once and lives as long as the process.
 fn backend() -> &'static LlamaBackend {
@@ -339,6 +345,9 @@ struct Llama<'model> {
     vocabulary: &'model LlamaVocabulary,
     info: ModelInfo,
     cells: u32,
+    /// Each sequence has a part of the cache for itself.
+    apart: bool,
+    parking_bytes_max: u64,
     /// For each row of logits, its index in the last batch.
     rows: Vec<i32>,
 }
@@ -355,14 +364,14 @@ impl<'model> Llama<'model> {
             .with_n_ctx(NonZeroU32::new(plan.cells))
             .with_n_batch(plan.batch_tokens)
             .with_n_ubatch(plan.batch_tokens)
-            .with_n_seq_max(SEQUENCES_MAX)
+            .with_n_seq_max(if plan.apart { plan.slots } else { SEQUENCES_MAX })
             .with_n_threads(plan.threads as i32)
             .with_n_threads_batch(plan.threads as i32)
             .with_type_k(kv)
             .with_type_v(kv)
             .with_offload_kqv(true)
             .with_no_perf(true)
-            .with_kv_unified(true);
+            .with_kv_unified(!plan.apart);
         let params = raw::finish_params(params, OUTPUTS_MAX, &abort);
         raw::clear_log_lines();
         let context = vocabulary.model.new_context(backend(), params).map_err(|error| EngineError::Load {
@@ -371,7 +380,17 @@ impl<'model> Llama<'model> {
             hint: "use a smaller context, or fewer layers on the GPU".to_owned(),
         })?;
         let batch = LlamaBatch::new(plan.batch_tokens as usize, 1);
-        Ok(Self { context, batch, abort, vocabulary, info: info.clone(), cells: plan.cells, rows: Vec::new() })
+        Ok(Self {
+            context,
+            batch,
+            abort,
+            vocabulary,
+            info: info.clone(),
+            cells: plan.cells,
+            apart: plan.apart,
+            parking_bytes_max: (memory_available_bytes() / PARKING_SHARE).min(PARKING_BYTES_MAX),
+            rows: Vec::new(),
+        })
     }
 }
 
@@ -380,6 +399,8 @@ fn to_llama(tokens: &[TokenId]) -> Vec<LlamaToken> {
 }
 
 impl TokenModel for Llama<'_> {
+    type Parked = SeqState;
+
     fn info(&self) -> &ModelInfo {
         &self.info
     }
@@ -389,7 +410,29 @@ impl TokenModel for Llama<'_> {
     }
 
     fn sequences_max(&self) -> u32 {
-        SEQUENCES_MAX
+        if self.apart { self.slots() } else { SEQUENCES_MAX }
+    }
+
+    fn keeps_apart(&self) -> bool {
+        self.apart
+    }
+
+    fn parking_bytes_max(&self) -> u64 {
+        self.parking_bytes_max
+    }
+
+    fn park(&mut self, sequence: Sequence) -> Option<(SeqState, u64)> {
+        let state = self.context.state_seq_get(sequence as i32, LlamaStateSeqFlags::empty()).ok()?;
+        let bytes = state.byte_len() as u64;
+        Some((state, bytes))
+    }
+
+    fn unpark(&mut self, sequence: Sequence, parked: &SeqState) -> bool {
+        let done = self.context.state_seq_set(parked, sequence as i32).is_ok();
+        if !done {
+            self.truncate_sequence(sequence, 0);
+        }
+        done
     }
 
     fn batch_tokens_max(&self) -> usize {
@@ -427,6 +470,12 @@ impl TokenModel for Llama<'_> {
     }
 
     fn copy_sequence(&mut self, from: Sequence, to: Sequence, tokens: u32) {
+        if self.apart {
+            // llama.cpp copies from part to part only whole, used or not; a state has what is used.
+            let (state, _) = self.park(from).expect("invariant: a sequence that exists has a state");
+            assert!(self.unpark(to, &state), "invariant: parts are of one size");
+            return self.truncate_sequence(to, tokens);
+        }
         self.context
             .kv_cache_seq_cp(from as i32, to as i32, Some(0), Some(tokens))
             .expect("invariant: positions fit into 31 bits");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::plan::{KvType, Plan};
-use super::{EngineError, ModelInfo};
+use super::{CANDIDATES_MAX, EngineError, ModelInfo};
 use crate::gguf::{Gguf, GgufError, Label};
 
 /// Bytes that the fingerprint looks at: this many blocks, evenly spread, and the header's beginning.
@@ -42,6 +42,9 @@ pub struct LoadOptions {
     /// Requests that are decoded beside one another, each with a whole context's cells; without a wish, one. Where the
     /// memory is too small for all, there are fewer ([`ModelInfo::slots`]).
     pub slots: Option<u32>,
+    /// Give each of several slots a part of the cache for itself: faster where requests have one candidate each and little in
+    /// common, because none looks past the others' tokens; a request has at most as many candidates as there are slots.
+    pub apart: bool,
     pub offload: Offload,
     /// Without a wish: F16, or Q8_0 where that lets more of the model fit.
     pub kv: Option<KvType>,
@@ -64,6 +67,7 @@ impl LoadOptions {
             context_tokens_max: None,
             threads: None,
             slots: None,
+            apart: false,
             offload: Offload::Auto,
             kv: None,
             adapter: None,
@@ -91,6 +95,7 @@ pub fn describe(gguf: &Gguf, plan: &Plan) -> Result<ModelInfo, EngineError> {
         architecture: gguf.architecture().to_owned(),
         context_tokens_max: plan.context_tokens_max,
         slots: plan.slots,
+        candidates_max: if plan.apart { plan.slots } else { CANDIDATES_MAX },
         label: Label::of(gguf),
         quantisation: gguf.main_type().map(crate::gguf::TensorType::name).unwrap_or_default(),
         offload: plan.offload.clone(),

@@ -49,6 +49,7 @@ mod job;
 mod llama;
 mod load;
 pub mod model;
+mod parking;
 mod plan;
 mod probe;
 mod process;
@@ -213,6 +214,9 @@ pub struct ModelInfo {
     /// Requests that are decoded beside one another.
     #[serde(default = "one")]
     pub slots: u32,
+    /// Candidates that one request may have.
+    #[serde(default = "all")]
+    pub candidates_max: u32,
     /// What the file says of its own model.
     #[serde(default)]
     pub label: Label,
@@ -230,6 +234,10 @@ pub struct ModelInfo {
 
 const fn one() -> u32 {
     1
+}
+
+const fn all() -> u32 {
+    CANDIDATES_MAX
 }
 
 /// What a session has cost so far.

@@ -78,6 +78,9 @@ pub struct Turn<'a> {
 
 /// A model that decodes batches of tokens into logits.
 pub trait TokenModel {
+    /// A sequence's cache outside the cache.
+    type Parked;
+
     fn info(&self) -> &ModelInfo;
 
     /// Tokens that all sequences together may keep in the cache.
@@ -85,6 +88,27 @@ pub trait TokenModel {
 
     /// Sequences that may exist at a time.
     fn sequences_max(&self) -> u32;
+
+    /// Whether each sequence has a part of the cache for itself, an equal one: then `cells_max` is divided by
+    /// `sequences_max`, and what two of them have in common is there twice.
+    fn keeps_apart(&self) -> bool {
+        false
+    }
+
+    /// Bytes of memory that caches outside the cache may take together.
+    fn parking_bytes_max(&self) -> u64 {
+        0
+    }
+
+    /// Copies a sequence's cache out of the cache; with how many bytes that takes. `None` where that failed.
+    fn park(&mut self, _sequence: Sequence) -> Option<(Self::Parked, u64)> {
+        None
+    }
+
+    /// Puts a parked cache into an empty sequence. Where that fails, the sequence is empty again.
+    fn unpark(&mut self, _sequence: Sequence, _parked: &Self::Parked) -> bool {
+        false
+    }
 
     /// Tokens that one call of [`TokenModel::decode`] takes.
     fn batch_tokens_max(&self) -> usize;

@@ -142,6 +142,8 @@ pub struct Plan {
     pub cells: u32,
     /// Requests that are decoded beside one another; each has an equal part of the cells.
     pub slots: u32,
+    /// Whether each slot's part is its own, with one sequence in it.
+    pub apart: bool,
     /// Layers on the GPU; one more than the model's layers includes the output matrix.
     pub gpu_layers: u32,
     pub kv: KvType,
@@ -477,6 +479,7 @@ fn realise(options: &LoadOptions, shape: &Shape, machine: &Machine, (choice, bes
         context_tokens_max: choice.context,
         cells,
         slots: choice.pool.slots(),
+        apart: options.apart && choice.pool.slots() > 1,
         gpu_layers: choice.gpu_layers,
         kv: choice.kv,
         // With everything on the GPU the CPU only feeds it.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::model::{BatchToken, Constraint, Decoded, Sequence, TokenModel, Turn, Vocabulary};
-use super::{EngineError, ModelInfo, TokenId};
+use super::{CANDIDATES_MAX, EngineError, ModelInfo, TokenId};
 use crate::cancel::Cancel;
 
 /// The logit of the token that the script wants; all others have 0.
@@ -111,6 +111,8 @@ pub struct Script {
     pub sequences_max: u32,
     /// Requests that are decoded beside one another.
     pub slots: u32,
+    /// What caches outside the cache may take, a token being one byte.
+    pub parking_bytes_max: u64,
     pub batch_tokens_max: usize,
     /// Pause for each prompt token.
     pub prefill_delay: Duration,
@@ -136,6 +138,7 @@ impl Script {
             cells_max: 0,
             sequences_max: 64,
             slots: 1,
+            parking_bytes_max: 0,
             batch_tokens_max: 256,
             prefill_delay: Duration::ZERO,
             splitting: None,
@@ -322,6 +325,7 @@ impl ScriptedModel {
             architecture: "script".to_owned(),
             context_tokens_max: script.context_tokens_max,
             slots: script.slots.max(1),
+            candidates_max: CANDIDATES_MAX.min(script.sequences_max),
             quantisation: "none".to_owned(),
             offload: "nowhere".to_owned(),
             fingerprint: "scripted".to_owned(),
@@ -386,6 +390,23 @@ impl ScriptedModel {
 }
 
 impl TokenModel for ScriptedModel {
+    type Parked = Vec<TokenId>;
+
+    fn parking_bytes_max(&self) -> u64 {
+        self.script.parking_bytes_max
+    }
+
+    fn park(&mut self, sequence: Sequence) -> Option<(Self::Parked, u64)> {
+        let log = self.logs.get(&sequence)?.clone();
+        let bytes = log.len() as u64;
+        Some((log, bytes))
+    }
+
+    fn unpark(&mut self, sequence: Sequence, parked: &Self::Parked) -> bool {
+        self.logs.insert(sequence, parked.clone());
+        true
+    }
+
     fn info(&self) -> &ModelInfo {
         &self.info
     }

@@ -71,14 +71,10 @@ impl Sessions {
     }
 
     /// Takes the branches of the session that was used longest ago. Its statistics stay.
-    pub(super) fn evict_oldest(&mut self) -> Vec<Sequence> {
-        let oldest = self
-            .by_id
-            .values_mut()
-            .filter(|session| !session.branches.is_empty())
-            .min_by_key(|session| session.used_at);
-        let branches = oldest.map(|session| std::mem::take(&mut session.branches)).unwrap_or_default();
-        branches.into_iter().map(|branch| branch.sequence).collect()
+    pub(super) fn evict_oldest(&mut self) -> Option<(SessionId, Vec<Branch>)> {
+        let kept = self.by_id.iter_mut().filter(|(_, session)| !session.branches.is_empty());
+        let (&id, oldest) = kept.min_by_key(|(_, session)| session.used_at)?;
+        Some((id, std::mem::take(&mut oldest.branches)))
     }
 
     /// What all sessions hold.

@@ -11,6 +11,9 @@ use super::worker::Worker;
 use super::{EngineError, SessionId, TokenId};
 use crate::prompt::Rendered;
 
+/// What llama.cpp says where other sequences hold the cells that a state needs.
+const NO_CELLS: &str = "available cells";
+
 impl<M: TokenModel> Worker<M> {
     /// The prompt's tokens, split as the session has them already.
     pub(super) fn tokenize_for(&mut self, session: SessionId, prompt: &Rendered) -> Vec<TokenId> {
@@ -44,8 +47,14 @@ impl<M: TokenModel> Worker<M> {
         }
         let own_tokens = own.as_ref().map_or(0, |own| common_prefix(&own.tokens, tokens).min(usable));
         let sequence = own.map_or_else(|| self.allocate(), |own| own.sequence);
-        let other = self.longest_prefix(tokens).map(|(from, shared)| (from, shared.min(usable)));
-        let known = other.map_or(0, |(_, shared)| shared).max(own_tokens);
+        let of_others = |worker: &Self| worker.longest_prefix(tokens).map(|(from, shared)| (from, shared.min(usable)));
+        let known = |other: Option<(Sequence, usize)>| other.map_or(0, |(_, shared)| shared).max(own_tokens);
+        if let Some(branch) = self.unpark(id, sequence, tokens, known(of_others(self))) {
+            return branch;
+        }
+        // Making room for it may have taken what others had.
+        let other = of_others(self);
+        let known = known(other);
         if let Some(branch) = self.load_first_turn(sequence, tokens, known) {
             return branch;
         }
@@ -61,6 +70,25 @@ impl<M: TokenModel> Worker<M> {
             }
         };
         Branch { sequence, tokens: tokens[..reused].to_vec() }
+    }
+
+    /// Fills a sequence with what was parked, where that is more than the `known` tokens that are in the cache anyway.
+    fn unpark(&mut self, id: SessionId, sequence: Sequence, tokens: &[TokenId], known: usize) -> Option<Branch> {
+        self.parking.longest(tokens, known)?;
+        self.model.truncate_sequence(sequence, 0);
+        let shared = loop {
+            // Making room parks others, and may cost this one its place.
+            let Some((state, shared)) = self.parking.longest(tokens, known) else { break 0 };
+            if self.model.unpark(sequence, state) {
+                break shared.min(tokens.len() - 1);
+            }
+            if !self.make_room() {
+                break 0;
+            }
+        };
+        self.model.truncate_sequence(sequence, shared as u32);
+        self.parking.forget(id);
+        Some(Branch { sequence, tokens: tokens[..shared].to_vec() })
     }
 
     /// Saves the cache of the prompt's first turn for the next run of the program, where it is not saved yet.
@@ -99,6 +127,7 @@ impl<M: TokenModel> Worker<M> {
 
     /// Writes a session's longest branch to a file.
     pub(super) fn save(&mut self, id: SessionId, path: &Path) -> Result<u64, EngineError> {
+        self.recall(id);
         let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
         let Some(branch) = branches.iter().max_by_key(|branch| branch.tokens.len()) else {
             return Err(EngineError::State { path: path.to_owned(), reason: "the session is empty".to_owned() });
@@ -106,11 +135,31 @@ impl<M: TokenModel> Worker<M> {
         self.model.save_sequence(branch.sequence, &branch.tokens, path)
     }
 
+    /// Brings a session back into the cache that had to make room.
+    fn recall(&mut self, id: SessionId) {
+        let is_here = self.sessions.get(id).is_some_and(|session| !session.branches.is_empty());
+        let Some(tokens) = self.parking.of(id).map(|(_, tokens)| tokens.to_vec()).filter(|_| !is_here) else { return };
+        let sequence = self.allocate();
+        // Another one that made room for it may have taken its place.
+        if self.parking.of(id).is_some_and(|(state, _)| self.model.unpark(sequence, state)) {
+            self.parking.forget(id);
+            self.sessions.touch(id).branches.push(Branch { sequence, tokens });
+        } else {
+            self.release(sequence);
+        }
+    }
+
     /// Fills an empty session from a file; returns how many tokens it holds now.
     pub(super) fn restore(&mut self, id: SessionId, path: &Path) -> Result<u32, EngineError> {
         self.end(id);
         let sequence = self.allocate();
-        match self.model.load_sequence(sequence, path) {
+        let loaded = loop {
+            match self.model.load_sequence(sequence, path) {
+                Err(EngineError::State { reason, .. }) if reason.contains(NO_CELLS) && self.make_room() => {}
+                loaded => break loaded,
+            }
+        };
+        match loaded {
             Ok(tokens) => {
                 let count = tokens.len() as u32;
                 self.sessions.touch(id).branches.push(Branch { sequence, tokens });

@@ -11,6 +11,7 @@ use super::draft::Pace;
 use super::handle::Request;
 use super::job::{Call, Job};
 use super::model::{Sequence, TokenModel, Turn, Vocabulary};
+use super::parking::Parking;
 use super::session::{Branch, Sessions, common_prefix};
 use super::states::States;
 use super::{CANDIDATES_MAX, EngineError, GenerateRequest, REQUESTS_MAX, SessionId, SessionStats, TokenId};
@@ -22,7 +23,7 @@ const PREFIX_WORTH_TOKENS: usize = 32;
 const PROBE_SEQUENCES: usize = 2;
 
 /// The model, its sessions, and the requests; lives on the engine's thread.
-pub(super) struct Worker<M> {
+pub(super) struct Worker<M: TokenModel> {
     pub(super) model: M,
     pub(super) vocabulary: Arc<dyn Vocabulary>,
     pub(super) sessions: Sessions,
@@ -38,6 +39,8 @@ pub(super) struct Worker<M> {
     pub(super) pace: Pace,
     /// How fast prompts are read.
     pub(super) grain: Grain,
+    /// What made room for others.
+    pub(super) parking: Parking<M::Parked>,
 }
 
 impl<M: TokenModel> Worker<M> {
@@ -45,6 +48,7 @@ impl<M: TokenModel> Worker<M> {
         let sessions = Sessions::new(model.sequences_max());
         let (jobs, waiting) = (Vec::new(), VecDeque::new());
         let pace = Pace::default();
+        let parking = Parking::new(model.parking_bytes_max());
         Self {
             model,
             vocabulary,
@@ -56,6 +60,7 @@ impl<M: TokenModel> Worker<M> {
             speculate: true,
             pace,
             grain: Grain::default(),
+            parking,
         }
     }
 
@@ -321,14 +326,19 @@ impl<M: TokenModel> Worker<M> {
         self.sessions.give_back(sequence);
     }
 
-    /// Forgets the cache of the session that was used longest ago. Returns whether there was one.
+    /// Takes the session that was used longest ago out of the cache. Returns whether there was one.
     pub(super) fn make_room(&mut self) -> bool {
-        let evicted = self.sessions.evict_oldest();
-        let any = !evicted.is_empty();
-        for sequence in evicted {
-            self.release(sequence);
+        let Some((id, branches)) = self.sessions.evict_oldest() else { return false };
+        let longest = branches.iter().max_by_key(|branch| branch.tokens.len());
+        if let Some(branch) = longest.filter(|branch| self.parking.wants(branch.tokens.len()))
+            && let Some((state, bytes)) = self.model.park(branch.sequence)
+        {
+            self.parking.put(id, branch.tokens.clone(), state, bytes);
         }
-        any
+        for branch in branches {
+            self.release(branch.sequence);
+        }
+        true
     }
 
     /// The sequence that shares the longest beginning with `tokens`, and how long that is; of sessions and of what is
@@ -349,6 +359,7 @@ impl<M: TokenModel> Worker<M> {
         for sequence in self.sessions.remove(id) {
             self.release(sequence);
         }
+        self.parking.forget(id);
     }
 
     fn stats(&self, id: SessionId) -> Option<SessionStats> {

@@ -259,21 +259,31 @@ async fn stopping_the_first_candidate_while_the_prompt_is_read_leaves_the_others
 }
 
 fn nano(slots: u32) -> Option<Engine> {
+    nano_with(slots, false)
+}
+
+fn nano_with(slots: u32, apart: bool) -> Option<Engine> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/z1-nano.gguf");
     if !path.is_file() {
         println!("skipped: there is no models/z1-nano.gguf here");
         return None;
     }
     // One thread: tests run beside one another, and OpenMP's waiting threads would fight.
-    let options = LoadOptions { threads: Some(1), slots: Some(slots), ..LoadOptions::from_path(path) };
+    let options = LoadOptions { threads: Some(1), slots: Some(slots), apart, ..LoadOptions::from_path(path) };
     Some(Engine::start_llama(options, |_| {}, &Cancel::new()).expect("the shipped model loads"))
 }
 
 /// A batch of another shape rounds otherwise, and where two tokens are all but equally probable that can tip the scales.
 #[tokio::test]
 async fn greedy_texts_beside_others_are_those_alone_but_for_ties() {
-    let Some(engine) = nano(4) else { return };
-    assert_eq!(engine.info().slots, 4);
+    for apart in [false, true] {
+        let Some(engine) = nano_with(4, apart) else { return };
+        assert_eq!((engine.info().slots, engine.info().candidates_max == 4), (4, apart));
+        beside_others_as_alone(&engine).await;
+    }
+}
+
+async fn beside_others_as_alone(engine: &Engine) {
     let tasks = [
         "the largest of a list",
         "the sum of even numbers",
@@ -290,7 +300,7 @@ async fn greedy_texts_beside_others_are_those_alone_but_for_ties() {
     };
     let mut alone = Vec::new();
     for (session, task) in (100..).zip(tasks) {
-        alone.push(one(&engine, asked(session, task)).await);
+        alone.push(one(engine, asked(session, task)).await);
         engine.end_session(SessionId(session)).await.expect("ended");
     }
     let together = (0..).zip(tasks).map(|(session, task)| {
@@ -336,4 +346,57 @@ async fn each_candidate_draws_as_it_is_told() {
     let replies = run(&engine, many).await.expect("no error");
     assert_eq!(replies[0].1[..10], tokens[..10], "the first is greedy: {}", greedy.text);
     assert!(replies[1].0.text != replies[2].0.text && replies[1].0.text != greedy.text);
+}
+
+/// A prompt that is long enough to be worth keeping, and begins as no other does.
+fn long(session: u32) -> GenerateRequest {
+    let text = format!("{session}: write a Python function f that returns {}.", words(60, &format!("thing{session}_")));
+    GenerateRequest {
+        window: WindowSpec { thinking_tokens_max: 8, answer_tokens_max: 8, ..WindowSpec::default() },
+        ..request(session, &text)
+    }
+}
+
+#[tokio::test]
+async fn slots_that_keep_apart_share_beginnings_and_fork_by_copies() {
+    let Some(engine) = nano_with(3, true) else { return };
+    let (first, _) = one(&engine, long(1)).await;
+    let (again, _) = one(&engine, GenerateRequest { session: SessionId(2), ..long(1) }).await;
+    assert_eq!(again.text, first.text);
+    assert_eq!(again.usage.reused_tokens, again.usage.prompt_tokens - 1, "of another session");
+    let forked = run(&engine, GenerateRequest { candidates: 3, ..long(1) }).await.expect("as many as there are slots");
+    assert!(forked.iter().all(|(done, _)| done.text == first.text), "greedy candidates say the same");
+    let refused = run(&engine, GenerateRequest { candidates: 4, ..long(1) }).await;
+    assert!(matches!(refused, Err(EngineError::TooManyCandidates(4))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_made_room_comes_back_without_being_read_again() {
+    for apart in [false, true] {
+        let Some(engine) = nano_with(2, apart) else { return };
+        let (first, _) = one(&engine, long(1)).await;
+        // Enough others that the first one's place is taken where there is one for each slot.
+        for session in 2..=5 {
+            one(&engine, long(session)).await;
+        }
+        let (again, _) = one(&engine, long(1)).await;
+        assert_eq!(again.text, first.text);
+        assert_eq!(again.usage.reused_tokens, again.usage.prompt_tokens - 1, "apart: {apart}");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("state");
+        engine.save_session(SessionId(3), &path).await.expect("what made room is saved as well");
+        assert!(engine.restore_session(SessionId(9), &path).await.expect("restored") > 60);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_not_kept() {
+    let Some(engine) = nano_with(2, true) else { return };
+    one(&engine, long(1)).await;
+    for session in 2..=4 {
+        one(&engine, long(session)).await;
+    }
+    engine.end_session(SessionId(1)).await.expect("ended");
+    let (again, _) = one(&engine, long(1)).await;
+    assert!(again.usage.reused_tokens < 60, "{:?}", again.usage);
 }

@@ -313,6 +313,8 @@ fn load(args: &Args, cancel: &Cancel) -> anyhow::Result<Engine> {
     let options = LoadOptions {
         threads: args.threads,
         slots: Some(u32::from(args.slots)),
+        // Whole replies of one candidate each have nothing in common but their words.
+        apart: args.agent.is_empty() && args.samples.is_none(),
         context_tokens_max: args.context,
         adapter: args.lora.clone().map(|path| Adapter { path, scale: 1.0 }),
         ..LoadOptions::from_path(&args.model)

@@ -381,7 +381,9 @@ fn setup_beside(
 ) -> anyhow::Result<Setup> {
     let found = resolve::resolve(model, dirs)?;
     let known = resolve::known(model, dirs)?;
-    let options = LoadOptions { prompt_states: Some(prompt_states(dirs)), slots, ..load_options(config) };
+    // Those who share an engine have little else in common.
+    let apart = slots.is_some_and(|slots| slots > 1);
+    let options = LoadOptions { prompt_states: Some(prompt_states(dirs)), slots, apart, ..load_options(config) };
     let prompts = Some(dirs.config.join("prompts"));
     let settings = Settings {
         samples: config.number("samples").map(|n| n as u32),
