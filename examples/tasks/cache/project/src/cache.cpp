@@ -1,0 +1,44 @@
+#include "cache.hpp"
+
+#include <stdexcept>
+
+Cache::Cache(std::size_t capacity) : limit(capacity)
+{
+    if (capacity == 0)
+        throw std::invalid_argument("a cache needs room for one entry at least");
+}
+
+std::optional<std::string> Cache::get(const std::string &key)
+{
+    auto place = places.find(key);
+    if (place == places.end())
+        return std::nullopt;
+    entries.splice(entries.begin(), entries, place->second);
+    return place->second->value;
+}
+
+void Cache::put(const std::string &key, const std::string &value)
+{
+    auto place = places.find(key);
+    if (place != places.end()) {
+        place->second->value = value;
+        entries.splice(entries.begin(), entries, place->second);
+        return;
+    }
+    if (entries.size() == limit) {
+        places.erase(entries.back().key);
+        entries.pop_back();
+    }
+    entries.push_front({key, value});
+    places[key] = entries.begin();
+}
+
+std::size_t Cache::size() const
+{
+    return entries.size();
+}
+
+std::size_t Cache::capacity() const
+{
+    return limit;
+}

@@ -1,0 +1,1 @@
+"""Says which plants want water, and when."""

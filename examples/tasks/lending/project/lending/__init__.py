@@ -1,0 +1,1 @@
+"""A neighbourhood's tools: who has which, and until when."""

@@ -1,0 +1,1 @@
+"""Departures of a small ferry line, and when its office is open."""
