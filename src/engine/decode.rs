@@ -50,6 +50,25 @@ struct Batch {
     shares: Vec<Share>,
 }
 
+impl Batch {
+    /// Puts the parts in the order of their sequences.
+    fn sort(&mut self) {
+        let mut rest = self.tokens.as_slice();
+        let mut parts: Vec<(Share, Vec<BatchToken>)> = Vec::with_capacity(self.shares.len());
+        for share in std::mem::take(&mut self.shares) {
+            let (own, others) = rest.split_at(share.taken);
+            parts.push((share, own.to_vec()));
+            rest = others;
+        }
+        parts.sort_by_key(|(_, tokens)| tokens.first().map(|token| token.sequence));
+        self.tokens.clear();
+        for (share, tokens) in parts {
+            self.shares.push(share);
+            self.tokens.extend(tokens);
+        }
+    }
+}
+
 /// One candidate's part.
 struct Share {
     job: usize,
@@ -76,10 +95,14 @@ impl<M: TokenModel> Worker<M> {
         for job in &mut self.jobs {
             fork_where_due(&mut self.model, job);
         }
+        self.close_gaps();
         let limits =
             Limits { tokens: self.model.batch_tokens_max(), rows: self.model.batch_logits_max(), grain: self.grain };
         self.steps = self.steps.wrapping_add(1);
         let mut batch = build_batch(&self.jobs, self.steps, limits);
+        if self.model.keeps_apart() {
+            batch.sort();
+        }
         if batch.tokens.is_empty() {
             return false;
         }
@@ -89,7 +112,9 @@ impl<M: TokenModel> Worker<M> {
         // Guesses are checked beside tokens, not beside prompts: how long those take says nothing about them.
         let plain = batch.tokens.len();
         let answering = batch.shares.iter().all(|share| share.has_logits && share.taken == 1);
-        if answering && self.speculate {
+        // Parts of the cache of their own are gone through in passes of equal length: guesses of several would each cost one.
+        let in_one_pass = batch.shares.len() == 1 || !self.model.keeps_apart();
+        if answering && self.speculate && in_one_pass {
             add_drafts(&mut batch, &self.jobs, &self.pace, limits);
         }
         let drafted = batch.tokens.len() - plain;

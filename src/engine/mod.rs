@@ -38,6 +38,7 @@
 //!
 //! Not for: knowing what a prompt means, running code, or talking to a terminal.
 
+mod apart;
 mod candidate;
 mod decode;
 mod draft;

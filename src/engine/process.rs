@@ -5,10 +5,13 @@
 use std::fs::File;
 
 /// Settings that the libraries below llama.cpp read when they are loaded, before `main`.
-const ENVIRONMENT: [(&str, &str); 2] = [
+const ENVIRONMENT: [(&str, &str); 3] = [
     // Without it OpenMP's threads spin while they wait: decoding becomes 9 to 28 times slower as soon as
     // a sandboxed test runs beside it (measured).
     ("OMP_WAIT_POLICY", "PASSIVE"),
+    // Of GNU's OpenMP: some microseconds nevertheless. Most waits end within them, and a token has hundreds: 15 % more tokens
+    // a second on two quiet cores, and none fewer beside a busy process (docs/bench/engine.md).
+    ("GOMP_SPINCOUNT", "500"),
     // ggml would start a debugger to print a backtrace.
     ("GGML_NO_BACKTRACE", "1"),
 ];

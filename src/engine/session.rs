@@ -77,6 +77,15 @@ impl Sessions {
         Some((id, std::mem::take(&mut oldest.branches)))
     }
 
+    /// Calls everything by its new number.
+    pub(super) fn rename(&mut self, renamed: impl Fn(&mut Sequence)) {
+        self.by_id
+            .values_mut()
+            .flat_map(|session| &mut session.branches)
+            .for_each(|branch| renamed(&mut branch.sequence));
+        self.free.iter_mut().for_each(renamed);
+    }
+
     /// What all sessions hold.
     pub(super) fn branches(&self) -> impl Iterator<Item = &Branch> {
         self.by_id.values().flat_map(|session| &session.branches)
