@@ -79,6 +79,8 @@ pub struct Facts<'a> {
     pub states_checks: bool,
     /// The task names a file that the project has.
     pub names_a_file: bool,
+    /// A check of the project came with the task: who gives one wants it to pass.
+    pub check_given: bool,
     /// A language is asked for.
     pub language: bool,
     /// The user's own word.
@@ -97,6 +99,9 @@ pub fn decide(facts: Facts<'_>) -> Intent {
     if facts.states_checks && !(facts.project && (facts.project_named || facts.names_a_file)) {
         return Intent::new(Wish::Program, "it states its own checks");
     }
+    if facts.project && facts.check_given {
+        return Intent::new(Wish::Change, "a check came with it");
+    }
     if asks(facts.prompt) {
         return Intent::new(Wish::Question, "it asks and orders nothing");
     }
@@ -112,8 +117,11 @@ pub fn decide(facts: Facts<'_>) -> Intent {
 fn asks(prompt: &str) -> bool {
     static OPENERS: LazyLock<Regex> = LazyLock::new(|| {
         compile(
-            r"(?i)^(?:what|why|how|where|which|who|whose|when|is|are|was|were|does|do|did|has|have|explain|describe|summari[sz]e|tell me|show me (?:where|how|why|what|which)|can|could|would|should|will|am|in (?:which|what))\b",
+            r"(?i)^(?:what|why|how|where|which|who|whose|when|is|are|was|were|does|do|did|has|have|can|could|would|should|will|am|in (?:which|what))\b",
         )
+    });
+    static TELL: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)^(?:please\s+)?(?:explain|describe|summari[sz]e|tell me|show me (?:where|how|why|what|which))\b")
     });
     static POLITE: LazyLock<Regex> = LazyLock::new(|| {
         compile(r"(?i)^(?:please\s+)?(?:can|could|would|will) you (?:please |kindly |maybe |also )*(\w+)")
@@ -129,10 +137,20 @@ fn asks(prompt: &str) -> bool {
     if sentences.iter().any(|sentence| orders(sentence)) {
         return false;
     }
-    if let Some(polite) = POLITE.captures(first) {
-        return SPEAK.is_match(&polite[1]);
+    // "Could you fix that?", wherever it stands, is an order; "could you explain that?" asks.
+    let polite: Vec<bool> = sentences
+        .iter()
+        .filter_map(|sentence| POLITE.captures(sentence))
+        .map(|found| SPEAK.is_match(&found[1]))
+        .collect();
+    if !polite.is_empty() {
+        return polite.iter().all(|speaks| *speaks);
     }
-    OPENERS.is_match(first) || sentences.last().is_some_and(|last| last.ends_with('?') && OPENERS.is_match(last))
+    // "When it rains, nothing is shown." states something.
+    let states = first.ends_with(['.', '!', ';', ':']);
+    TELL.is_match(first)
+        || (OPENERS.is_match(first) && !states)
+        || sentences.last().is_some_and(|last| last.ends_with('?') && OPENERS.is_match(last))
 }
 
 /// Whether a sentence is an order to do something: it begins with a verb of work.
@@ -208,6 +226,8 @@ mod tests {
             "Could you explain how the scheduler works?",
             "What would happen if I add a field to Row?",
             "the parser drops a row. Why is that?",
+            "The cache is slow. Could you explain why?",
+            "please explain the cache.",
         ] {
             assert_eq!(of(text, true), Wish::Question, "{text}");
             assert_eq!(of(text, false), Wish::Question, "{text}");
@@ -218,6 +238,9 @@ mod tests {
             "make the tests pass",
             "the parser drops a row",
             "Could you speed up the loop?",
+            "When a listener that was added with once() is called, the next one is skipped. Could you fix that please?",
+            "When the list is empty, the average is NaN.",
+            "Where there is no config, the program dies.",
             "Can you extract the constant?",
             "would you please optimise load()?",
             "What is wrong with add()? Please mend it.",
@@ -246,6 +269,9 @@ mod tests {
         assert_eq!(decide(facts).wish, Wish::Program);
         assert_eq!(decide(Facts { names_a_file: true, ..facts }).wish, Wish::Change);
         assert_eq!(decide(Facts { project_named: true, ..facts }).wish, Wish::Change);
+        let why = Facts { prompt: "Why does the test fail?", project: true, ..Facts::default() };
+        assert_eq!(decide(why).wish, Wish::Question);
+        assert_eq!(decide(Facts { check_given: true, ..why }).wish, Wish::Change);
     }
 
     #[test]

@@ -180,6 +180,7 @@ fn intent_of(agent: &Agent, task: &Task) -> Intent {
         project_named: project,
         states_checks: states_checks || (!project && !task.checks.is_empty()),
         names_a_file: false,
+        check_given: project && task.checks.iter().any(|check| matches!(check, Check::Command { .. })),
         language: task.language.is_some(),
         said: agent.settings.wish,
     };

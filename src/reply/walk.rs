@@ -143,7 +143,8 @@ impl<'a> Walk<'a> {
         let head = head.filter(|h| h.strength == Strength::Bare || !is_console);
         let Some(head) = head.or_else(|| self.only_file(&block.info)) else {
             let script = mentioned.filter(|head| is_script(head, &content));
-            if block.kind == Kind::Code || script.is_some() {
+            let has_scripts = || self.known.iter().any(|path| matches!(paths::extension(path).as_str(), "sh" | "bash"));
+            if block.kind == Kind::Code || script.is_some() || (splice::defines_in_shell(&content) && has_scripts()) {
                 self.loose.push(loose(script));
             }
             return;

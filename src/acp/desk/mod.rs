@@ -506,6 +506,7 @@ fn is_program(prompt: &str, checks: &[Check], root: &Path) -> bool {
         project_named: false,
         states_checks,
         names_a_file: states_checks && project::names_a_file(prompt, root),
+        check_given: false,
         language: false,
         said: None,
     };

@@ -16,7 +16,7 @@ use crate::cancel::Cancel;
 use crate::engine::StopPolicy;
 use crate::prompt::{Message, Role};
 use crate::reply::Fence;
-use crate::reply::paths::{Known, head_path};
+use crate::reply::paths::{Known, comment_path, head_path};
 use crate::task::{Language, Report, Trajectory, Verdict};
 use crate::verify;
 use crate::workspace::tree::Tree;
@@ -58,6 +58,13 @@ impl Kind for Changes<'_> {
             Reply::Look(command) if self.known.contains(command.trim()) => {
                 Reply::Unusable("it holds no change: no file, no block".to_owned())
             }
+            // What the check says is known, and stands in the conversation.
+            Reply::Look(command)
+                if !self.plan.intent.is_question()
+                    && self.check.is_some_and(|check| command.lines().any(|line| line.trim() == check.trim())) =>
+            {
+                Reply::Words(reading::answer_of(said).trim().to_owned())
+            }
             reply => reply,
         }
     }
@@ -84,10 +91,13 @@ impl Kind for Changes<'_> {
     /// Tests are judged as they stand: a test that is written again is paid for and thrown away.
     fn is_beside(&self, after: &str) -> bool {
         let complete = after.rfind('\n').map_or("", |end| &after[..end]);
-        complete
-            .lines()
-            .filter_map(|line| head_path(line, &self.known))
-            .any(|head| verify::decides_about_tests(&head.path))
+        let above = std::iter::once("").chain(complete.lines());
+        complete.lines().zip(above).any(|(line, above)| {
+            // A path heads a block, or stands in a comment that is its first line.
+            let head = head_path(line, &self.known).map(|head| head.path);
+            let label = || above.trim_start().starts_with("```").then(|| comment_path(line, &self.known)).flatten();
+            head.or_else(label).is_some_and(|path| verify::decides_about_tests(&path))
+        })
     }
 
     /// A command ends its turn: what would come next is made up.

@@ -4,8 +4,9 @@
 //! project's files show. Where none of it says anything and somebody is there, the user is asked once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -150,27 +151,47 @@ pub(super) async fn before(agent: &Agent, root: &Path, command: &str, line: &mut
 
 /// Why a check that failed before any change could not even be started: the command is not there, or its own arguments
 /// are wrong. No change of the code mends that.
-pub(super) fn cannot_start(before: &Verdict) -> Option<String> {
-    const SIGNS: [&str; 10] = [
-        "exit code 127",
-        "exit code 126",
-        "command not found",
-        "not found in path",
-        ": not found",
-        "no such subcommand",
-        "unexpected argument",
-        "unrecognized arguments",
-        "cannot be used multiple times",
-        "missing script:",
-    ];
+///
+/// What tests, compilers and programs of the project say of arguments and of things not found is about the code.
+pub(super) fn cannot_start(before: &Verdict, command: &str) -> Option<String> {
     if let Verdict::NothingToCheck { why } = before {
         return why.contains(verify::Wall::NotFound.name()).then(|| why.clone());
     }
     let Verdict::Failed(report) = before else { return None };
     let [only] = report.failures.as_slice() else { return None };
-    let lower = only.got.to_lowercase();
-    let sign = SIGNS.iter().any(|sign| lower.contains(sign)) || lower.contains("no module named pytest");
-    (report.passed == 0 && sign).then(|| only.got.lines().find(|line| !line.trim().is_empty()).unwrap_or("").to_owned())
+    if report.passed > 0 {
+        return None;
+    }
+    only.got.lines().map(str::trim).find(|line| is_not_started(line, command)).map(str::to_owned)
+}
+
+/// Whether a line says that a shell found no program of this name (a path may still be made by a change), or that a program
+/// does not take what the command itself says.
+fn is_not_started(line: &str, command: &str) -> bool {
+    static NO_PROGRAM: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:\S*/)?(?:ba|da|z|k)?sh: (?:(?:line )?\d+: )?([^\s/:]+): (?:command )?not found$")
+            .expect("invariant: a valid pattern")
+    });
+    static NO_ARGUMENT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?x) unexpected\ argument\ '([^']+)'
+            | the\ argument\ '([^'\s]+)[^']*'\ cannot\ be\ used
+            | unrecognized\ arguments:\ (\S+)
+            | no\ such\ (?:sub)?command:?\ [`'\x22]?([^`'\x22\s]+)
+            | (?i:missing\ script):\ [`'\x22]?([^`'\x22\s]+)
+            | (?i:no\ module\ named)\ '?(pytest)'?$",
+        )
+        .expect("invariant: a valid pattern")
+    });
+    if NO_PROGRAM.is_match(line) {
+        return true;
+    }
+    let named = NO_ARGUMENT.captures(line).and_then(|found| found.iter().skip(1).flatten().next());
+    named.is_some_and(|named| {
+        command
+            .split_whitespace()
+            .any(|word| word == named.as_str() || word.starts_with(&format!("{}=", named.as_str())))
+    })
 }
 
 /// Whether a failed verdict holds only what failed before the change as well.
@@ -218,10 +239,37 @@ mod tests {
                 flags: vec![],
             })
         };
-        assert!(cannot_start(&failed("exit code 127\nsh: 1: pytset: not found", 0)).is_some());
-        assert!(cannot_start(&failed("error: the argument '--offline' cannot be used multiple times", 0)).is_some());
-        assert!(cannot_start(&failed("AssertionError: 2 != 3", 0)).is_none());
-        assert!(cannot_start(&failed("exit code 127", 2)).is_none());
+        let starts = |got: &str, command: &str| cannot_start(&failed(got, 0), command).is_none();
+        for (got, command) in [
+            ("exit code 127\nsh: 1: pytset: not found", "pytset -q"),
+            ("exit code 2\n/bin/sh: 1: pytset: not found\nmake: *** [Makefile:3: test] Error 127", "make test"),
+            ("exit code 127\nbash: line 1: foo: command not found", "foo"),
+            ("error: the argument '--offline' cannot be used multiple times", "cargo test --offline"),
+            ("error: unexpected argument '--quick' found", "cargo test --quick"),
+            ("error: no such command: `tset`", "cargo tset"),
+            ("__main__.py: error: unrecognized arguments: --numprocess", "python -m pytest --numprocess 4"),
+            ("npm error Missing script: \"tests\"", "npm run tests"),
+            ("/usr/bin/python3: No module named pytest", "python3 -m pytest"),
+        ] {
+            assert!(!starts(got, command), "{got}");
+        }
+        for (got, command) in [
+            ("AssertionError: 2 != 3", "python -m unittest"),
+            // What the change is to bring.
+            (
+                "error[E0061]: this enum variant takes 1 argument\n  ^^^ unexpected argument #2 of type `u32`",
+                "cargo test",
+            ),
+            ("usage: plan.py [-h]\nplan.py: error: unrecognized arguments: --limit 3", "python -m unittest"),
+            ("exit code 127\ntests/run.sh: line 4: ./notes.sh: No such file or directory", "bash tests/run.sh"),
+            ("exit code 127\nbash: line 4: ./notes.sh: command not found", "bash tests/run.sh"),
+            ("AssertionError: 'key: not found' != 'key: found'", "make check"),
+            ("ModuleNotFoundError: No module named 'shop.tax'", "pytest"),
+            ("exit code 127", "make"),
+        ] {
+            assert!(starts(got, command), "{got}");
+        }
+        assert!(cannot_start(&failed("sh: 1: pytset: not found", 2), "pytset").is_none(), "something passed");
     }
 
     #[test]

@@ -221,7 +221,7 @@ impl<'a> Work<'a> {
         let Some((command, from)) = self.command().await else { return };
         self.check = Some(command.clone());
         let before = check::before(self.agent, self.tree.root(), &command, self.line).await;
-        if let Some(why) = check::cannot_start(&before) {
+        if let Some(why) = check::cannot_start(&before, &command) {
             self.notes.push(format!("the check cannot be started, which is not about the code: {why}"));
             if from == check::REMEMBERED {
                 self.notes.push("it is a remembered check: --check CMD gives another, --check - forgets it".to_owned());

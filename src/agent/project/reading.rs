@@ -154,7 +154,9 @@ fn look(fences: &[Fence]) -> Option<String> {
     let (last, others) = fences.split_last().filter(|(last, _)| last.language() == Some(Language::Shell))?;
     let command = last.body.trim();
     let command = command.strip_prefix("$ ").unwrap_or(command);
-    let is_script = command.starts_with("#!") || command.lines().count() > LINES_MAX;
+    let is_script = command.starts_with("#!")
+        || command.lines().count() > LINES_MAX
+        || crate::reply::splice::defines_in_shell(command);
     (!command.is_empty() && !is_script && !others.iter().any(is_long)).then(|| command.to_owned())
 }
 
@@ -215,6 +217,8 @@ mod tests {
         assert!(matches!(&same, Reply::Unchanged(told) if told.contains("a.py already")), "{same:?}");
         let script = of("```bash\n#!/bin/bash\necho 1\n```\n");
         assert!(matches!(&script, Reply::Words(_)), "a script is no look: {script:?}");
+        let function = of("```bash\ncopy_files() {\n    cp -p \"$1\"/* \"$2\"\n}\n```\n");
+        assert!(matches!(&function, Reply::Words(_)), "nor is a function: {function:?}");
         let below = of("```\nx = 7\ny = 8\nfor q in z: pass\n```\nNow run it:\n```bash\npython3 a.py\n```\n");
         assert!(!matches!(&below, Reply::Look(_)), "{below:?}");
     }

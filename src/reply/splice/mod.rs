@@ -57,6 +57,11 @@ pub fn defined(path: &str, fence: &str) -> Vec<String> {
     part.into_iter().filter(|d| d.is_function || d.is_container).map(|d| d.name).collect()
 }
 
+/// Whether a text defines a function of the shell: that is no command to be run.
+pub fn defines_in_shell(text: &str) -> bool {
+    !defined("script.sh", text).is_empty()
+}
+
 /// The share of the fence's definitions that the file has.
 pub fn shared_definitions(path: &str, text: &str, fence: &str) -> f64 {
     let (Some(file), Some(part)) = (outline(path, text), Part::read(path, fence)) else {

@@ -157,8 +157,12 @@ pub(crate) fn in_failure(text: &str, frame: Option<&str>, tier: Tier) -> Option<
     })
 }
 
-/// A command that the shell, make, npm or Python could not find.
+/// A command that the shell, make, npm or Python could not find. A path in the project is none: a change may bring it.
 fn not_found(text: &str, code: i32) -> Option<Hindrance> {
+    static OWN_PATH: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)[‘'`: ](?:\./)?[\w.@+-]+/[\w./@+-]*['’]?: (?:not found|No such file or directory|Permission denied)\s*$|[‘'`: ]\./[\w.@+-]+['’]?: ")
+            .expect("invariant: a valid pattern")
+    });
     static MISSING: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(concat!(
             r"(?m)^(?:/\S*/)?(?:sh|bash|dash|zsh|env|make(?:\[\d+\])?|just|npm ERR!|timeout|xargs|nice|time)\b[^\n]*?",
@@ -173,7 +177,9 @@ fn not_found(text: &str, code: i32) -> Option<Hindrance> {
         ["a", "b", "c", "d"].iter().find_map(|group| found.name(group)).map(|name| name.as_str().to_owned())
     });
     let detail = match (named, code) {
+        (Some(name), _) if name.contains('/') && !name.starts_with('/') => return None,
         (Some(name), _) => name,
+        (None, 126 | 127) if OWN_PATH.is_match(text) => return None,
         (None, 126 | 127) => text.lines().find(|line| !line.trim().is_empty()).map(shortened).unwrap_or_default(),
         _ => return None,
     };
@@ -305,6 +311,16 @@ mod tests {
         ] {
             assert_eq!(wall(code, text), Some((Wall::NotFound, name.to_owned())), "{text}");
         }
+        for text in [
+            "bash: line 1: ./notes.sh: No such file or directory",
+            "tests/run.sh: line 4: ./notes.sh: No such file or directory",
+            "tests/run.sh: line 4: bin/notes: No such file or directory",
+            "env: ‘scripts/go’: No such file or directory",
+            "bash: ./notes.sh: Permission denied",
+        ] {
+            assert_eq!(wall(127, text), None, "a change may bring it: {text}");
+        }
+        assert_eq!(wall(127, "exit"), Some((Wall::NotFound, "exit".to_owned())));
         assert_eq!(wall(1, "AssertionError: user bob: not found"), None);
         assert_eq!(wall(1, "ModuleNotFoundError: No module named 'calc'"), None);
     }
