@@ -45,6 +45,12 @@ impl Purse {
         tokens.min((seconds * speed) as u32)
     }
 
+    /// How long the model may still speak; `None` where nobody counts seconds.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let all = Duration::from_secs(u64::from(self.seconds_max));
+        (self.seconds_max < u32::MAX).then(|| all.saturating_sub(self.spoken))
+    }
+
     /// Whether so many replies of the usual length are still paid for.
     pub(super) fn has_for(&self, replies: u32) -> bool {
         let usual = self.tokens.checked_div(self.replies).unwrap_or(0);
@@ -83,5 +89,6 @@ mod tests {
         quick.spend(600, 2, Duration::from_secs(1));
         assert_eq!((quick.left(), quick.has_for(1)), (0, false));
         assert_eq!(quick.filled().left(), 1000);
+        assert_eq!((slow.time_left(), purse(1, u32::MAX).time_left()), (Some(Duration::from_secs(50)), None));
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Ask {
     pub(super) drawing: Drawing,
     /// The words that every reply begins with; they are part of the prompt.
     pub(super) prefix: String,
+    /// How long the model may speak in this round, where that is counted.
+    pub(super) time_left: Option<Duration>,
 }
 
 /// What replies are read and judged against.
@@ -90,6 +92,8 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
         asked: Vec::new(),
         variants: Vec::new(),
         verdicts: Vec::new(),
+        until: ask.time_left.and_then(|left| Instant::now().checked_add(left)),
+        late: false,
     };
     let request = request(at.with, ask, at.kind.stop());
     let begun = Instant::now();
@@ -159,6 +163,10 @@ struct Round<'a, K: Kind> {
     variants: Vec<Variant<K::What>>,
     /// What was judged in this round, in the order in which it ended.
     verdicts: Vec<(K::What, Verdict)>,
+    /// When the model has spoken as long as it may.
+    until: Option<Instant>,
+    /// It has: what was still being said is cut off.
+    late: bool,
 }
 
 impl<K: Kind> Round<'_, K> {
@@ -173,9 +181,15 @@ impl<K: Kind> Round<'_, K> {
         let cancel = line.cancel.clone();
         let mut cancelled = false;
         let mut more = Vec::new();
+        let (until, counted) =
+            (tokio::time::Instant::from_std(self.until.unwrap_or_else(Instant::now)), self.until.is_some());
         loop {
             tokio::select! {
                 biased;
+                () = tokio::time::sleep_until(until), if counted && !self.late => {
+                    self.late = true;
+                    generation.steer(Steer::StopAll);
+                }
                 () = cancel.cancelled(), if !cancelled => {
                     cancelled = true;
                     generation.cancel();
@@ -242,7 +256,10 @@ impl<K: Kind> Round<'_, K> {
                 line.emit(Event::Step { text }).await;
             }
             EngineEvent::Finished { candidate, trajectory, tokens_per_second, .. } => {
-                let said = begun_with(&self.ask.prefix, trajectory);
+                let mut said = begun_with(&self.ask.prefix, trajectory);
+                if self.late && said.finish == Finish::Stopped && !self.streams[candidate as usize].is_stopped() {
+                    said.finish = Finish::AnswerLimit;
+                }
                 line.transcript.trajectory(candidate, &said, tokens_per_second);
                 line.emit(Event::Finished { candidate, tokens_per_second }).await;
                 // One that a limit cut may still be continued.
@@ -263,6 +280,9 @@ impl<K: Kind> Round<'_, K> {
             return;
         }
         let stream = &mut self.streams[candidate as usize];
+        if stream.repeats() {
+            stream.stop(candidate, generation);
+        }
         let early = self.at.kind.early(&stream.closed);
         // What is drafted in a thought is not what will be answered, unless it passes.
         let drafts = Ways::of(agent).drafts && stream.part == Some(Part::Thinking) && self.ask.prefix.is_empty();
@@ -388,7 +408,11 @@ impl<K: Kind> Round<'_, K> {
                 let Some(said) = self.streams[candidate as usize].said.clone() else { break };
                 let open =
                     said.finish == Finish::AnswerLimit && fence::fences(&said.text).last().is_some_and(|f| !f.closed);
-                let wanted = open && self.trials.winner().is_none() && !line.cancel.is_cancelled() && grows(&said.text);
+                let wanted = open
+                    && !self.late
+                    && self.trials.winner().is_none()
+                    && !line.cancel.is_cancelled()
+                    && grows(&said.text);
                 let Some(next) = wanted.then(|| self.continuation(first, &said)).flatten() else { break };
                 line.emit(Event::Step { text: "the reply was cut by its limit and goes on".to_owned() }).await;
                 let generation = self.at.with.agent.engine.generate(next);

@@ -319,8 +319,16 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             budget.answer_tokens_max = budget.answer_tokens_max.min(left);
         }
         let fitted = fit(budget, prompt_tokens, hint_tokens, agent.engine.info().context_tokens_max);
-        let ask =
-            fitted.map(|budget| Ask { round: 0, session: SessionId(0), prompt, budget, samples, drawing, prefix });
+        let ask = fitted.map(|budget| Ask {
+            round: 0,
+            session: SessionId(0),
+            prompt,
+            budget,
+            samples,
+            drawing,
+            prefix,
+            time_left: self.purse.time_left(),
+        });
         Ok((ask, prompt_tokens))
     }
 

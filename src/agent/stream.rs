@@ -75,6 +75,19 @@ impl Stream {
         fence::fences(&self.text).last().is_some_and(|last| !last.closed)
     }
 
+    /// Whether the block that closed last says again what an earlier one said: from there on a small model goes round in
+    /// circles that are too wide to be found token by token.
+    pub(super) fn repeats(&self) -> bool {
+        const LINES_MIN: usize = 5;
+        let Some((last, earlier)) = self.closed.split_last() else { return false };
+        last.body.lines().count() >= LINES_MIN && earlier.iter().any(|fence| fence.body == last.body)
+    }
+
+    /// Whether the engine was told to end it.
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// Has the engine end it, once.
     pub(super) fn stop(&mut self, candidate: u32, generation: &Generation) {
         if !std::mem::replace(&mut self.stopped, true) {
@@ -157,6 +170,18 @@ mod tests {
         assert_eq!(stream.closed[0].body, "x = 1\ny = 2\n");
         stream.take_back(1000);
         assert_eq!(stream.text, "");
+    }
+
+    #[test]
+    fn a_block_that_is_said_again_is_told() {
+        let block = "```js\na();\nb();\nc();\nd();\ne();\n```\n";
+        let mut stream = Stream::begun("");
+        assert!(stream.push(Part::Answer, block, 9) && !stream.repeats());
+        assert!(stream.push(Part::Answer, "```js\na();\nb();\nc();\nd();\nf();\n```\n", 9) && !stream.repeats());
+        assert!(stream.push(Part::Answer, block, 9) && stream.repeats());
+        let mut short = Stream::begun("");
+        assert!(short.push(Part::Answer, "```sh\nls\n```\n", 3) && short.push(Part::Answer, "```sh\nls\n```\n", 3));
+        assert!(!short.repeats(), "a command may be said twice");
     }
 
     #[test]
