@@ -94,7 +94,9 @@ impl Reader<'_> {
                 continue;
             }
             let above = above.take().filter(|before| before.end == rows.start);
-            if AROUND.contains(&node.kind()) {
+            // C++'s namespace without a name is of the file, and nobody writes it around a part.
+            let unnamed = node.kind() == "namespace_definition" && node.child_by_field_name("name").is_none();
+            if AROUND.contains(&node.kind()) || unnamed {
                 let mut inside = Outline::default();
                 self.level(node.child_by_field_name("body").unwrap_or(node), &mut inside);
                 out.definitions.append(&mut inside.definitions);

@@ -146,6 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn methods_of_a_class_that_only_its_file_knows_stay() {
+        let before = "namespace {\n\nclass P {\npublic:\n    int one()\n    {\n        int value = 1;\n        return value;\n    }\n\n    int two()\n    {\n        int other = 2;\n        return other * 3;\n    }\n};\n\n}  // namespace\n\nint go()\n{\n    return P().one();\n}\n";
+        let after = before
+            .replace("    int two()\n    {\n        int other = 2;\n        return other * 3;\n    }\n", "")
+            .replace("value = 1", "value = 10");
+        let text = kept("p.cpp", before, &after, "one must be ten").unwrap();
+        assert!(
+            text.contains("value = 10") && text.contains("int two()") && text.matches("namespace {").count() == 1,
+            "{text}"
+        );
+    }
+
+    #[test]
     fn methods_of_a_class_stay_as_well() {
         let before = "class A:\n    def one(self):\n        value = 1\n        return value\n\n    def two(self):\n        other = 2\n        return other\n";
         let after = "class A:\n    def one(self):\n        value = 10\n        return value\n";
