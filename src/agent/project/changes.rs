@@ -31,6 +31,8 @@ pub(super) struct Changes<'a> {
     pub(super) known: Known,
     /// The command that decides; without one `unjudged` is every change's verdict.
     pub(super) check: Option<&'a str>,
+    /// It fails before any change.
+    pub(super) fails_now: bool,
     pub(super) unjudged: Verdict,
     pub(super) looks: Looks,
     /// Files that the task asks to change.
@@ -132,7 +134,8 @@ impl Kind for Changes<'_> {
     }
 
     fn parts(&self, what: &Patch, failed: &Report) -> Vec<Patch> {
-        parts::parts(what, failed.wall_ms)
+        // A check that passes without a change passes with a harmless part of a wrong one.
+        if self.fails_now { parts::parts(what, failed.wall_ms) } else { Vec::new() }
     }
 
     fn check(&self) -> String {

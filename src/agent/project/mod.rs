@@ -166,6 +166,7 @@ impl<'a> Work<'a> {
             tree: self.tree,
             known: Known::new(self.tree.listing().paths.into_iter().chain(self.unlisted.clone())),
             check: check.as_deref(),
+            fails_now: matches!(self.before, Some(Verdict::Failed(_))),
             unjudged: self.unjudged(),
             looks: look::Looks::default(),
             asked: self.asked.clone(),

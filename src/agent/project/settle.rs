@@ -21,6 +21,9 @@ impl Work<'_> {
         let missing = kind.missing(&best.patch);
         self.notes
             .extend(missing.iter().map(|path| format!("the task asks for a change of {path}, which stays as it is")));
+        if status == Status::Verified && matches!(self.before, Some(Verdict::Passed(_))) {
+            self.notes.push("the check passed without the change as well: nothing broke, but it does not show that the task is done".to_owned());
+        }
         let settings = self.agent.settings.project.clone();
         if self.line.cancel.is_cancelled() {
             return Ok(Ok(self.outcome(&best, Status::Cancelled)));
