@@ -168,6 +168,11 @@ impl Terminal {
         self.wait(&format!("{text:?}"), |screen| screen.contents().contains(text));
     }
 
+    /// Waits until a task has ended: for the line that says how, how long it took and how many tokens.
+    pub(super) fn wait_for_end(&self) {
+        self.wait("the task's end", |screen| end_of_task(&screen.contents()).is_some());
+    }
+
     pub(super) fn signal(&self, signal: i32) {
         let pid = self.child.process_id().unwrap();
         let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
@@ -518,4 +523,13 @@ fn a_pipe_instead_of_a_terminal_is_refused_with_a_hint() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("z1 -p"));
+}
+
+/// Where the line begins that says how the last task ended.
+pub(super) fn end_of_task(text: &str) -> Option<usize> {
+    const WORDS: [&str; 6] = ["verified", "unverified", "failed", "refused", "stopped", "limit"];
+    let ends = |line: &&str| {
+        WORDS.iter().any(|word| line.contains(word)) && line.contains(" s · ") && line.contains(" tokens")
+    };
+    text.lines().filter(ends).last().and_then(|line| text.rfind(line))
 }

@@ -1,7 +1,7 @@
 //! The real binary with the model that it carries, in a pseudo terminal: think, steer, run the code, export.
 #![cfg(feature = "llama")]
 
-use super::pty::{Terminal, key};
+use super::pty::{Terminal, end_of_task, key};
 
 const PROBLEM: &str = "At first k is 55. Raise k by 33. Lower k by 8. I need select(xs) to keep the numbers greater \
                        than k.\nassert select([96, -22, 80, 81]) == [96, 81]";
@@ -22,7 +22,7 @@ fn a_problem_is_thought_about_answered_and_run() {
     // Verified where there are walls; said where there are none. Never silent.
     terminal.wait("the task's end", |screen| {
         let text = screen.contents();
-        text.contains("answer tokens") && ["verified", "unverified", "failed"].iter().any(|word| text.contains(word))
+        end_of_task(&text).is_some() && ["verified", "unverified", "failed"].iter().any(|word| text.contains(word))
     });
     assert_eq!(terminal.leaks(), [""; 0]);
     let transcripts = std::fs::read_dir(terminal.state().join("transcripts")).unwrap().count();
@@ -40,7 +40,7 @@ fn the_answer_is_asked_for_before_the_window_is_used_up() {
     // Both arrive together: the wish waits for the generation.
     terminal.send(&format!("{}{}", key::ENTER, key::CTRL_N));
     terminal.wait_for("you asked for the answer");
-    terminal.wait_for("answer tokens");
+    terminal.wait_for_end();
     terminal.leave();
 }
 
@@ -57,7 +57,7 @@ fn one_key_goes_round_the_efforts() {
 #[test]
 fn a_task_typed_before_the_model_is_loaded_is_served() {
     let terminal = Terminal::start(100, 30, &["At first k is 5. Write select(xs) to keep numbers above k."], &[]);
-    terminal.wait_for("answer tokens");
+    terminal.wait_for_end();
     terminal.leave();
 }
 
@@ -66,7 +66,7 @@ fn the_conversation_is_exported_into_the_project() {
     let terminal = ready();
     terminal.paste(PROBLEM);
     terminal.send(key::ENTER);
-    terminal.wait_for("answer tokens");
+    terminal.wait_for_end();
     terminal.send("/export talk.md ");
     terminal.send(key::ENTER);
     terminal.wait_for("the conversation is in");
@@ -132,7 +132,7 @@ fn a_session_is_gone_on_with_after_a_restart() {
     first.wait_for("ctx 0/");
     first.paste(PROBLEM);
     first.send(key::ENTER);
-    first.wait_for("answer tokens");
+    first.wait_for_end();
     first.leave();
     let second = Terminal::start(100, 30, &[], &[("Z1_HOME", &roof)]);
     second.wait_for("ctx 0/");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::pty::{Terminal, key};
+use super::pty::{Terminal, end_of_task, key};
 use crate::cli::can_run_code;
 use crate::project::{RIGHT_AT_ONCE, SERVER, copy};
 
@@ -53,7 +53,7 @@ fn a_change_is_made_reviewed_accepted_and_taken_back() {
     terminal.wait_for("accepted: shop.py");
     terminal.wait("the task's end", |screen| {
         let text = screen.contents();
-        text.contains("answer tokens") && ["verified", "unverified"].iter().any(|word| text.contains(word))
+        end_of_task(&text).is_some() && ["verified", "unverified"].iter().any(|word| text.contains(word))
     });
     assert!(shop.source().contains("price - price * percent"), "{}", shop.source());
     terminal.send("/undo\r");
@@ -72,7 +72,7 @@ fn a_change_that_is_rejected_is_not_written() {
     terminal.send("make the tests pass\r");
     terminal.wait_for("enter accept");
     terminal.send("r");
-    terminal.wait_for("answer tokens");
+    terminal.wait_for_end();
     assert_eq!(shop.source(), before);
     terminal.leave();
 }
@@ -95,7 +95,7 @@ fn without_an_id_the_session_to_go_on_with_is_chosen() {
     let first = shop.open(&["--yes"], &[("Z1_HOME", &roof)]);
     first.wait_for("ctx 0/");
     first.send("make the tests pass\r");
-    first.wait_for("answer tokens");
+    first.wait_for_end();
     first.leave();
     let second = shop.open(&["--resume"], &[("Z1_HOME", &roof)]);
     second.wait_for("Sessions (1)");
@@ -118,7 +118,7 @@ fn a_project_without_a_test_command_is_asked_for_one_once() {
     first.wait_for("(asked, and remembered)");
     first.wait_for("enter accept");
     first.send("r");
-    first.wait_for("answer tokens");
+    first.wait_for_end();
     first.send("/check\r");
     first.wait_for("python3 -c 'import shop' (remembered)");
     first.leave();
@@ -128,7 +128,7 @@ fn a_project_without_a_test_command_is_asked_for_one_once() {
     second.wait_for("enter accept");
     assert!(!second.text().contains("Which command"), "{}", second.text());
     second.send("r");
-    second.wait_for("answer tokens");
+    second.wait_for_end();
     second.leave();
 }
 
@@ -169,7 +169,7 @@ fn a_tool_s_call_is_allowed_once_denied_and_allowed_for_the_session() {
         // The next question is typed into an empty line.
         terminal.wait("the task's end", |screen| {
             let text = screen.contents();
-            text.rfind("answer tokens") > text.rfind(answer)
+            end_of_task(&text) > text.rfind(answer)
         });
     }
     let shown = String::from_utf8_lossy(&terminal.bytes()).into_owned();
