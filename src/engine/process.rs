@@ -10,7 +10,7 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     // a sandboxed test runs beside it (measured).
     ("OMP_WAIT_POLICY", "PASSIVE"),
     // Of GNU's OpenMP: some microseconds nevertheless. Most waits end within them, and a token has hundreds: 15 % more tokens
-    // a second on two quiet cores, and none fewer beside a busy process (docs/bench/engine.md).
+    // a second on two quiet cores, and none fewer beside a busy process (docs/log.md).
     ("GOMP_SPINCOUNT", "500"),
     // ggml would start a debugger to print a backtrace.
     ("GGML_NO_BACKTRACE", "1"),
