@@ -222,6 +222,7 @@ pub(super) fn log_sum_exp(logits: &[f32]) -> f32 {
 const LANES: usize = 16;
 
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "it is compiled for the processor that its caller dispatched to")]
 fn largest(logits: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = logits.as_chunks::<LANES>();
@@ -243,6 +244,7 @@ const ROUNDING: f32 = 12_582_912.0;
 /// 2^n · 2^f with n the whole number nearest to x · log2 e, put into the exponent's bits, and the Taylor polynomial of
 /// exp(f · ln 2) for f on \[−½, ½\].
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "it is compiled for the processor that its caller dispatched to")]
 fn exp_not_above_one(x: f32) -> f32 {
     let scaled = x * std::f32::consts::LOG2_E;
     let scaled = if scaled > -126.0 { scaled } else { -126.0 };

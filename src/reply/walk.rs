@@ -143,8 +143,7 @@ impl<'a> Walk<'a> {
         let head = head.filter(|h| h.strength == Strength::Bare || !is_console);
         let Some(head) = head.or_else(|| self.only_file(&block.info)) else {
             let script = mentioned.filter(|head| is_script(head, &content));
-            let has_scripts = || self.known.iter().any(|path| matches!(paths::extension(path).as_str(), "sh" | "bash"));
-            if block.kind == Kind::Code || script.is_some() || (splice::defines_in_shell(&content) && has_scripts()) {
+            if block.kind == Kind::Code || script.is_some() || self.is_shell_part(&content) {
                 self.loose.push(loose(script));
             }
             return;
@@ -175,6 +174,12 @@ impl<'a> Walk<'a> {
         proposed.instead = instead;
         proposed.label = label;
         self.out.edits.push(proposed);
+    }
+
+    /// Whether it defines functions of a shell script that the project may have.
+    fn is_shell_part(&self, content: &str) -> bool {
+        let is_script = |path: &str| matches!(paths::extension(path).as_str(), "sh" | "bash");
+        self.known.iter().any(is_script) && splice::defines_in_shell(content)
     }
 
     /// The last line of a fence that another one interrupted, where it is that one's heading.

@@ -531,5 +531,5 @@ pub(super) fn end_of_task(text: &str) -> Option<usize> {
     let ends = |line: &&str| {
         WORDS.iter().any(|word| line.contains(word)) && line.contains(" s · ") && line.contains(" tokens")
     };
-    text.lines().filter(ends).last().and_then(|line| text.rfind(line))
+    text.lines().rfind(ends).and_then(|line| text.rfind(line))
 }
