@@ -27,7 +27,7 @@ use super::process::{memory_available_bytes, physical_threads};
 use super::raw::{self, AbortSlot};
 use super::states::States;
 use super::worker::Worker;
-use super::{Engine, EngineError, ModelInfo, OUTPUTS_MAX, REQUESTS_MAX, SEQUENCES_MAX, TokenId};
+use super::{Engine, EngineError, ModelInfo, OUTPUTS_MAX, REQUESTS_MAX, TokenId};
 use crate::cancel::Cancel;
 use crate::gguf::{Gguf, Metadata, Value};
 
@@ -345,6 +345,7 @@ struct Llama<'model> {
     vocabulary: &'model LlamaVocabulary,
     info: ModelInfo,
     cells: u32,
+    sequences_max: u32,
     /// Each sequence has a part of the cache for itself.
     apart: bool,
     parking_bytes_max: u64,
@@ -364,7 +365,7 @@ impl<'model> Llama<'model> {
             .with_n_ctx(NonZeroU32::new(plan.cells))
             .with_n_batch(plan.batch_tokens)
             .with_n_ubatch(plan.batch_tokens)
-            .with_n_seq_max(if plan.apart { plan.slots } else { SEQUENCES_MAX })
+            .with_n_seq_max(plan.sequences_max())
             .with_n_threads(plan.threads as i32)
             .with_n_threads_batch(plan.threads as i32)
             .with_type_k(kv)
@@ -387,6 +388,7 @@ impl<'model> Llama<'model> {
             vocabulary,
             info: info.clone(),
             cells: plan.cells,
+            sequences_max: plan.sequences_max(),
             apart: plan.apart,
             parking_bytes_max: (memory_available_bytes() / PARKING_SHARE).min(PARKING_BYTES_MAX),
             rows: Vec::new(),
@@ -410,7 +412,7 @@ impl TokenModel for Llama<'_> {
     }
 
     fn sequences_max(&self) -> u32 {
-        if self.apart { self.slots() } else { SEQUENCES_MAX }
+        self.sequences_max
     }
 
     fn keeps_apart(&self) -> bool {

@@ -95,7 +95,7 @@ pub fn describe(gguf: &Gguf, plan: &Plan) -> Result<ModelInfo, EngineError> {
         architecture: gguf.architecture().to_owned(),
         context_tokens_max: plan.context_tokens_max,
         slots: plan.slots,
-        candidates_max: if plan.apart { plan.slots } else { CANDIDATES_MAX },
+        candidates_max: CANDIDATES_MAX.min(plan.sequences_max()),
         label: Label::of(gguf),
         quantisation: gguf.main_type().map(crate::gguf::TensorType::name).unwrap_or_default(),
         offload: plan.offload.clone(),

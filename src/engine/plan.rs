@@ -9,7 +9,7 @@
 use serde::Serialize;
 
 use super::load::{LoadOptions, Offload};
-use super::{EngineError, SLOTS_MAX, inspect};
+use super::{EngineError, SEQUENCES_MAX, SLOTS_MAX, inspect};
 use crate::gguf::Gguf;
 
 /// Without a wish, a sequence gets at most this much context: more costs memory that few tasks use.
@@ -157,6 +157,13 @@ pub struct Plan {
     pub gpu: Memory,
     /// What was given up so that it fits, in words; empty for the best plan.
     pub given_up: Vec<String>,
+}
+
+impl Plan {
+    /// Sequences that may exist at a time.
+    pub const fn sequences_max(&self) -> u32 {
+        if self.apart { self.slots } else { SEQUENCES_MAX }
+    }
 }
 
 /// One way to load, before it is known whether it fits.

@@ -14,7 +14,7 @@ use super::model::{Sequence, TokenModel, Turn, Vocabulary};
 use super::parking::Parking;
 use super::session::{Branch, Sessions, common_prefix};
 use super::states::States;
-use super::{CANDIDATES_MAX, EngineError, GenerateRequest, REQUESTS_MAX, SessionId, SessionStats, TokenId};
+use super::{EngineError, GenerateRequest, REQUESTS_MAX, SessionId, SessionStats, TokenId};
 use crate::thinking::Window;
 
 /// A request waits for another's prompt where it saves at least so many tokens.
@@ -198,7 +198,7 @@ impl<M: TokenModel> Worker<M> {
     /// The candidates before they have a sequence, and the prompt's tokens.
     fn prepare(&mut self, request: &GenerateRequest) -> Result<(Vec<Candidate>, Vec<TokenId>), EngineError> {
         let count = request.candidates.max(1);
-        if count > CANDIDATES_MAX.min(self.model.sequences_max()) {
+        if count > self.model.info().candidates_max {
             return Err(EngineError::TooManyCandidates(count));
         }
         let tokens = self.tokenize_for(request.session, &request.prompt);
