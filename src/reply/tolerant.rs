@@ -312,6 +312,10 @@ fn become_file(path: &str, text: &str, content: &str, closed: bool, named: bool)
         return Some(whole(path, text, content, drops));
     }
     if let Some(spliced) = splice::spliced(path, text, content, named) {
+        // All that the file has is in the block, and the block has nothing else: read either way it is the same.
+        if closed && !elided && spliced.left_out == 0 && spliced.text.trim_end() == content.trim_end() {
+            return Some(Became { text: content.to_owned(), how: How::Whole });
+        }
         return Some(Became { text: spliced.text, how: How::Spliced { left_out: spliced.left_out } });
     }
     // A file written anew: it defines everything that the old one defined, or is as long where nothing is defined.

@@ -214,9 +214,7 @@ impl Work<'_> {
         self.plan.notes.extend(note);
         if proposed.weak && next.text != draft.text {
             let line = proposed.reply_line;
-            self.plan
-                .notes
-                .push(format!("{path}: that the block at line {line} is meant for it was inferred; look at it"));
+            self.plan.notes.push(format!("{path}: how the block at line {line} is meant was inferred; look at it"));
             self.plan.weak.push(path.clone());
         }
         if let (Edit::Write { content, .. }, true) = (&chosen.edit, next.text == original) {

@@ -273,6 +273,17 @@ fn a_fence_without_a_path_is_matched_to_the_file_it_resembles() {
 }
 
 #[test]
+fn a_block_that_is_the_file_and_its_definitions_alike_is_the_file() {
+    let (text, new) = ("def add(a, b):\n    return a - b\n", "def add(a, b):\n    return a + b\n");
+    let files = [("calc.py", text), ("b.py", "def other():\n    pass\n")];
+    check(&files, &format!("calc.py\n```python\n{new}```\n"), "calc.py", new, false);
+    // What the file has besides stays, and that is a reading.
+    let more = format!("{text}\n\nx = add(1, 2)\n");
+    let after = format!("{new}\n\nx = add(1, 2)\n");
+    check(&[("calc.py", &more), files[1]], &format!("calc.py\n```python\n{new}```\n"), "calc.py", &after, true);
+}
+
+#[test]
 fn definitions_are_put_into_their_file_and_the_rest_stays() {
     let files = [("stats.py", STATS), ("b.py", "def other():\n    pass\n")];
     let new = "def median(xs):\n    return sorted(xs)[len(xs) // 2]\n";

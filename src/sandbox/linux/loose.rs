@@ -17,7 +17,7 @@ use super::seccomp::Sockets;
 use super::step::{Broken, Built, Named};
 use super::sys::{self, Fork};
 use super::target::{self, Launch, Plugs};
-use super::{tree, view};
+use super::{copy, tree, view};
 use crate::sandbox::{Net, Workspace};
 use crate::task::Tier;
 
@@ -165,9 +165,9 @@ pub(super) fn fill(site: &Site<'_>, work_dir: &Path) -> Built<(Work, Vec<String>
             let lower = view::project(lower)?;
             let hide: Vec<PathBuf> =
                 site.hide.iter().filter_map(|path| path.strip_prefix(&lower).ok()).map(Path::to_owned).collect();
-            let left_out = tree::copy(&lower, dir.as_fd(), &hide, site.ids)?;
+            let left_out = copy::copy(&lower, dir.as_fd(), &hide, site.ids)?;
             features.push("copy".to_owned());
-            features.extend(tree::said(&left_out));
+            features.extend(copy::said(&left_out));
             tree::place(dir.as_fd(), extra, site.ids)?;
         }
     }

@@ -6,6 +6,7 @@
 //! Everything here runs in processes that have one thread, so that fork is safe.
 
 mod bwrap;
+mod copy;
 mod enclosure;
 mod ids;
 mod keeper;

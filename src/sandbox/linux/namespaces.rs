@@ -23,7 +23,7 @@ use super::note::{self, Note};
 use super::step::{Broken, Built, Named};
 use super::sys::{self, Fork};
 use super::target::{self, Launch, Plugs};
-use super::{tree, userns, view};
+use super::{copy, tree, userns, view};
 use crate::sandbox::policy::WORK_DIR;
 use crate::sandbox::{Net, Workspace};
 use crate::task::Tier;
@@ -302,7 +302,7 @@ impl View<'_, '_> {
                 Err(broken) => {
                     let left_out = self.copy(at)?;
                     features.push(format!("copy ({}: {})", broken.step, broken.message));
-                    features.extend(tree::said(&left_out));
+                    features.extend(copy::said(&left_out));
                     (extra, false)
                 }
             },
@@ -338,7 +338,7 @@ impl View<'_, '_> {
         mounts::tmpfs(at, &self.size_options(bytes, inodes)).step("make room for a copy")?;
         give(at, self.site.ids).step("make room for a copy")?;
         let hide: Vec<PathBuf> = self.hidden_in_project().collect();
-        tree::copy(&lower, tree::open_root(at).step("open the work directory")?, &hide, self.site.ids)
+        copy::copy(&lower, tree::open_root(at).step("open the work directory")?, &hide, self.site.ids)
     }
 
     fn hidden_in_project(&self) -> impl Iterator<Item = PathBuf> {

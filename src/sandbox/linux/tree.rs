@@ -1,4 +1,4 @@
-//! Directory trees that untrusted code has written to, or may have: listing, filling, copying, removing.
+//! Directory trees that untrusted code has written to, or may have: listing, filling, removing.
 //!
 //! Every path is opened beneath a directory descriptor with symlinks refused, so that nothing that a
 //! program leaves behind can lead the supervisor outside.
@@ -19,11 +19,9 @@ use super::step::{Broken, Built, Named};
 use crate::sandbox::{Change, ChangeKind};
 
 /// Entries that are listed at most; a program cannot make the list of its changes arbitrarily long.
-const ENTRIES_MAX: usize = 1 << 20;
+pub(super) const ENTRIES_MAX: usize = 1 << 20;
 /// A collected file is at most this long, in bytes.
 pub(super) const COLLECT_BYTES_MAX: u64 = 16 << 20;
-/// A project that has to be copied is at most this large, in bytes.
-pub(super) const COPY_BYTES_MAX: u64 = 4 << 30;
 
 /// What tells two states of a file apart. A program can forge the modification time, not the change time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,123 +211,6 @@ pub(super) fn own(file: impl AsFd, ids: Ids) -> rustix::io::Result<()> {
     rustix::fs::fchown(file, Some(uid), Some(gid))
 }
 
-/// Copies a project: folders, regular files and links with their modes and times; devices, sockets and FIFOs left out,
-/// and everything in `hide` (relative). Returns what could not be read and was left out for that.
-pub(super) fn copy(from: &Path, to: impl AsFd, hide: &[PathBuf], ids: Ids) -> Built<Vec<PathBuf>> {
-    let source = open_root(from).step(format!("open {}", from.display()))?;
-    let mut copying = Copying { from, ids, hide, left_out: Vec::new(), entries: 0, bytes: 0 };
-    let to = rustix::io::dup(to).step("open the work directory")?;
-    copying.folder(&source, &to, Path::new(""))?;
-    Ok(copying.left_out)
-}
-
-/// What of a project is not in its copy, in a sentence; none where everything is.
-pub(super) fn said(left_out: &[PathBuf]) -> Option<String> {
-    let first = left_out.first()?;
-    let more = if left_out.len() > 1 { format!(" and {} more", left_out.len() - 1) } else { String::new() };
-    Some(format!("not readable and left out: {}{more}", first.display()))
-}
-
-/// A copy under way.
-struct Copying<'a> {
-    /// The project, without links.
-    from: &'a Path,
-    ids: Ids,
-    hide: &'a [PathBuf],
-    left_out: Vec<PathBuf>,
-    entries: usize,
-    bytes: u64,
-}
-
-/// Folders within one another that are copied; a project that is deeper is cut there.
-const COPY_DEPTH_MAX: usize = 200;
-
-impl Copying<'_> {
-    fn folder(&mut self, from: &OwnedFd, to: &OwnedFd, path: &Path) -> Built {
-        let step = |name: &Path| format!("copy {}", path.join(name).display());
-        for name in entries(from).step(step(Path::new("")))? {
-            let inner = path.join(&name);
-            if self.hide.iter().any(|hidden| inner.starts_with(hidden)) {
-                continue;
-            }
-            // What vanishes meanwhile is as if it had never been.
-            let Ok(stat) = rustix::fs::statat(from, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            self.entries += 1;
-            if self.entries >= ENTRIES_MAX || self.bytes > COPY_BYTES_MAX {
-                let message =
-                    format!("it is larger than {} GiB or has more than {ENTRIES_MAX} files", COPY_BYTES_MAX >> 30);
-                return Err(Broken::new("copy the project", message));
-            }
-            match self.entry(from, to, &name, &inner, &stat) {
-                Ok(()) => {}
-                Err(Errno::ACCESS | Errno::PERM | Errno::NOENT | Errno::LOOP) => self.left_out.push(inner),
-                Err(error) => return Err(Broken::new(step(&name), error)),
-            }
-        }
-        Ok(())
-    }
-
-    fn entry(&mut self, from: &OwnedFd, to: &OwnedFd, name: &Path, path: &Path, stat: &Stat) -> rustix::io::Result<()> {
-        let mode = Mode::from_bits_truncate(stat.st_mode & 0o777);
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                let look = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let source = rustix::fs::openat(from, name, look, Mode::empty())?;
-                rustix::fs::mkdirat(to, name, mode | Mode::RWXU)?;
-                let target = rustix::fs::openat(to, name, look, Mode::empty())?;
-                own(&target, self.ids)?;
-                if path.components().count() < COPY_DEPTH_MAX {
-                    // What is wrong deeper down has been said where it is.
-                    self.folder(&source, &target, path).map_err(|_| Errno::IO)?;
-                } else {
-                    self.left_out.push(path.to_owned());
-                }
-                times(&target, stat)
-            }
-            FileType::RegularFile => self.file(from, to, name, stat, mode),
-            FileType::Symlink => {
-                let link = rustix::fs::readlinkat(from, name, Vec::new())?;
-                match self.out_of_the_project(path, Path::new(OsStr::from_bytes(link.as_bytes()))) {
-                    Some(place) => rustix::fs::symlinkat(place, to, name),
-                    None => rustix::fs::symlinkat(link, to, name),
-                }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Where a relative link leads that leaves the project: from the copy's place it would lead elsewhere.
-    fn out_of_the_project(&self, path: &Path, link: &Path) -> Option<PathBuf> {
-        let leaves = link.is_relative() && link.components().next() == Some(std::path::Component::ParentDir);
-        let place = leaves.then(|| self.from.join(path.parent()?).join(link).canonicalize().ok())??;
-        (!place.starts_with(self.from)).then_some(place)
-    }
-
-    fn file(&mut self, from: &OwnedFd, to: &OwnedFd, name: &Path, stat: &Stat, mode: Mode) -> rustix::io::Result<()> {
-        let look = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let source = rustix::fs::openat(from, name, look, Mode::empty())?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let target = rustix::fs::openat(to, name, flags, Mode::RUSR | Mode::WUSR)?;
-        self.bytes += stat.st_size as u64;
-        // The same blocks where the file system can share them, else the bytes.
-        if stat.st_size > 0 && rustix::fs::ioctl_ficlone(&target, &source).is_err() {
-            let (mut source, mut target) = (File::from(source), File::from(rustix::io::dup(&target)?));
-            io::copy(&mut source, &mut target).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        }
-        rustix::fs::fchmod(&target, mode)?;
-        own(&target, self.ids)?;
-        times(&target, stat)
-    }
-}
-
-/// Tools tell by the times what they need not make again.
-fn times(file: &OwnedFd, stat: &Stat) -> rustix::io::Result<()> {
-    let time = |seconds, nanoseconds| rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
-    let (last_access, last_modification) =
-        (time(stat.st_atime, stat.st_atime_nsec), time(stat.st_mtime, stat.st_mtime_nsec));
-    rustix::fs::futimens(file, &rustix::fs::Timestamps { last_access, last_modification })
-}
-
 /// Removes a tree of any depth and any permissions: subfolders that are not empty are moved to the top
 /// first, so that no path and no stack grows with the depth. Returns whether it is gone.
 pub(super) fn remove(path: &Path) -> bool {
@@ -443,51 +324,6 @@ mod tests {
             assert_eq!(read_regular(&root, Path::new(name)), None, "{name}");
         }
         assert_eq!(read_regular(&root, Path::new("real")).as_deref(), Some(&b"ok"[..]));
-    }
-
-    #[test]
-    fn a_copy_keeps_links_and_modes_and_leaves_hidden_things_out() {
-        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::create_dir(from.path().join("d")).unwrap();
-        std::fs::write(from.path().join("d/run"), "x").unwrap();
-        std::fs::set_permissions(from.path().join("d/run"), std::fs::Permissions::from_mode(0o755)).unwrap();
-        std::fs::write(from.path().join("d/secret"), "x").unwrap();
-        symlink("run", from.path().join("d/link")).unwrap();
-        copy(from.path(), open_root(to.path()).unwrap(), &[PathBuf::from("d/secret")], ids()).unwrap();
-        assert_eq!(std::fs::read_link(to.path().join("d/link")).unwrap(), Path::new("run"));
-        assert_eq!(std::fs::metadata(to.path().join("d/run")).unwrap().permissions().mode() & 0o777, 0o755);
-        assert!(!to.path().join("d/secret").exists());
-        let time = |root: &tempfile::TempDir| std::fs::metadata(root.path().join("d/run")).unwrap().modified().unwrap();
-        assert_eq!(time(&from), time(&to));
-    }
-
-    #[test]
-    fn a_link_out_of_the_project_leads_where_it_led() {
-        let (dir, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let root = dir.path().canonicalize().unwrap();
-        std::fs::create_dir_all(root.join("p/d")).unwrap();
-        std::fs::create_dir(root.join("env")).unwrap();
-        for (target, link) in [("../../env", "p/d/out"), ("..", "p/d/up"), ("../../nowhere", "p/d/broken")] {
-            symlink(target, root.join(link)).unwrap();
-        }
-        copy(&root.join("p"), open_root(to.path()).unwrap(), &[], ids()).unwrap();
-        let led = |name: &str| std::fs::read_link(to.path().join("d").join(name)).unwrap();
-        assert_eq!((led("out"), led("up"), led("broken")), (root.join("env"), "..".into(), "../../nowhere".into()));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_left_out_and_said() {
-        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(from.path().join("a"), "x").unwrap();
-        std::fs::write(from.path().join("locked"), "x").unwrap();
-        std::fs::set_permissions(from.path().join("locked"), std::fs::Permissions::from_mode(0o0)).unwrap();
-        let left_out = copy(from.path(), open_root(to.path()).unwrap(), &[], ids()).unwrap();
-        assert!(to.path().join("a").exists());
-        // Root reads everything.
-        let expected: &[PathBuf] = if rustix::process::geteuid().is_root() { &[] } else { &[PathBuf::from("locked")] };
-        assert_eq!(left_out, expected);
-        assert_eq!(said(&[]), None);
-        assert!(said(&[PathBuf::from("a"), PathBuf::from("b")]).unwrap().ends_with("a and 1 more"));
     }
 
     #[test]
