@@ -23,17 +23,21 @@ pub(super) fn words(blocks: &Value, root: &Path) -> Result<String, Refusal> {
     let blocks = blocks.as_array().ok_or_else(|| Refusal::params("`prompt` is an array of content blocks"))?;
     let mut text = String::new();
     let mut quoted = String::new();
+    let mut linked = false;
     for block in blocks {
         let kind = block["type"].as_str().unwrap_or_default();
         match kind {
             "text" => {
                 let part = block["text"].as_str().ok_or_else(|| Refusal::params("a text block needs `text`"))?;
+                // Words go on as they are, behind a link with a space between.
+                let after_link = linked && !part.starts_with(|c: char| c.is_whitespace() || ".,;:!?)".contains(c));
+                text.push_str(if after_link { " " } else { "" });
                 text.push_str(part);
             }
-            "resource_link" => text.push_str(&link(block, root)?),
+            "resource_link" => mention(&mut text, &link(block, root)?),
             "resource" => {
-                let (mention, quote) = resource(&block["resource"], root)?;
-                text.push_str(&mention);
+                let (named, quote) = resource(&block["resource"], root)?;
+                mention(&mut text, &named);
                 quoted.push_str(&quote);
             }
             "image" | "audio" => {
@@ -42,8 +46,17 @@ pub(super) fn words(blocks: &Value, root: &Path) -> Result<String, Refusal> {
             }
             other => return Err(Refusal::params(format!("`{}` is no kind of content block", short(other)))),
         }
+        linked = kind != "text";
     }
     checked(format!("{}{quoted}", text.trim_end()))
+}
+
+/// A file's name in the words, apart from what stands before it.
+fn mention(text: &mut String, name: &str) {
+    if !name.is_empty() && !text.is_empty() && !text.ends_with(|c: char| c.is_whitespace() || "([\"'`".contains(c)) {
+        text.push(' ');
+    }
+    text.push_str(name);
 }
 
 fn checked(text: String) -> Result<String, Refusal> {

@@ -54,12 +54,16 @@ impl<W> Attempt<W> {
     }
 }
 
-/// How good a verdict is: passed, then nothing known against it, then by what passed and failed.
+/// More than any run has failures.
+const PASSED_WORTH: i64 = 1 << 24;
+
+/// How good a verdict is: passed, then nothing known against it, then by what passed, then by what failed.
 pub(super) fn rank(verdict: &Verdict) -> (u8, i64) {
     match verdict {
         Verdict::Passed(_) => (3, 0),
         Verdict::NothingToCheck { .. } | Verdict::SandboxFailed { .. } => (2, 0),
-        Verdict::Failed(report) => (1, i64::from(report.passed) - i64::from(report.failed)),
+        // What does not even start has one failure; what passes two of seven has five, and is better.
+        Verdict::Failed(report) => (1, i64::from(report.passed) * PASSED_WORTH - i64::from(report.failed)),
     }
 }
 
@@ -129,6 +133,12 @@ pub(super) mod tests {
         let unknown = attempt(2, "d", Some(Verdict::NothingToCheck { why: String::new() }));
         assert_eq!(best(&[wrong(0, "a", 9), unknown]), Some(1), "what is known to be wrong is worse");
         assert_eq!(best(&[attempt(0, "a", None)]), None);
+        // One failure that stands for all, and five beside what passes.
+        let mut partly = wrong(1, "b", 2);
+        if let Some(Verdict::Failed(report)) = &mut partly.verdict {
+            report.failed = 5;
+        }
+        assert_eq!(best(&[attempt(0, "a", Some(failed(FailureKind::Syntax, 0))), partly]), Some(1));
     }
 
     #[test]

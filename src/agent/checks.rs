@@ -34,7 +34,7 @@ pub fn stated(prompt: &str) -> Stated {
     let mut checks = Vec::new();
     if language.is_none_or(|language| language == Language::Python) {
         let lines = python_checks(prompt);
-        let entry = entry(prompt).map(|(name, _)| name);
+        let entry = entry(prompt).map(|(name, _)| name).or_else(|| examples::function_named(prompt));
         let from_words = examples::calls(prompt, entry.as_deref());
         // Prose repeats its asserts; the same check twice proves no more.
         for check in lines.into_iter().chain(from_words).take(CHECKS_MAX) {
@@ -103,11 +103,15 @@ pub fn unshown(checks: &[Check], prompt: &str) -> Option<String> {
 pub fn language(prompt: &str) -> Option<Language> {
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         compile(
-            r"(?i)(?:\b(?:in|using|with)\s+(?P<a>python|javascript|typescript|rust|java|bash|shell|c\+\+|cpp|golang|node(?:\.js)?|Go\b|C\b))|(?:\b(?P<b>python|javascript|typescript|rust|java|bash|shell|golang|node(?:\.js)?|c\+\+)\s+(?:\d[\d.]*\s+)?(?:function|program|script|code|class|method|module|solution|one-liner|implementation))",
+            r"(?i)(?:\b(?:in|using|with)\s+(?P<a>(?:python3?|javascript|typescript|rust|java|bash|cpp|golang|node\.js)\b|c\+\+))|(?:\b(?P<b>python|javascript|typescript|rust|java|bash|shell|golang|node(?:\.js)?|c\+\+)\s+(?:\d[\d.]*\s+)?(?:function|program|script|code|class|method|module|solution|one-liner|implementation))",
         )
     });
     static C_OR_GO: LazyLock<Regex> = LazyLock::new(|| {
-        compile(r"\b(?:in (?P<a>C|Go)\b(?:[.,;:]|\s|$)|(?P<b>C|Go) (?:function|program|code|package))")
+        // "23 degrees in C to F" is no program.
+        compile(concat!(
+            r"(?m)\b(?:in (?P<a>C|Go)(?:[.,;:!?)]|\s*$|\s+(?:that|which|using|with|please)\b)|(?P<b>C|Go) (?:function|program|code|package)",
+            r"|(?:function|program|code|script|tool|library|parser|server|it|this)\s+in (?P<c>C|Go)\b)"
+        ))
     });
     let named = |text: &str| match text.to_ascii_lowercase().as_str() {
         "node" | "node.js" => Some(Language::JavaScript),
@@ -116,9 +120,12 @@ pub fn language(prompt: &str) -> Option<Language> {
     // "go" and "c" are words of English; only their capitals name a language.
     let first = NAMED.captures_iter(prompt).find_map(|found| {
         let name = found.name("a").or(found.name("b"))?.as_str();
-        (!matches!(name, "go" | "c")).then(|| named(name)).flatten()
+        named(name)
     });
-    let by_letter = || C_OR_GO.captures(prompt).and_then(|found| named(found.name("a").or(found.name("b"))?.as_str()));
+    let by_letter = || {
+        let found = C_OR_GO.captures(prompt)?;
+        named(["a", "b", "c"].iter().find_map(|group| found.name(group))?.as_str())
+    };
     let by_fence = || {
         crate::reply::fence::fences(prompt)
             .iter()
@@ -386,6 +393,11 @@ mod tests {
         check("sort numbers with node.js", Some(Language::JavaScript));
         check("Fix:\n```js\nlet x\n```", Some(Language::JavaScript));
         check("add two numbers", None);
+        check("Write a function in C that adds", Some(Language::C));
+        check("a program in C to sort lines", Some(Language::C));
+        check("Convert a temperature in C to F", None);
+        check("Write a function to sort a list using shell sort", None);
+        check("the sum of all values in nodes of a binary tree", None);
     }
 
     #[test]

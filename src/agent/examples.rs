@@ -98,9 +98,14 @@ pub(super) fn is_python_word(name: &str) -> bool {
 /// `f(args) == value`, `f(args) -> value`, `f(args) returns value` on a line of their own, and
 /// "Input: a = 1, b = 2 / Output: 3" where the function's name is known; each as an assert.
 pub(super) fn calls(prompt: &str, entry: Option<&str>) -> Vec<String> {
-    let mut found: Vec<String> = prompt.lines().filter_map(call_example).collect();
+    static METHODS: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b(?:class|methods?|object)\b"));
+    // "pop() returns None, if the stack is empty" tells of a method.
+    let of_an_object = METHODS.is_match(prompt);
+    let told = |check: &String| of_an_object && check.contains("() ==");
+    let mut found: Vec<String> = prompt.lines().filter_map(call_example).filter(|check| !told(check)).collect();
     if let Some(entry) = entry {
         found.extend(keyword_examples(prompt, entry));
+        found.extend(value_examples(prompt, entry));
     }
     found
 }
@@ -121,6 +126,10 @@ fn call_example(line: &str) -> Option<String> {
     }
     let from = &line[name.start()..];
     let call = &from[..closing(from)?];
+    // "parse(text) returns None" describes; an example has values.
+    if !are_literals(&call[name.as_str().len() + 1..call.len() - 1]) {
+        return None;
+    }
     let rest = &from[call.len()..];
     let join = JOIN.find(rest)?;
     let value = &rest[join.end()..];
@@ -128,6 +137,46 @@ fn call_example(line: &str) -> Option<String> {
     let after = rest[join.end() + value.len()..].trim_start_matches('`').trim();
     let ends = after.is_empty() || after.starts_with(['.', ',', ';', '#', '(']) || after.starts_with("because");
     ends.then(|| format!("assert {call} == {value}"))
+}
+
+/// Whether a call's arguments are literals, with or without their names.
+fn are_literals(arguments: &str) -> bool {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| compile(r"^[A-Za-z_]\w*\s*=\s*"));
+    let mut rest = arguments.trim();
+    while !rest.is_empty() {
+        rest = &rest[NAME.find(rest).map_or(0, |name| name.end())..];
+        let Some(end) = literal(rest) else { return false };
+        rest = rest[end..].trim_start();
+        match rest.strip_prefix(',') {
+            Some(next) => rest = next.trim_start(),
+            None if rest.is_empty() => {}
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The function that a prompt names to be written: `a function max_product(nums)`.
+pub(super) fn function_named(prompt: &str) -> Option<String> {
+    static NAMED: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"(?i)\bfunction\s+(?:called\s+|named\s+)?`?([A-Za-z_]\w*)\("));
+    NAMED.captures(prompt).map(|found| found[1].to_owned())
+}
+
+/// "Input: [1, 2, 3] / Output: 6" of a function with one argument.
+fn value_examples(prompt: &str, entry: &str) -> Vec<String> {
+    static PAIR: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?im)^\W*input\W*?:[ *`]*(?P<input>[^\s=].*)\n+\W*output\W*?:[ *`]*(?P<output>.+)$")
+    });
+    let whole = |text: &str| {
+        let text = text.trim().trim_matches(['`', '*']).trim();
+        literal(text).filter(|end| *end == text.len()).map(|_| text.to_owned())
+    };
+    PAIR.captures_iter(prompt)
+        .filter_map(|found| {
+            Some(format!("assert {entry}({}) == {}", whole(&found["input"])?, whole(&found["output"])?))
+        })
+        .collect()
 }
 
 fn keyword_examples(prompt: &str, entry: &str) -> Vec<String> {
@@ -161,6 +210,13 @@ pub(super) fn stdio(prompt: &str) -> Vec<StdioCase> {
             r"(?i)^[\s#*_-]*(?:sample |example )?(?P<kind>input|output|stdin|stdout)(?: *(?:example|sample))?(?: *#?\d+)?[\s*_]*(?P<colon>:?)[\s*_]*(?P<rest>.*)$",
         )
     });
+    static READS: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)\b(?:stdin|standard input|standard output|stdout|print|prints|program|reads?)\b")
+    });
+    // What a function takes and gives is not read and printed.
+    if function_named(prompt).is_some() && !READS.is_match(prompt) {
+        return Vec::new();
+    }
     let lines: Vec<&str> = prompt.lines().collect();
     let label = |line: &str| {
         let found = LABEL.captures(line)?;
@@ -312,9 +368,20 @@ mod tests {
         check("For example, f(\"a)\") returns -1.5.", Some("assert f(\"a)\") == -1.5"));
         check("1. f() => True  # yes", Some("assert f() == True"));
         check("f(x) -> int", None);
+        check("- parse(text) returns None, if it is empty", None);
+        check("f(n=3, k=[1]) == 2", Some("assert f(n=3, k=[1]) == 2"));
         check("f(1) == 2 or else", None);
         check("print(f(1)) -> 2", None);
         check("if f(1) == 2:", None);
+    }
+
+    #[test]
+    fn what_is_told_of_methods_and_functions_is_no_sample_of_a_program() {
+        assert!(calls("Write a class Stack.\n- pop() returns None, if the stack is empty", None).is_empty());
+        let prompt = "Write a function max_product(nums).\n\nInput: [1, 2, 3]\nOutput: 6\n";
+        assert!(stdio(prompt).is_empty());
+        assert_eq!(calls(prompt, function_named(prompt).as_deref()), ["assert max_product([1, 2, 3]) == 6"]);
+        assert_eq!(stdio("Read numbers and print their sum.\n\nInput:\n1 2\n\nOutput:\n3\n").len(), 1);
     }
 
     #[test]

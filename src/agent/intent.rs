@@ -96,7 +96,7 @@ pub fn decide(facts: Facts<'_>) -> Intent {
             wish => Intent::new(wish, "you said so"),
         };
     }
-    if facts.states_checks && !(facts.project && (facts.project_named || facts.names_a_file)) {
+    if facts.states_checks && !(facts.project && (facts.project_named || facts.names_a_file || facts.check_given)) {
         return Intent::new(Wish::Program, "it states its own checks");
     }
     if facts.project && facts.check_given {
@@ -117,7 +117,20 @@ pub fn decide(facts: Facts<'_>) -> Intent {
 fn asks(prompt: &str) -> bool {
     static OPENERS: LazyLock<Regex> = LazyLock::new(|| {
         compile(
-            r"(?i)^(?:what|why|how|where|which|who|whose|when|is|are|was|were|does|do|did|has|have|can|could|would|should|will|am|in (?:which|what))\b",
+            r"(?i)^(?:what|why|how|which|who|whose|can|could|would|(?:where|when) (?:is|are|was|were|do|does|did|can|could|will|would|should)|is|are|was|were|does|do|did|has|have)\b",
+        )
+    });
+    // Of these only the mark makes a question: "where a list is empty, None comes back", "does not work with tabs".
+    static MARKED: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)^(?:where|when|should|will|am|in (?:which|what)|is|are|was|were|does|do|did|has|have)\b")
+    });
+    static NEGATED: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)^(?:is|are|was|were|does|do|did|has|have) (?:not|no|never|broken|missing|wrong)\b")
+    });
+    // "describe(values) must …", "Summarize orders in a function total(orders)" are no wishes to be told something.
+    static WORK: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)^(?:please\s+)?(?:describe|summari[sz]e)(?:\w*\(|.*\b(?:must|should|shall|(?:in|as|with|by) an? (?:new )?(?:function|method|class|script|program|module|command))\b)",
         )
     });
     static TELL: LazyLock<Regex> = LazyLock::new(|| {
@@ -148,9 +161,13 @@ fn asks(prompt: &str) -> bool {
     }
     // "When it rains, nothing is shown." states something.
     let states = first.ends_with(['.', '!', ';', ':']);
-    TELL.is_match(first)
-        || (OPENERS.is_match(first) && !states)
-        || sentences.last().is_some_and(|last| last.ends_with('?') && OPENERS.is_match(last))
+    let opens = |sentence: &str| {
+        (OPENERS.is_match(sentence) && !NEGATED.is_match(sentence))
+            || (MARKED.is_match(sentence) && sentence.ends_with('?'))
+    };
+    (TELL.is_match(first) && !WORK.is_match(first))
+        || (opens(first) && !states)
+        || sentences.last().is_some_and(|last| last.ends_with('?') && opens(last))
 }
 
 /// Whether a sentence is an order to do something: it begins with a verb of work.
@@ -228,6 +245,10 @@ mod tests {
             "the parser drops a row. Why is that?",
             "The cache is slow. Could you explain why?",
             "please explain the cache.",
+            "where is the config read",
+            "when does it flush",
+            "is there a test of the cache",
+            "describe the cache",
         ] {
             assert_eq!(of(text, true), Wish::Question, "{text}");
             assert_eq!(of(text, false), Wish::Question, "{text}");
@@ -240,6 +261,10 @@ mod tests {
             "Could you speed up the loop?",
             "When a listener that was added with once() is called, the next one is skipped. Could you fix that please?",
             "When the list is empty, the average is NaN.",
+            "When the list is empty, average() should return 0",
+            "does not work with tabs",
+            "describe(values) must also return the median",
+            "Summarize orders by customer in a function total_by_customer(orders)",
             "Where there is no config, the program dies.",
             "Can you extract the constant?",
             "would you please optimise load()?",

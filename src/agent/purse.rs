@@ -11,29 +11,33 @@ pub(super) struct Purse {
     seconds_max: u32,
     tokens: u32,
     spoken: Duration,
+    /// Of that, how long tokens came: reading the first prompt says nothing of how fast they do.
+    decoded: Duration,
     replies: u32,
 }
 
 impl Purse {
     pub(super) const fn new(budget: &Budget) -> Self {
         let (tokens_max, seconds_max) = (budget.task_tokens_max, budget.task_seconds_max);
-        Self { tokens_max, seconds_max, tokens: 0, spoken: Duration::ZERO, replies: 0 }
+        Self { tokens_max, seconds_max, tokens: 0, spoken: Duration::ZERO, decoded: Duration::ZERO, replies: 0 }
     }
 
     /// A new purse of the same size, for a task that the user asks for again.
     pub(super) const fn filled(&self) -> Self {
-        Self { tokens: 0, spoken: Duration::ZERO, replies: 0, ..*self }
+        Self { tokens: 0, spoken: Duration::ZERO, decoded: Duration::ZERO, replies: 0, ..*self }
     }
 
-    pub(super) fn spend(&mut self, tokens: u32, replies: u32, spoken: Duration) {
+    /// Takes what some replies cost: `spoken` in all, `decoded` of that from the first token on.
+    pub(super) fn spend(&mut self, tokens: u32, replies: u32, spoken: Duration, decoded: Duration) {
         self.tokens += tokens;
         self.replies += replies;
         self.spoken += spoken;
+        self.decoded += decoded.min(spoken);
     }
 
     /// Tokens a second so far; `None` before the first reply.
     fn speed(&self) -> Option<f32> {
-        let seconds = self.spoken.as_secs_f32();
+        let seconds = self.decoded.as_secs_f32();
         (self.tokens > 0 && seconds > 0.0).then(|| self.tokens as f32 / seconds)
     }
 
@@ -80,13 +84,16 @@ mod tests {
     fn the_scarcer_of_tokens_and_seconds_counts() {
         let mut slow = purse(1000, 60);
         assert_eq!(slow.left(), 1000);
-        slow.spend(100, 1, Duration::from_secs(10));
+        slow.spend(100, 1, Duration::from_secs(10), Duration::from_secs(10));
         assert_eq!(slow.left(), 500, "50 s at 10 tokens a second");
         assert!(slow.has_for(4) && !slow.has_for(5));
+        let mut read = purse(1000, 60);
+        read.spend(100, 1, Duration::from_secs(30), Duration::from_secs(10));
+        assert_eq!(read.left(), 300, "30 s at 10 tokens a second: what was read need not be read again");
         let mut quick = purse(1000, 60);
-        quick.spend(600, 2, Duration::from_secs(1));
+        quick.spend(600, 2, Duration::from_secs(1), Duration::from_secs(1));
         assert_eq!(quick.left(), 400);
-        quick.spend(600, 2, Duration::from_secs(1));
+        quick.spend(600, 2, Duration::from_secs(1), Duration::from_secs(1));
         assert_eq!((quick.left(), quick.has_for(1)), (0, false));
         assert_eq!(quick.filled().left(), 1000);
         assert_eq!((slow.time_left(), purse(1, u32::MAX).time_left()), (Some(Duration::from_secs(50)), None));

@@ -24,6 +24,8 @@ use crate::task::{Budget, Finish, Part, Report, Tier, Trajectory, Verdict};
 
 /// Tokens after a complete answer in which another block may still begin.
 const PROSE_TOKENS_MAX: u32 = 40;
+/// The same where a reply that was ended so has failed and might have gone on.
+const PROSE_AGAIN_TOKENS_MAX: u32 = 160;
 /// A reply that a limit cut inside a block is continued this often.
 const CONTINUATIONS_MAX: u32 = 3;
 
@@ -53,6 +55,8 @@ pub(super) struct Ask {
     pub(super) prefix: String,
     /// How long the model may speak in this round, where that is counted.
     pub(super) time_left: Option<Duration>,
+    /// Tokens that the task may still cost.
+    pub(super) tokens_left: u32,
 }
 
 /// What replies are read and judged against.
@@ -72,6 +76,8 @@ pub(super) struct Played<W> {
     pub(super) attempts: Vec<Attempt<W>>,
     /// How long the model spoke.
     pub(super) spoken: Duration,
+    /// Of that, how long it was from the first token on.
+    pub(super) decoded: Duration,
 }
 
 /// Plays one round to its end.
@@ -94,6 +100,7 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
         verdicts: Vec::new(),
         until: ask.time_left.and_then(|left| Instant::now().checked_add(left)),
         late: false,
+        first: None,
     };
     let request = request(at.with, ask, at.kind.stop());
     let begun = Instant::now();
@@ -106,8 +113,14 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
     round.stream(at.with.agent.engine.generate(request.clone()), None, line).await?;
     round.go_on(&request, line).await?;
     let spoken = begun.elapsed();
+    let decoded = round.first.map_or(spoken, |first| first.elapsed());
     round.settle(line).await;
-    Ok(Played { attempts: round.attempts(), spoken })
+    Ok(Played { attempts: round.attempts(), spoken, decoded })
+}
+
+/// Whether a reply that ended because its last block seemed to have come has failed, in a task where more may come.
+fn is_patient<K: Kind>(at: &At<'_, K>) -> bool {
+    at.kind.goes_on() && at.earlier.iter().any(|earlier| earlier.said.finish == Finish::Stopped)
 }
 
 fn request(With { agent, plan }: With<'_>, ask: &Ask, stop: StopPolicy) -> GenerateRequest {
@@ -163,6 +176,8 @@ struct Round<'a, K: Kind> {
     variants: Vec<Variant<K::What>>,
     /// What was judged in this round, in the order in which it ended.
     verdicts: Vec<(K::What, Verdict)>,
+    /// When the first token came.
+    first: Option<Instant>,
     /// When the model has spoken as long as it may.
     until: Option<Instant>,
     /// It has: what was still being said is cut off.
@@ -234,6 +249,7 @@ impl<K: Kind> Round<'_, K> {
         match event {
             EngineEvent::Prefill { done, total, reused } => line.emit(Event::Prefill { done, total, reused }).await,
             EngineEvent::Piece { candidate, part, text, forced, tokens } => {
+                self.first.get_or_insert_with(Instant::now);
                 let stream = &mut self.streams[candidate as usize];
                 let closed = stream.push(part, &text, tokens);
                 if stub::end(&self.ask.prefix, &stream.text).is_some() {
@@ -260,6 +276,7 @@ impl<K: Kind> Round<'_, K> {
                 if self.late && said.finish == Finish::Stopped && !self.streams[candidate as usize].is_stopped() {
                     said.finish = Finish::AnswerLimit;
                 }
+                self.streams[candidate as usize].cut_off(&mut said);
                 line.transcript.trajectory(candidate, &said, tokens_per_second);
                 line.emit(Event::Finished { candidate, tokens_per_second }).await;
                 // One that a limit cut may still be continued.
@@ -287,10 +304,12 @@ impl<K: Kind> Round<'_, K> {
         // What is drafted in a thought is not what will be answered, unless it passes.
         let drafts = Ways::of(agent).drafts && stream.part == Some(Part::Thinking) && self.ask.prefix.is_empty();
         if !drafts {
-            match self.at.kind.may_be_over(&stream.closed) {
+            let (over, patient) = (self.at.kind.may_be_over(&stream.closed), is_patient(self.at));
+            stream.closed_at = stream.text.len();
+            match over {
                 Over::No => {}
-                Over::Perhaps => (stream.since, stream.closed_at) = (Some(0), stream.text.len()),
-                Over::Yes => stream.stop(candidate, generation),
+                Over::Yes if !patient => stream.stop(candidate, generation),
+                Over::Yes | Over::Perhaps => stream.since = Some(0),
             }
         }
         if let Some(what) = early {
@@ -302,7 +321,8 @@ impl<K: Kind> Round<'_, K> {
         let stream = &mut self.streams[candidate as usize];
         let Some(since) = stream.since else { return };
         let beside = self.at.kind.is_beside(stream.text.get(stream.closed_at..).unwrap_or(""));
-        if since > PROSE_TOKENS_MAX || beside {
+        let prose_max = if is_patient(self.at) { PROSE_AGAIN_TOKENS_MAX } else { PROSE_TOKENS_MAX };
+        if since > prose_max || beside {
             stream.since = None;
             if beside || !stream.is_open() {
                 stream.stop(candidate, generation);
@@ -437,7 +457,7 @@ impl<K: Kind> Round<'_, K> {
         let used = agent.engine.tokenize(&prompt).len() as u32;
         let room = agent.engine.info().context_tokens_max.saturating_sub(used);
         let spent = said.usage.generated_tokens();
-        let paid = self.at.with.plan.budget.task_tokens_max.saturating_sub(spent);
+        let paid = self.ask.tokens_left.saturating_sub(spent);
         (room.min(paid) >= ANSWER_TOKENS_MIN).then(|| GenerateRequest {
             prompt,
             // Nothing to think about any more, and no hint: the same answer goes on.

@@ -43,6 +43,11 @@ pub(super) trait Kind {
         false
     }
 
+    /// Whether a reply that was ended after a block, and failed, may have been ended too early.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
     /// Where the engine itself ends a reply, to the token.
     fn stop(&self) -> StopPolicy {
         StopPolicy::default()
@@ -258,7 +263,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             let at = round::At { with, kind, earlier: &self.attempts, on: on.as_ref(), tail: &tail };
             let played = round::play(&at, &Ask { session: talk.log(), round, ..ask }, line).await?;
             let tokens = played.attempts.iter().map(|attempt| attempt.said.usage.generated_tokens()).sum();
-            self.purse.spend(tokens, played.attempts.len() as u32, played.spoken);
+            self.purse.spend(tokens, played.attempts.len() as u32, played.spoken, played.decoded);
             self.replies += played.attempts.len() as u32;
             // Who proposes nothing and wants to see something is shown it; that is no round.
             if let Some((said, command)) = wish_to_look(&played.attempts)
@@ -328,6 +333,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             drawing,
             prefix,
             time_left: self.purse.time_left(),
+            tokens_left: self.purse.left(),
         });
         Ok((ask, prompt_tokens))
     }

@@ -228,7 +228,10 @@ impl Sessions {
         };
         std::fs::create_dir_all(&self.folder).map_err(|problem| failed(&problem))?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(|problem| failed(&problem))?;
-        serde_json::to_writer(std::io::BufWriter::new(&mut file), session).map_err(|problem| failed(&problem))?;
+        let text = serde_json::to_vec(session).map_err(|problem| failed(&problem))?;
+        // On a full disk the earlier state stays.
+        std::io::Write::write_all(&mut file, &text).map_err(|problem| failed(&problem))?;
+        file.as_file().sync_data().map_err(|problem| failed(&problem))?;
         file.persist(self.path(&session.id)).map_err(|problem| failed(&problem))?;
         Ok(())
     }

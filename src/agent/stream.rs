@@ -88,6 +88,17 @@ impl Stream {
         self.stopped
     }
 
+    /// Takes off what came of a further block between the last one and the end that z1 put to the reply.
+    pub(super) fn cut_off(&self, said: &mut Trajectory) {
+        let ours = self.stopped && said.finish == Finish::Stopped && self.closed_at > said.answer_at;
+        if ours && said.text.starts_with(&self.text[..self.closed_at]) {
+            let rest = &said.text[self.closed_at..];
+            if fence::fences(rest).last().is_some_and(|last| !last.closed) {
+                said.text.truncate(self.closed_at);
+            }
+        }
+    }
+
     /// Has the engine end it, once.
     pub(super) fn stop(&mut self, candidate: u32, generation: &Generation) {
         if !std::mem::replace(&mut self.stopped, true) {
@@ -101,7 +112,7 @@ pub(super) fn begun_with(prefix: &str, said: Trajectory) -> Trajectory {
     if prefix.is_empty() {
         return said;
     }
-    let mut text = format!("{prefix}{}", said.text);
+    let mut text = format!("{prefix}{}", unbegun(prefix, &said.text));
     let over = stub::end(prefix, &text).filter(|_| said.shift_at.is_none());
     if let Some(at) = over {
         text.truncate(at);
@@ -116,6 +127,24 @@ pub(super) fn begun_with(prefix: &str, said: Trajectory) -> Trajectory {
         shift_at: said.shift_at.map(moved),
         answer_at: if said.shift_at.is_some() { moved(said.answer_at) } else { 0 },
         ..said
+    }
+}
+
+/// What goes on from a beginning that ends in an open fence, without the path and the fence that the model says once more.
+fn unbegun<'a>(prefix: &str, text: &'a str) -> &'a str {
+    let Some(fence) = prefix.lines().last().filter(|line| line.starts_with("```") && prefix.ends_with('\n')) else {
+        return text;
+    };
+    let mut rest = text.trim_start_matches('\n');
+    if let Some((first, more)) = rest.split_once('\n')
+        && prefix.lines().next() == Some(first.trim())
+        && first.trim() != fence
+    {
+        rest = more;
+    }
+    match rest.split_once('\n') {
+        Some((first, more)) if first.trim() == fence && fence.len() > 3 => more,
+        _ => text,
     }
 }
 

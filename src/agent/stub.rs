@@ -116,7 +116,12 @@ pub(super) fn begins(prefix: &str) -> bool {
 /// Where a reply that goes on from a Python stub is over: at a line at the margin with which a model begins to try its own
 /// function. Who was given the function's head has nothing else to say.
 pub(super) fn end(prefix: &str, text: &str) -> Option<usize> {
-    const TRIALS: [&str; 4] = ["print(", "assert ", "if __name__", "# "];
+    const TRIALS: [&str; 3] = ["print(", "assert ", "if __name__"];
+    const SAYS: [&str; 6] = ["test", "example", "usage", "check", "driver", "output"];
+    let tries = |line: &str| {
+        let says = |comment: &str| SAYS.iter().any(|word| comment.to_ascii_lowercase().contains(word));
+        TRIALS.iter().any(|trial| line.starts_with(trial)) || line.strip_prefix('#').is_some_and(says)
+    };
     if !begins(prefix) {
         return None;
     }
@@ -126,7 +131,7 @@ pub(super) fn end(prefix: &str, text: &str) -> Option<usize> {
         if !quoted && line.starts_with("```") {
             return None;
         }
-        if !quoted && written && TRIALS.iter().any(|trial| line.starts_with(trial)) {
+        if !quoted && written && tries(line) {
             return Some(at);
         }
         quoted ^= (line.matches("\"\"\"").count() + line.matches("'''").count()) % 2 == 1;

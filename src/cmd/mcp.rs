@@ -92,6 +92,10 @@ async fn work(args: &Args, config: &Config, toolset: &Toolset) -> anyhow::Result
         eprintln!("z1: warning: {warning}");
     }
     match &args.what {
+        Some(What::Call { .. }) if tools.found().next().is_none() => {
+            let why = warnings.first().map_or_else(|| "no server is configured".to_owned(), ToString::to_string);
+            Err(UserError::new(Exit::Error, format!("no tool can be called: {why}")).into())
+        }
         Some(What::Call { words }) => call(&mut tools, words, &cancel).await,
         Some(What::List { json: true }) => {
             let servers: Vec<_> = tools.found().map(|found| as_json(&found)).collect();
@@ -115,7 +119,9 @@ async fn call(tools: &mut Tools, words: &[String], cancel: &Cancel) -> anyhow::R
     let call = found.map_err(|why| UserError::usage(why).hint("`z1 mcp` lists every tool with its form"))?;
     let called = tools.call(&call, cancel).await;
     if called.failed {
-        return Err(UserError::new(Exit::Error, called.text).into());
+        let text =
+            if called.text.trim().is_empty() { "the tool failed without a word".to_owned() } else { called.text };
+        return Err(UserError::new(Exit::Error, text).into());
     }
     writeln!(std::io::stdout(), "{}", called.text.trim_end())?;
     Ok(Exit::Success)

@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         let cancel = Cancel::new();
         let interrupt = cancel.clone();
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
+            if crate::host::asked_to_end().await.is_ok() {
                 interrupt.cancel();
             }
         });

@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let written = runtime.block_on(async {
         let interrupt = cancel.clone();
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
+            if crate::host::asked_to_end().await.is_ok() {
                 interrupt.cancel();
             }
         });
@@ -166,8 +166,9 @@ impl Output {
     fn open(resume: Option<&Path>, tier: Tier) -> anyhow::Result<Self> {
         let mut output = Self { file: None, done: HashSet::new(), tally: Tally::default() };
         let Some(path) = resume else { return Ok(output) };
-        let before = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let before = match std::fs::read(path) {
+            // A last line that was cut within a character is one that is damaged.
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };

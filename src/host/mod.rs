@@ -118,9 +118,10 @@ pub async fn serve(mut worker: Worker, task: Task, show: &mut dyn Show, wishes: 
     let Some(outcome) = outcome else {
         return Err(UserError::new(Exit::Error, "the worker ended without an answer").into());
     };
-    let exit = exit_of(&outcome, wishes);
+    let mut exit = exit_of(&outcome, wishes);
     if let Err(problem) = show.end(&outcome, exit) {
         give_up(&problem, None)?;
+        exit = Exit::Interrupted;
     }
     worker.close(CLOSE_MAX);
     Ok(exit)

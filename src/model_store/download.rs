@@ -55,6 +55,12 @@ impl Download<'_> {
         }
         let part = part_path(&self.target);
         let mut out = OpenOptions::new().create(true).append(true).open(&part).map_err(|p| disk_error(&part, &p))?;
+        // Held until the file has its final name: two that append to one part spoil it.
+        if out.try_lock().is_err() {
+            return Err(UserError::new(Exit::Error, format!("another pull of {} is under way", self.file.name))
+                .hint("wait for it, or end it; what it has fetched is kept")
+                .into());
+        }
         let resumed = out.metadata()?.len();
         let mut state = State { done: resumed, total: self.file.bytes, sha256: self.file.sha256.clone() };
         if let Some(total) = state.total {
@@ -84,9 +90,9 @@ impl Download<'_> {
             }
         }
         out.sync_all().map_err(|p| disk_error(&part, &p))?;
-        drop(out);
         self.verify(&part, &state)?;
         fs::rename(&part, &self.target).map_err(|p| disk_error(&self.target, &p))?;
+        drop(out);
         sync_parent(&self.target);
         Ok(())
     }
@@ -163,6 +169,11 @@ impl Download<'_> {
     }
 
     fn verify(&self, part: &Path, state: &State) -> anyhow::Result<()> {
+        let length = fs::metadata(part).map_err(|p| disk_error(part, &p))?.len();
+        if length != state.done {
+            let what = format!("{}: {length} bytes on the disk, {} were fetched", self.file.name, state.done);
+            return Err(UserError::new(Exit::Error, what).hint("run the command again").into());
+        }
         let Some(expected) = &state.sha256 else { return Ok(()) };
         let found = sha256_of(part)?;
         if found == expected.to_ascii_lowercase() {

@@ -131,7 +131,8 @@ impl Hub {
     /// # Errors
     /// See [`HubError`].
     pub fn open(&self, repo: &str, revision: &str, file: &str, offset: u64) -> Result<Body, HubError> {
-        self.get(&format!("{}/{repo}/resolve/{revision}/{file}", self.base), repo, offset)
+        let url = format!("{}/{repo}/resolve/{}/{}", self.base, encoded(revision), encoded(file));
+        self.get(&url, repo, offset)
     }
 
     fn get(&self, url: &str, repo: &str, offset: u64) -> Result<Body, HubError> {
@@ -210,6 +211,19 @@ fn content_range(header: Option<&str>) -> (u64, Option<u64>) {
     };
     let start = range.split('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
     (start, total.parse().ok())
+}
+
+/// A path as it may stand in an address; its slashes stay.
+fn encoded(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=:@".contains(&byte);
+    path.bytes().fold(String::with_capacity(path.len()), |mut url, byte| {
+        if plain(byte) {
+            url.push(char::from(byte));
+        } else {
+            let _ = std::fmt::Write::write_fmt(&mut url, format_args!("%{byte:02X}"));
+        }
+        url
+    })
 }
 
 fn sha256_of_etag(tag: &str) -> Option<String> {

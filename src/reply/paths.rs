@@ -137,7 +137,7 @@ pub fn is_placeholder(path: &str) -> bool {
 }
 
 /// Whether a file is prose, in which a row of `=` underlines a heading and fences are shown.
-pub(super) fn is_prose(path: &str) -> bool {
+pub fn is_prose(path: &str) -> bool {
     matches!(extension(path).as_str(), "md" | "mdx" | "markdown" | "rst" | "txt" | "adoc" | "")
 }
 
@@ -191,6 +191,16 @@ static SHOWS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:outputs?|prints?|printed|results?|returns?|run|runs|running|execute[sd]?|executing|usage|uses?|using|examples?|e\.g\.|for instance|looks? like|currently|errors?|traceback|logs?|invoke|call it|call this|read|see|test it|before|original(?:ly)?|old|install|command|import it)\b",
     )
     .expect("invariant: the pattern of illustrations is valid")
+});
+/// Sentences that say what is to become of a file.
+static MENDS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:updat(?:e[ds]?|ing)|chang(?:e|ed|ing)|modif(?:y|ied|ying)|fix(?:e[ds]|ing)?|replac(?:e|ing)|correct(?:ed|ing)?|edit(?:ed)?|should|rewrit(?:e|ten)|instead)\b")
+        .expect("invariant: the pattern of mending is valid")
+});
+/// Sentences about how it was before.
+static WAS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:before|originally|currently|was|were|(?:the|this is|your) (?:original|old|current) (?:code|file|version|content)\b(?:[^.]*\bis\b)?)")
+        .expect("invariant: the pattern of the past is valid")
 });
 /// What opens a heading that names a whole file in a few words: "First, `a.py`:", "Here's the updated `a.py`:".
 static LEAD: LazyLock<Regex> = LazyLock::new(|| {
@@ -257,7 +267,7 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
     }
     if let Some(path) = REMARK.captures(plain).and_then(|found| bare_path(found.get(1)?.as_str(), known)) {
         let remark = &plain[path.len().min(plain.len())..];
-        let strength = match (SHOWS.is_match(remark), CHANGES.is_match(remark)) {
+        let strength = match (shows(remark), CHANGES.is_match(remark)) {
             (true, _) => Strength::Shown,
             (false, true) => Strength::Mention,
             (false, false) => Strength::Bare,
@@ -288,13 +298,14 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
         return Some(Head::bare(name.to_owned()));
     }
     let path = mentioned(text, known)?;
-    let strength = if SHOWS.is_match(&text.replace(&path, " ")) { Strength::Shown } else { Strength::Mention };
+    let strength = if shows(&text.replace(&path, " ")) { Strength::Shown } else { Strength::Mention };
     Some(Head { path, strength })
 }
 
-/// Whether a line says that what follows is shown rather than meant.
+/// Whether a line says that what follows is shown rather than meant: "the output of `a.py`", but not "to fix the error, update
+/// `a.py` to use this".
 pub(super) fn shows(line: &str) -> bool {
-    SHOWS.is_match(line)
+    SHOWS.is_match(line) && (WAS.is_match(line) || !MENDS.is_match(line))
 }
 
 /// The whole of `text` as a path, with a remark in brackets or a colon at its end tolerated.
@@ -306,6 +317,9 @@ fn bare_path(text: &str, known: &Known) -> Option<String> {
         text = path.trim();
     }
     let text = text.trim_matches(['"', '\'', '“', '”', '‘', '’', '«', '»']);
+    // "[src/a.py]", "--- src/a.py ---"
+    let text = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let text = text.strip_prefix("--- ").and_then(|rest| rest.strip_suffix(" ---")).map_or(text, str::trim);
     (known.contains(text) || is_path_like(text) || is_folder_path(text)).then(|| text.to_owned())
 }
 
@@ -334,9 +348,14 @@ fn is_spaced_path(text: &str, known: &Known) -> bool {
     let name = file_name(text);
     // "src/app.py and more" begins with a path of its own.
     let begins = text.match_indices(' ').any(|(at, _)| is_path_like(&text[..at]));
+    // "Here is the updated src/app.py file" holds a path of its own.
+    let holds = || {
+        let inner = words[..words.len() - 1].iter().map(|word| word.trim_matches(['[', ']', ',']));
+        inner.clone().any(|word| known.contains(word) || (word.contains('/') && is_path_like(word)))
+    };
     words.len() > 1
         && words.len() <= WORDS_MAX
-        && (!begins || known.contains(text))
+        && (known.contains(text) || !(begins || holds()))
         && is_path_like(&name.replace(' ', "_"))
         && text.split('/').all(|part| !part.is_empty() && part.trim() == part)
         && !text.contains([':', '"', '\'', '?', '!', '*', '|', '<', '>'])
@@ -426,6 +445,11 @@ const BARE_NAMES: [&str; 10] = [
     "README",
     "CODEOWNERS",
 ];
+
+/// Whether a word without an extension is a file's name all the same.
+pub fn is_bare_name(word: &str) -> bool {
+    BARE_NAMES.contains(&word)
+}
 
 /// Whether one word could be a relative path to a file.
 pub fn is_path_like(text: &str) -> bool {

@@ -167,6 +167,9 @@ impl Reader<'_> {
         match became.how {
             How::Whole => {}
             How::Mended => self.notes.push(format!("{path}: imports that the block at line {line} left out were kept")),
+            How::Shortened => {
+                self.notes.push(format!("the block at line {line} leaves out some of what {path} defines"));
+            }
             How::Spliced { left_out } => {
                 let rest = if left_out == 0 { "" } else { "; what it has besides definitions was left out" };
                 self.notes.push(format!("the block at line {line} is a part of {path} and was put into it{rest}"));
@@ -178,7 +181,12 @@ impl Reader<'_> {
     fn namesake(&self, path: &str, content: &str) -> Option<String> {
         let other = self.known.by_name_only(path)?;
         let text = self.text_of(&other)?;
-        (likeness(&other, &text, content) >= LEAD_MIN).then_some(other)
+        // New definitions resemble nothing; with a name alone, or a folder that is not there, the file's own name says enough.
+        let folder = path.rsplit_once('/').map(|(folder, _)| folder);
+        let lost = folder.is_none_or(|folder| !self.known.has_folder(folder));
+        let fits = likeness(&other, &text, content) >= LEAD_MIN
+            || (lost && splice::spliced(&other, &text, content, true).is_some());
+        fits.then_some(other)
     }
 
     /// The shown file that a fence without a usable path is about.
@@ -289,8 +297,10 @@ struct Became {
 enum How {
     /// The file.
     Whole,
-    /// The file, but for imports that it left out or definitions that it drops.
+    /// The file, but for imports that it left out.
     Mended,
+    /// The file without some of its definitions.
+    Shortened,
     /// Definitions or keys of the file.
     Spliced { left_out: usize },
 }
@@ -319,16 +329,17 @@ fn become_file(path: &str, text: &str, content: &str, closed: bool, named: bool)
         return Some(Became { text: spliced.text, how: How::Spliced { left_out: spliced.left_out } });
     }
     // A file written anew: it defines everything that the old one defined, or is as long where nothing is defined.
-    let as_long = splice::is_outlined(path, text) || (kept >= 0.3 && new * 10 >= old * 7 && covers) || old <= 2;
+    let as_long =
+        splice::is_outlined(path, text) || (kept >= 0.3 && new * 10 >= old * 7 && covers) || (old <= 2 && new >= old);
     let rewritten = !elided && closed && as_long && !drops;
     rewritten.then(|| whole(path, text, content, false))
 }
 
 /// A fence as the file, with the imports that it left out.
 fn whole(path: &str, text: &str, content: &str, drops: bool) -> Became {
-    let how = if drops { How::Mended } else { How::Whole };
+    let how = if drops { How::Shortened } else { How::Whole };
     match splice::with_imports(path, text, content) {
-        Some(text) => Became { text, how: How::Mended },
+        Some(text) => Became { text, how: if drops { how } else { How::Mended } },
         None => Became { text: content.to_owned(), how },
     }
 }

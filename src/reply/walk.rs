@@ -111,14 +111,7 @@ impl<'a> Walk<'a> {
             content = lines.join("\n").trim_end_matches('\n').to_owned() + "\n";
             self.resume = Some(at);
         }
-        let mut head = head;
-        let mut label = None;
-        if head.as_ref().is_none_or(|h| h.strength != Strength::Bare)
-            && let Some((first, path)) =
-                content.lines().next().and_then(|l| Some((l, paths::comment_path(l, self.known)?)))
-        {
-            (label, head) = (Some(first.to_owned()), Some(Head::bare(path)));
-        }
+        let (head, label) = self.headed(head, &content);
         let is_bare = head.as_ref().is_some_and(|h| h.strength == Strength::Bare);
         if !is_bare && block.kind == Kind::Code && tool_call::looks_like(&content) {
             return tool_call::read_json(self, &content, body.start);
@@ -150,6 +143,10 @@ impl<'a> Walk<'a> {
         };
         if head.strength == Strength::Shown {
             self.out.notes.push(format!("the block at line {line} shows something about {}; it is no file", head.path));
+            // Unless it says by what it holds that it is.
+            if block.kind == Kind::Code {
+                self.loose.push(loose(None));
+            }
             return;
         }
         if let Some(why) = self.uncertain_end(block, &head.path, &body, until) {
@@ -174,6 +171,20 @@ impl<'a> Walk<'a> {
         proposed.instead = instead;
         proposed.label = label;
         self.out.edits.push(proposed);
+    }
+
+    /// What a block is headed by: what stands above it, or a path in a comment that is its first line. That line is a label then,
+    /// and no part of the file; also where it says once more what the heading said.
+    fn headed(&self, head: Option<Head>, content: &str) -> (Option<Head>, Option<String>) {
+        let comment = content.lines().next().and_then(|first| Some((first, paths::comment_path(first, self.known)?)));
+        match (head, comment) {
+            (Some(head), Some((first, path))) if head.strength == Strength::Bare => {
+                let again = head.path == path;
+                (Some(head), again.then(|| first.to_owned()))
+            }
+            (_, Some((first, path))) => (Some(Head::bare(path)), Some(first.to_owned())),
+            (head, None) => (head, None),
+        }
     }
 
     /// Whether it defines functions of a shell script that the project may have.

@@ -175,7 +175,7 @@ fn save(place: &Path, cache: &Cache) -> anyhow::Result<()> {
     let folder = place.parent().expect("invariant: the cache lies in a folder");
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(std::io::BufWriter::new(&mut file), cache)?;
+    std::io::Write::write_all(&mut file, &serde_json::to_vec(cache)?)?;
     file.persist(place)?;
     Ok(())
 }

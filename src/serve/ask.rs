@@ -134,6 +134,12 @@ pub(super) fn read(body: &Value, names: &Names<'_>) -> Result<Ask, Fault> {
     if body["n"].as_u64().is_some_and(|n| n != 1) {
         return Err(Fault::field("n", "one answer at a time; send the request again for another"));
     }
+    if body["logprobs"].as_bool() == Some(true) || body["logprobs"].as_u64().is_some_and(|n| n > 0) {
+        return Err(Fault::field("logprobs", "probabilities are not given; leave it out"));
+    }
+    if body["echo"].as_bool() == Some(true) {
+        return Err(Fault::field("echo", "the prompt is not said again; leave it out"));
+    }
     Ok(Ask {
         messages: Vec::new(),
         raw: None,
@@ -141,7 +147,8 @@ pub(super) fn read(body: &Value, names: &Names<'_>) -> Result<Ask, Fault> {
         hint: hint(body)?,
         tokens_max: tokens_max(body, names.tokens_max)?,
         draw: draw(body)?,
-        seed: body["seed"].as_u64(),
+        // Some clients draw theirs below zero.
+        seed: body["seed"].as_u64().or_else(|| body["seed"].as_i64().map(i64::cast_unsigned)),
         stops: stops(body, names.stops)?,
         grammar: grammar(names.format)?,
         stream: yes(body, "stream")?,
@@ -304,7 +311,10 @@ fn verify(body: &Value) -> Result<Option<Vec<Check>>, Fault> {
 fn grammar(body: &Value) -> Result<Option<String>, Fault> {
     match &body["grammar"] {
         Value::Null => {}
-        Value::String(grammar) => return Ok(Some(grammar.clone()).filter(|grammar| !grammar.trim().is_empty())),
+        Value::String(grammar) => {
+            bounded(grammar)?;
+            return Ok(Some(grammar.clone()).filter(|grammar| !grammar.trim().is_empty()));
+        }
         _ => return Err(Fault::field("grammar", "GBNF as a string")),
     }
     match body["response_format"]["type"].as_str() {
@@ -316,6 +326,26 @@ fn grammar(body: &Value) -> Result<Option<String>, Fault> {
                                                          grammar in `grammar`",
         )),
     }
+}
+
+/// llama.cpp's parser goes down one stack for each bracket.
+fn bounded(grammar: &str) -> Result<(), Fault> {
+    const BYTES_MAX: usize = 64 << 10;
+    const DEPTH_MAX: usize = 256;
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for c in grammar.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    if grammar.len() > BYTES_MAX || deepest > DEPTH_MAX {
+        let what = format!("at most {} KiB, and brackets at most {DEPTH_MAX} deep", BYTES_MAX >> 10);
+        return Err(Fault::field("grammar", &what));
+    }
+    Ok(())
 }
 
 /// A JSON object, as GBNF.

@@ -390,7 +390,8 @@ impl Reading {
             spent: Spent {
                 prompt_tokens: trajectory.usage.prompt_tokens,
                 reused_tokens: trajectory.usage.reused_tokens,
-                generated_tokens: trajectory.usage.generated_tokens(),
+                // The hint was given, not written.
+                generated_tokens: trajectory.usage.generated_tokens().saturating_sub(trajectory.usage.forced_tokens),
                 thinking_tokens: if was_answer { 0 } else { self.thinking_tokens },
             },
             verified: None,

@@ -179,7 +179,7 @@ async fn handle(
     let preflight = request.method() == Method::OPTIONS;
     let looked = guarded(&server, &request, unix);
     if preflight && !matches!(looked, Err(Turned::Host | Turned::Origin)) {
-        return Ok(preflight_answer());
+        return Ok(preflight_answer(request.headers()));
     }
     looked.map_err(turned)?;
     let unknown = || Fault::new(Kind::NotFound, format!("there is nothing here; there are {PATHS}"));
@@ -319,13 +319,16 @@ fn turned(why: Turned) -> Fault {
     }
 }
 
-fn preflight_answer() -> Response<Out> {
+/// To a page whose origin the user allowed: whatever headers its library adds are read or ignored here.
+fn preflight_answer(asked: &hyper::HeaderMap) -> Response<Out> {
     let mut response = Response::new(Out::Whole(None));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
     let allowed = "authorization, content-type, x-api-key, anthropic-version, anthropic-beta";
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
+    let allowed = HeaderValue::from_static(allowed);
+    let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|names| names.len() <= 4096);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.cloned().unwrap_or(allowed));
     response
 }
 
@@ -356,6 +359,7 @@ fn refusal(api: Api, fault: &Fault) -> Response<Out> {
     let mut response = whole(status, &api.fault(fault));
     let headers = response.headers_mut();
     match fault.kind {
+        Kind::Method => _ = headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST, OPTIONS")),
         Kind::Busy => _ = headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1")),
         Kind::NoKey => _ = headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
         // What was not read of the body must not be taken for the next request.

@@ -45,9 +45,9 @@ impl Block<'_> {
             return None;
         }
         let instead = "change it with SEARCH/REPLACE blocks instead";
-        if self.weak && old > 0 && (kept < WEAK_KEPT_MIN || (shrinks && old > 2)) {
+        if self.weak && old > 0 && (kept < WEAK_KEPT_MIN || (shrinks && old > 1)) {
             return Some(format!(
-                "the block would replace most of {path}, which was only mentioned; head a whole file with its path alone"
+                "the block has little of {path}, and whether it is all of the file cannot be told; give the whole file under its path alone"
             ));
         }
         if old >= LARGE_FILE_LINES && shrinks {
@@ -56,10 +56,13 @@ impl Block<'_> {
         if shrinks && ((old >= PART_FILE_LINES && self.drops_definitions()) || self.drops_functions()) {
             return Some(format!("the block holds only a part of {path}; {instead}"));
         }
+        if shrinks && self.is_unread_part(kept) {
+            return Some(format!("the block holds only a part of {path}; {instead}"));
+        }
         if data::coverage(path, before, content).is_some_and(|share| share < COVERAGE_MIN) {
             return Some(format!("the block has less than half of the keys of {path}; {instead}"));
         }
-        let is_other = old > 2 && new < old && kept < VERSION_KEPT_MIN;
+        let is_other = old > 1 && new < old && kept < VERSION_KEPT_MIN;
         (is_other || self.is_other_code())
             .then(|| format!("the block would replace {path}, which it does not resemble; {instead}"))
     }
@@ -76,7 +79,23 @@ impl Block<'_> {
             return kept(self.before, self.content) < 0.5
                 && self.content.lines().count() * 2 < self.before.lines().count();
         }
-        shared * 2 < old.len() && shared > 0 || (new.is_empty() && !self.content.trim().is_empty())
+        shared * 2 <= old.len() && shared > 0 || (new.is_empty() && !self.content.trim().is_empty())
+    }
+
+    /// The same in a language without a grammar here, whatever the file's size: a definition is missing that a pattern
+    /// finds, or, where none is found, the file's first line and most others.
+    fn is_unread_part(&self, kept: f64) -> bool {
+        if splice::is_outlined(self.path, self.before) || data::coverage(self.path, self.before, self.content).is_some()
+        {
+            return false;
+        }
+        let names = |text: &str| -> BTreeSet<String> {
+            crate::repo_map::tags(self.path, text).definitions.into_iter().map(|definition| definition.name).collect()
+        };
+        let first = |text: &str| text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned);
+        let (old, new) = (names(self.before), names(self.content));
+        let changes = !new.is_empty() && old.iter().any(|name| !new.contains(name));
+        changes || (old.is_empty() && first(self.before) != first(self.content) && kept < 0.5)
     }
 
     /// Whether the block has a changed function and leaves out half of them or more. What only takes lines away may be

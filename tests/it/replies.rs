@@ -284,6 +284,67 @@ fn a_block_that_is_the_file_and_its_definitions_alike_is_the_file() {
 }
 
 #[test]
+fn a_sentence_that_names_the_file_is_no_name_of_another() {
+    let text = "import math\n\n\ndef add(a, b):\n    return a - b\n\n\ndef mul(a, b):\n    return a * b\n";
+    let new = text.replace("a - b", "a + b");
+    let files = [("src/calc.py", text), ("b.py", "def other():\n    pass\n")];
+    for head in [
+        "Here is the updated `src/calc.py` file:",
+        "Change src/calc.py to:",
+        "Replace the contents of `src/calc.py` with:",
+        "The new src/calc.py file",
+        "[src/calc.py]",
+        "--- src/calc.py ---",
+        "Modify `src/calc.py` to return the sum:",
+        "To fix this error, update `src/calc.py`:",
+        "In `src/calc.py`, use + instead of -:",
+        "The `src/calc.py` file should look like this:",
+        "### `src/calc.py` - use addition",
+        "# src/calc.py",
+    ] {
+        for block in [new.clone(), format!("# src/calc.py\n{new}")] {
+            let (found, plan) = tolerated(&files, &format!("{head}\n```python\n{block}```\n"));
+            assert_eq!(found.get("src/calc.py"), Some(&new), "{head}: {:?} {:?}", plan.refused, plan.notes);
+            assert_eq!(found.len(), files.len(), "{head}: {:?}", found.keys());
+        }
+    }
+    let (found, _) = tolerated(&files, "The output of `src/calc.py` is:\n```\n3\n```\n");
+    assert_eq!(found["src/calc.py"], text);
+}
+
+#[test]
+fn a_part_of_a_file_without_a_grammar_does_not_become_the_file() {
+    let php =
+        "<?php\n\nfunction one(){return 1;}\n\nfunction two(){\n    return 2;\n}\n\nfunction three(){return 3;}\n";
+    let css = "a {\n  color: red;\n}\n\nb {\n  color: blue;\n}\n\nc {\n  margin: 0;\n}\n";
+    for (path, text, part) in [
+        ("a.php", php, "function one() { return 11; }\n"),
+        ("a.css", css, "b {\n  color: green;\n}\n"),
+        (".gitignore", "*.o\nbuild/\n", "*.pyc\n"),
+    ] {
+        let (found, plan) = tolerated(&[(path, text)], &format!("{path}\n```\n{part}```\n"));
+        assert_eq!(found[path], text, "{path}: {:?}", plan.notes);
+    }
+    let whole = php.replace("return 1;", "return 11;");
+    check(&[("a.php", php)], &format!("a.php\n```php\n{whole}```\n"), "a.php", &whole, false);
+}
+
+#[test]
+fn a_file_s_name_alone_means_the_one_file_of_that_name() {
+    let text = "def add(a, b):\n    return a + b\n";
+    let files = [("src/calc.py", text), ("b.py", "def other():\n    pass\n")];
+    let sub = "def sub(a, b):\n    return a - b\n";
+    for head in ["### calc.py", "**calc.py**", "app/calc.py"] {
+        check(&files, &format!("{head}\n```python\n{sub}```\n"), "src/calc.py", &format!("{text}\n\n{sub}"), true);
+    }
+    // Imports come before the constant that needs them.
+    let part = format!("import re\n\nWORD = re.compile(\"a\")\n\n\n{}", text.replace("a + b", "len(WORD.pattern) + b"));
+    let (found, plan) = tolerated(&files, &format!("src/calc.py\n```python\n{part}```\n"));
+    let place = |what: &str| found["src/calc.py"].find(what);
+    assert!(place("import re") < place("WORD = "), "{} {:?}", found["src/calc.py"], plan.notes);
+}
+
+#[test]
 fn definitions_are_put_into_their_file_and_the_rest_stays() {
     let files = [("stats.py", STATS), ("b.py", "def other():\n    pass\n")];
     let new = "def median(xs):\n    return sorted(xs)[len(xs) // 2]\n";

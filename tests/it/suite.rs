@@ -72,6 +72,8 @@ fn of<'a>(records: &'a [Record], id: &str, arm: &str) -> &'a Record {
 
 fn identity() -> Identity {
     Identity {
+        words_sha256: String::new(),
+        problems: String::new(),
         model: "m".to_owned(),
         model_name: "m".to_owned(),
         adapter: None,

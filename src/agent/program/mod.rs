@@ -133,8 +133,8 @@ impl Kind for Programs<'_> {
 
     fn may_be_over(&self, closed: &[Fence]) -> Over {
         match self.early(closed) {
-            // A page comes as HTML, CSS and JavaScript; a program with checks in one fence.
-            Some(_) if !self.checks.is_empty() || !self.plan.prefix.is_empty() => Over::Yes,
+            Some(_) if !self.plan.prefix.is_empty() => Over::Yes,
+            // A page comes as HTML, CSS and JavaScript; the first fence may be a step on the way. One that passes ends the reply.
             Some(_) => Over::Perhaps,
             None => Over::No,
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::look::Looks;
 use super::reading::{self, Base};
 use super::tool::Tools;
-use super::{Patch, check, context, keeping, parts};
+use super::{Patch, check, context, keeping, parts, words};
 use crate::agent::attempt::{Attempt, Reply};
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
@@ -37,6 +37,8 @@ pub(super) struct Changes<'a> {
     pub(super) looks: Looks,
     /// Files that the task asks to change.
     pub(super) asked: Vec<String>,
+    /// The task names one file, and no tests are to be written.
+    pub(super) sole: bool,
     pub(super) tools: Option<Tools>,
     /// The change that the user's remark is about: what comes next builds on it.
     pub(super) on: Option<Patch>,
@@ -85,13 +87,16 @@ impl Kind for Changes<'_> {
             }
             Some(_) if self.plan.intent.is_question() => Over::No,
             // The one file that the task asks to change has come; what follows explains it.
-            Some(last) if matches!(self.asked.as_slice(), [only] if is_of(last, only)) => Over::Yes,
+            Some(last) if self.sole && matches!(self.asked.as_slice(), [only] if is_of(last, only)) => Over::Yes,
             Some(_) => Over::Perhaps,
         }
     }
 
     /// Tests are judged as they stand: a test that is written again is paid for and thrown away.
     fn is_beside(&self, after: &str) -> bool {
+        if words::wants_tests(self.task) {
+            return false;
+        }
         let complete = after.rfind('\n').map_or("", |end| &after[..end]);
         let above = std::iter::once("").chain(complete.lines());
         complete.lines().zip(above).any(|(line, above)| {
@@ -100,6 +105,11 @@ impl Kind for Changes<'_> {
             let label = || above.trim_start().starts_with("```").then(|| comment_path(line, &self.known)).flatten();
             head.or_else(label).is_some_and(|path| verify::decides_about_tests(&path))
         })
+    }
+
+    /// A change of several files may have more to say between them.
+    fn goes_on(&self) -> bool {
+        !self.sole
     }
 
     /// A command ends its turn: what would come next is made up.

@@ -186,12 +186,24 @@ fn is_not_started(line: &str, command: &str) -> bool {
     if NO_PROGRAM.is_match(line) {
         return true;
     }
+    // A program of the project may learn it by the change.
+    if command.split_whitespace().any(is_own) {
+        return false;
+    }
     let named = NO_ARGUMENT.captures(line).and_then(|found| found.iter().skip(1).flatten().next());
     named.is_some_and(|named| {
         command
             .split_whitespace()
             .any(|word| word == named.as_str() || word.starts_with(&format!("{}=", named.as_str())))
     })
+}
+
+/// Whether a word of a command is a program of the project: `./run`, `plan.py`; or a module that is no known tool.
+fn is_own(word: &str) -> bool {
+    const SCRIPTS: [&str; 10] = ["py", "js", "mjs", "cjs", "ts", "sh", "bash", "rb", "pl", "php"];
+    let script =
+        word.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && SCRIPTS.contains(&extension));
+    (script && !word.starts_with('-') && !word.ends_with("manage.py")) || word.starts_with("./")
 }
 
 /// Whether a failed verdict holds only what failed before the change as well.
@@ -254,6 +266,8 @@ mod tests {
             assert!(!starts(got, command), "{got}");
         }
         for (got, command) in [
+            ("plan.py: error: unrecognized arguments: --limit 3", "python3 plan.py --limit 3"),
+            ("run: error: unexpected argument '--limit' found", "./run --limit 3"),
             ("AssertionError: 2 != 3", "python -m unittest"),
             // What the change is to bring.
             (

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::gather::{Gathered, POINTS_MIN, Worth};
 use crate::prompt::conversation::{self, ProjectContext, ProjectFile};
 use crate::prompt::{Message, PromptError, Prompts};
+use crate::repo_map::outline::outline;
 use crate::task::Language;
 use crate::traits::Traits;
 use crate::workspace::plan::FileState;
@@ -269,8 +270,14 @@ fn regions(worth: &Worth, text: &str, tokens_max: usize, count: &dyn Fn(&str) ->
     if matter.is_empty() {
         matter.push(0);
     }
+    // A file that the task names is shown as far as there is room where nothing in it is named.
+    let around = if worth.named && worth.lines.is_empty() { lines.len() } else { AROUND_LINES };
+    let functions = functions(&worth.path, text);
     for line in matter {
-        let (from, to) = (line.saturating_sub(AROUND_LINES), (line + AROUND_LINES).min(lines.len()));
+        let (from, to) = (line.saturating_sub(around), (line + around).min(lines.len()));
+        // The whole of a function that the line is in.
+        let own = functions.iter().filter(|lines| lines.contains(&line)).min_by_key(|lines| lines.len());
+        let (from, to) = own.map_or((from, to), |own| (from.min(own.start), to.max(own.end)));
         let enough = ranges.len() == REGIONS_MAX;
         match ranges.last_mut() {
             Some(last) if from <= last.1 => last.1 = last.1.max(to),
@@ -294,6 +301,16 @@ fn regions(worth: &Worth, text: &str, tokens_max: usize, count: &dyn Fn(&str) ->
         parts.push((format!("lines {}-{} of {}", from + 1, to, lines.len()), content));
     }
     parts
+}
+
+/// The lines of every function of a file, methods too.
+fn functions(path: &str, text: &str) -> Vec<std::ops::Range<usize>> {
+    let definitions = outline(path, text).map(|outline| outline.definitions).unwrap_or_default();
+    let all = definitions.into_iter().flat_map(|of| {
+        std::iter::once((of.is_function, of.lines))
+            .chain(of.inner.into_iter().map(|inner| (inner.is_function, inner.lines)))
+    });
+    all.filter(|(is_function, _)| *is_function).map(|(_, lines)| lines).collect()
 }
 
 fn mentions(context: &mut Context, gathered: &Gathered, tokens_max: usize, frame: &Frame<'_>) {
@@ -415,6 +432,20 @@ mod tests {
         );
         let tokens: usize = context.files.iter().map(|file| estimate(&file.content)).sum();
         assert!(tokens <= traits.shares.files.tokens(4096));
+    }
+
+    #[test]
+    fn a_function_that_matters_is_shown_to_its_end_and_a_named_file_as_far_as_there_is_room() {
+        let body: String = (1..=60).map(|n| format!("    x{n} = {n}\n")).collect();
+        let rest: String = (1..=1000).map(|n| format!("y{n} = {n}\n")).collect();
+        let text = format!("{rest}\n\ndef big():\n{body}    return 1\n");
+        let of = |lines: &[u32]| {
+            let context =
+                fitted(&Traits::default(), 8192, &[("big.py", text.clone())], vec![worth("big.py", 900, lines)]);
+            context.files[0].content.clone()
+        };
+        assert!(of(&[1003]).contains("def big():") && of(&[1003]).ends_with("    return 1"));
+        assert!(of(&[]).lines().count() > 100, "{}", of(&[]).lines().count());
     }
 
     #[test]

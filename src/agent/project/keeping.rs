@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Patch;
+use crate::agent::checks::compile;
 use crate::reply::paths::is_header;
 use crate::reply::splice;
 use crate::repo_map::outline::{Definition, outline};
@@ -19,19 +20,47 @@ use crate::workspace::plan::Planned;
 /// A definition of whose lines so many hundredths stand somewhere after the change was renamed or moved, not lost.
 const MOVED_PER_CENT: usize = 60;
 
-/// Tasks that ask for less code, or for other names, whatever they call it.
-static ASKS_FOR_LESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(concat!(
-        r"(?i)\b(remov|delet|drop\b|get(ting)? rid|clean|tidy|simplif|refactor|restructur|reorgani|rewrit|dead code|unused|obsolete|",
-        r"merge|inline|renam|split|replac|shorten|dedup|consolidat)"
-    ))
-    .expect("invariant: a valid pattern")
-});
+/// Whether a task asks for less code, or for other names. A word such as "remove" tells what a function is to do more often
+/// than what is to be done with the code ("add `str_trim`, which removes white space"; "a method to remove an item from the class"),
+/// so it counts at the beginning of a clause alone and with code as its object. What is kept by mistake does no harm; what is lost
+/// by mistake was somebody's.
+fn asks_for_less(task: &str) -> bool {
+    const CODE: &str = r"(?:functions?|methods?|class(?:es)?|structs?|structures?|types?|code|definitions?|helpers?|modules?|implementations?|interfaces?|traits?|duplications?|copies|logic)";
+    static CLAUSE: LazyLock<Regex> = LazyLock::new(|| compile(r"[.;:,!?\n]|\b(?:and|then)\b"));
+    static OPENING: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)^\W*(?:(?:please|also|now|just|first|let's|(?:can|could|would) you|i (?:want|need|would like) you to|we should|you should)\W+)*",
+        )
+    });
+    static LESS: LazyLock<Regex> = LazyLock::new(|| {
+        compile(&format!(
+            r"(?i)^(?:remove|delete|drop|get rid of|throw out|merge|inline|split|replace|dedup\w*|consolidate)\s+((?:[\w'`-]+\s+){{0,4}}){CODE}\b"
+        ))
+    });
+    static ELSE: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)^(?:refactor|restructure|reorgani[sz]e|rewrite|simplify|tidy|clean|rename|shorten)(?:[\s-]|$)")
+    });
+    static ANYWHERE: LazyLock<Regex> = LazyLock::new(|| {
+        compile(&format!(
+            r"(?i)\b(?:(?:unused|obsolete|dead|duplicated?|redundant|superfluous)\s+{CODE}|(?:better|clearer|other) names|no longer (?:needed|used)|(?:what|that) (?:nobody|no one|nothing) (?:calls|uses|needs)|refactoring|clean-?up)\b"
+        ))
+    });
+    const AWAY: [&str; 9] = ["from", "to", "as", "in", "for", "with", "at", "by", "on"];
+    let of_code = |clause: &str| {
+        let between = LESS.captures(clause).map(|found| found[1].to_lowercase());
+        between.is_some_and(|words| !words.split_whitespace().any(|word| AWAY.contains(&word)))
+    };
+    ANYWHERE.is_match(task)
+        || CLAUSE.split(task).any(|clause| {
+            let clause = &clause[OPENING.find(clause).map_or(0, |opening| opening.end())..];
+            ELSE.is_match(clause) || of_code(clause)
+        })
+}
 
 /// The change that keeps what `whole` loses unasked; `None` where it loses nothing, or nothing that can be kept, and where
 /// the task asks for less.
 pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
-    if ASKS_FOR_LESS.is_match(task) {
+    if asks_for_less(task) {
         return None;
     }
     let words: BTreeSet<&str> = task.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
@@ -77,11 +106,17 @@ fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
     let mut lost = Vec::new();
     for definition in &old.definitions {
         let inner = definition.inner.iter().map(|inner| (format!("{}.{}", definition.name, inner.name), inner));
-        let whole = definition.is_function || definition.is_container;
+        // A value counts where what is left still needs it.
+        let needed = || file.after.as_deref().is_some_and(|after| is_word_in(after, &definition.name));
+        let whole = definition.is_function || definition.is_container || needed();
         let own = whole.then(|| (definition.name.clone(), definition));
         lost.extend(own.into_iter().chain(inner).filter(|(name, of)| gone(name, of)).map(|(name, _)| name));
     }
     lost
+}
+
+fn is_word_in(text: &str, name: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
 }
 
 /// The functions that a header declares.
@@ -132,8 +167,50 @@ mod tests {
     }
 
     #[test]
+    fn what_a_function_is_to_remove_is_not_what_the_task_asks_for() {
+        for asks in [
+            "Remove the functions that nobody calls",
+            "delete dead code",
+            "Please get rid of the old upload code",
+            "Clean up this module",
+            "Find better names",
+            "Split it into two classes",
+            "merge both helpers",
+            "Refactor t.c",
+        ] {
+            assert!(asks_for_less(asks), "{asks}");
+        }
+        for other in [
+            "Please add a function void trim(char *text) that removes the white space from both ends of a text, in place.",
+            "Add unique(list): it deletes what is there twice",
+            "slug() must replace spaces by dashes. Add a test of the function.",
+            "dropped orders must not be counted",
+            "The splitter loses a line; add merge(a, b)",
+            "greet(name) must say the name twice",
+            "Add a method remove(item) to the class Cart",
+            "Add a method to remove an item from the class Cart",
+            "Add merge(a, b) as a helper",
+            "Add delete(code) and simplify(fraction)",
+            "Fix rewrite_url()",
+            "Mark unused vouchers",
+            "Add a command rename OLD NEW",
+        ] {
+            assert!(!asks_for_less(other), "{other}");
+        }
+    }
+
+    #[test]
     fn what_has_another_name_now_is_not_lost() {
         assert_eq!(kept("t.c", C, &C.replace("int copy(", "int difference("), "Find better names"), None);
+    }
+
+    #[test]
+    fn a_constant_that_is_still_needed_stays() {
+        let before =
+            "import sys\n\nRATE = 3\n\n\ndef add(a, b):\n    return a - b\n\n\ndef rated(a):\n    return a * RATE\n";
+        let after = before.replace("RATE = 3\n", "").replace("a - b", "a + b");
+        let text = kept("m.py", before, &after, "add must add").unwrap();
+        assert!(text.contains("RATE = 3") && text.contains("a + b"), "{text}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::talk::{self, Talk};
 use super::ways::Ways;
 use super::{Agent, Line, Plan, plan};
 use crate::event::Event;
-use crate::reply::paths::{Known, is_header};
+use crate::reply::paths::{self, Known, is_header};
 use crate::task::{Outcome, Task, Usage, Verdict};
 use crate::verify;
 use crate::workspace::journal::Journal;
@@ -116,6 +116,8 @@ struct Work<'a> {
     unlisted: Vec<String>,
     /// Files that the task asks to change.
     asked: Vec<String>,
+    /// The task names one file, and no tests are to be written.
+    sole: bool,
     /// Tool servers that were started for it.
     tools: Option<tool::Tools>,
 }
@@ -148,6 +150,7 @@ impl<'a> Work<'a> {
             notes: Vec::new(),
             unlisted: Vec::new(),
             asked: Vec::new(),
+            sole: false,
             tools: None,
         };
         work.look_at_check().await;
@@ -170,6 +173,7 @@ impl<'a> Work<'a> {
             unjudged: self.unjudged(),
             looks: look::Looks::default(),
             asked: self.asked.clone(),
+            sole: self.sole,
             tools: self.tools.take(),
             on: None,
         };
@@ -185,7 +189,11 @@ impl<'a> Work<'a> {
             }
             self.account(&search);
             if let End::NoRoom(prompt_tokens) = end {
-                return Ok(self.outcome_without_room(&search, prompt_tokens));
+                if outcome::best(&search).is_none() {
+                    return Ok(self.outcome_without_room(&search, prompt_tokens));
+                }
+                // What was made before is there all the same.
+                self.notes.push(self.no_room(prompt_tokens));
             }
             if end == End::Spent {
                 self.notes.push(format!("ended at what the task may cost: {}", search.purse.spent()));
@@ -323,8 +331,10 @@ impl<'a> Work<'a> {
         }
         let short = short.map(|message| message.content).unwrap_or_default();
         Talk::of(self.agent, self.session, true).open(turns, &short);
-        self.plan.prefix = self.prefix(&fitted, &gathered);
         self.asked = self.asked_for(&gathered);
+        self.sole =
+            gathered.files.iter().filter(|worth| worth.named).count() == 1 && !words::wants_tests(&self.task.prompt);
+        self.plan.prefix = self.prefix(&fitted, &gathered);
         self.session.shown.extend(fitted.digests);
         self.unlisted = gathered.unlisted;
         let mut report = gathered.notes;
@@ -352,6 +362,13 @@ impl<'a> Work<'a> {
         // What is ignored (`@.env`) is named to be read.
         let begins = |worth: &&Worth| worth.named && !worth.is_test && !gathered.unlisted.contains(&worth.path);
         let named: Vec<&str> = gathered.files.iter().filter(begins).map(|worth| worth.path.as_str()).collect();
+        let named: Vec<&str> = if self.asked.is_empty() {
+            // Which of several is meant, nobody has said; a text is rather named to be read.
+            let only = named.len() == 1 && !paths::is_prose(named[0]) && !words::wants_tests(&self.task.prompt);
+            named.into_iter().filter(|_| only).collect()
+        } else {
+            self.asked.iter().map(String::as_str).filter(|path| named.contains(path)).collect()
+        };
         let shown = |path: &str| fitted.files.iter().find(|file| file.path == path && file.part.is_none());
         if named.len() > BEGUN_NAMED_MAX {
             return String::new();
@@ -378,9 +395,9 @@ impl<'a> Work<'a> {
         let paths = self.tree.listing().paths;
         let names = words::Names::new(&paths);
         let named = gathered.files.iter().filter(|worth| worth.named && !worth.is_test).map(|worth| &worth.path);
-        let asked =
-            |path: &&String| words::asks_to_change(&self.task.prompt, |word| names.file(word) == Some(path.as_str()));
-        named.filter(asked).cloned().collect()
+        let named: Vec<&str> = named.map(String::as_str).collect();
+        let file = |word: &str| names.file(word).filter(|path| named.contains(path));
+        words::asked_to_change(&self.task.prompt, file).into_iter().map(str::to_owned).collect()
     }
 
     async fn gather(&self) -> anyhow::Result<Gathered> {

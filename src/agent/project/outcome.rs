@@ -19,7 +19,7 @@ impl Work<'_> {
             // What fails was broken before, and it was not the task to mend it.
             verdict @ Verdict::Failed(_)
                 if check::broke_nothing(verdict)
-                    && !words::is_about_tests(&self.task.prompt)
+                    && !words::speaks_of_tests(&self.task.prompt)
                     && !names_a_failure(&self.task.prompt, verdict) =>
             {
                 Status::Unverified
@@ -93,32 +93,33 @@ impl Work<'_> {
             }
             _ => None,
         });
-        if let (Some(why), false) = (unusable, answers) {
-            notes.push(format!("the last reply could not be used: {why}"));
+        match unusable {
+            Some(why) if !answers => notes.push(format!("the last reply could not be used: {why}")),
+            None if status == Status::Failed => notes.push(
+                "no reply held a change of a file: no block under a path, none that resembles a file of the project"
+                    .to_owned(),
+            ),
+            _ => {}
         }
         let why = "the answer is words, not a change".to_owned();
         let verdict = (!answer.is_empty()).then_some(Verdict::NothingToCheck { why });
         Outcome { status, answer, verdict, ..self.blank(notes) }
     }
 
-    pub(super) fn outcome_without_room(&self, search: &Search<Patch>, prompt_tokens: u32) -> Outcome {
+    pub(super) fn no_room(&self, prompt_tokens: u32) -> String {
         let context = self.agent.engine.info().context_tokens_max;
-        let note = format!(
-            "the task and its files have {prompt_tokens} tokens and leave no room for an answer in a context of {context}"
-        );
-        match best(search) {
-            Some(best) => {
-                let status = self.status(&best);
-                let mut outcome = self.outcome(&best, status);
-                outcome.notes.push(note);
-                outcome
-            }
-            None => {
-                let mut outcome = self.outcome_without_change(search);
-                outcome.notes.push(note);
-                Outcome { status: Status::LimitReached, ..outcome }
-            }
-        }
+        format!(
+            "the next round would have {prompt_tokens} tokens and leave no room for an answer in a context of {context}"
+        )
+    }
+
+    /// No reply could be asked for, or none that holds a change.
+    pub(super) fn outcome_without_room(&self, search: &Search<Patch>, prompt_tokens: u32) -> Outcome {
+        let mut outcome = self.outcome_without_change(search);
+        outcome
+            .notes
+            .push(self.no_room(prompt_tokens).replace("the next round would have", "the task and its files have"));
+        Outcome { status: Status::LimitReached, ..outcome }
     }
 
     pub(super) fn outcome_refused(&self, best: Option<&Judged>) -> Outcome {

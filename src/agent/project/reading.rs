@@ -62,13 +62,16 @@ const COMPARED_MAX: usize = 200;
 /// Reads a reply against the project, `base` laid over it, as it is meant rather than as it is written: what was inferred
 /// is weak in the plan, and is never written without a check that passed or a person who looked.
 pub(super) fn read(said: &Trajectory, tree: &Tree, known: &Known, base: &Base) -> Reply {
-    let text = answer_of(said);
-    if text.trim().is_empty() {
+    if said.text.trim().is_empty() {
         return Reply::Unusable("it is empty".to_owned());
     }
     let texts = base.texts(tree, known);
     let shown: Vec<Shown<'_>> = texts.iter().map(|(path, text)| Shown { path, text }).collect();
-    let reading = tolerant::read(text, known, &shown, "");
+    let (mut text, mut reading) = (answer_of(said), tolerant::read(answer_of(said), known, &shown, ""));
+    // A window that ran out behind a finished block had the answer already.
+    if reading.edits.is_empty() && text.len() < said.text.len() && !text.contains("```") {
+        (text, reading) = (&said.text, tolerant::read(&said.text, known, &shown, ""));
+    }
     let nothing = reading.edits.is_empty() && reading.refused.iter().all(|r| r.kind == RefusalKind::NoEdits);
     if nothing {
         let fences = fence::fences(text);

@@ -49,7 +49,7 @@ impl Work<'_> {
             }
             propose::Word::Write { plan, altered } => {
                 let judged = if altered { self.judge(kind, plan).await } else { best };
-                Ok(Ok(self.write(&judged)))
+                self.write(&judged).map(Ok)
             }
         }
     }
@@ -63,7 +63,9 @@ impl Work<'_> {
         Judged { patch, verdict, as_replied: false }
     }
 
-    fn write(&mut self, attempt: &Judged) -> Outcome {
+    /// # Errors
+    /// Where the files or the undo journal cannot be written: nothing was.
+    fn write(&mut self, attempt: &Judged) -> anyhow::Result<Outcome> {
         let settings = self.agent.settings.project.clone();
         let status = self.status(attempt);
         match propose::write(self.tree, &settings.state, &attempt.patch, &self.task.prompt) {
@@ -76,12 +78,19 @@ impl Work<'_> {
                 if settings.commit {
                     self.notes.push(propose::commit(self.tree.root(), &attempt.patch, &self.task.prompt));
                 }
-                self.outcome(attempt, status)
+                Ok(self.outcome(attempt, status))
             }
+            // A disk that is full or read-only is an error; what the files themselves forbid is a refusal.
+            Err(problem) if is_of_the_disk(&problem) => Err(problem),
             Err(problem) => {
                 self.notes.push(format!("{problem:#}"));
-                self.outcome(attempt, Status::Refused)
+                Ok(self.outcome(attempt, Status::Refused))
             }
         }
     }
+}
+
+/// Whether something could not be written, rather than must not be.
+fn is_of_the_disk(problem: &anyhow::Error) -> bool {
+    problem.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some())
 }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::agent::checks::compile;
+use crate::reply::paths;
 
 /// What a text names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +68,9 @@ pub(super) fn named(text: &str, names: &Names<'_>) -> Named {
         let marked = word.strip_prefix('@');
         match (names.file(marked.unwrap_or(word)), marked) {
             (Some(path), Some(_)) => found.files.push(path.to_owned()),
-            (Some(path), None) if word.contains(['.', '/']) => others.push(path.to_owned()),
+            (Some(path), None) if word.contains(['.', '/']) || paths::is_bare_name(word) => {
+                others.push(path.to_owned());
+            }
             (None, Some(marked)) => found.unknown.push(marked.to_owned()),
             _ => {}
         }
@@ -86,32 +89,114 @@ pub(super) fn named(text: &str, names: &Names<'_>) -> Named {
     found
 }
 
-/// Whether a task asks for a change of this file: a clause that names it says what is to be done there, and nothing
-/// against it. `named` are the words that mean the file.
-pub(super) fn asks_to_change(prompt: &str, is_file: impl Fn(&str) -> bool) -> bool {
+/// The files that a task asks to change, in its order: a clause that names one says what is to be done there, and nothing
+/// against it. `file` is the file that a word means. What is only read there ("to read config.json", "as README.md says",
+/// "when data.csv is missing") is none of them.
+pub(super) fn asked_to_change<'a>(prompt: &str, file: impl Fn(&str) -> Option<&'a str>) -> Vec<&'a str> {
     static CLAUSE: LazyLock<Regex> = LazyLock::new(|| compile(r"[;!?\n]|[.,:](?:\s|$)|\b(?:and|but)\b"));
     static WANTED: LazyLock<Regex> = LazyLock::new(|| {
         compile(
-            r"(?i)\b(add|declare|change|update|edit|document|export|register|write|put|move|mend|fix|extend|implement|rename|remove|delete|replace|correct|describe|mention)\b",
+            r"(?i)\b(add|declare|change|update|edit|document|export|register|write|put|move|mend|fix|extend|implement|rename|remove|delete|replace|correct|describe|mention|(?:use|call) (?:it|them|this|that))\b",
         )
     });
+    const READ: [&str; 29] = [
+        "after",
+        "against",
+        "as",
+        "because",
+        "before",
+        "by",
+        "following",
+        "for",
+        "if",
+        "import",
+        "imports",
+        "load",
+        "loads",
+        "match",
+        "open",
+        "parse",
+        "parses",
+        "per",
+        "read",
+        "reading",
+        "reads",
+        "than",
+        "unless",
+        "use",
+        "using",
+        "via",
+        "when",
+        "where",
+        "with",
+    ];
+    const PLACE: [&str; 8] = ["in", "to", "into", "of", "and", "inside", "within", "both"];
     static NOT: LazyLock<Regex> = LazyLock::new(|| {
         compile(
             r"(?i)\b(not|never|don't|dont|leave|leaves|unchanged|without|stay|stays|keep|keeps|alone|no|untouched|like|as in|from|see)\b",
         )
     });
-    CLAUSE.split(prompt).any(|clause| {
-        let names =
-            clause.split_whitespace().any(|word| is_file(word.trim_matches(|c: char| "`'\"()[],.@".contains(c))));
-        names && WANTED.is_match(clause) && !NOT.is_match(clause)
-    })
+    let plain = |word: &'_ str| word.trim_matches(|c: char| "`'\"()[],.@".contains(c)).to_owned();
+    let (mut found, mut goes_on): (Vec<&str>, bool) = (Vec::new(), false);
+    for clause in CLAUSE.split(prompt) {
+        let words: Vec<String> = clause.split_whitespace().map(plain).collect();
+        // "a.py, b.py and c.py": the verb stands before the first.
+        let list = goes_on && !words.is_empty() && words.iter().all(|word| file(word).is_some());
+        let wanted = list || (WANTED.is_match(clause) && !NOT.is_match(clause));
+        let mut first = true;
+        for (at, word) in words.iter().enumerate().filter(|_| wanted) {
+            let Some(path) = file(word) else { continue };
+            let above = at.checked_sub(1).map_or(String::new(), |above| words[above].to_lowercase());
+            let meant =
+                !READ.contains(&above.as_str()) && (first || PLACE.contains(&above.as_str()) || file(&above).is_some());
+            first = false;
+            if meant && !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        goes_on = wanted && words.last().is_some_and(|word| file(word).is_some());
+    }
+    found
 }
 
-/// Whether what is wanted is that the tests pass.
+/// Whether all that is wanted is that the tests pass: who names a file, a function or a behaviour wants that, whatever the
+/// tests say.
 pub(super) fn is_about_tests(prompt: &str) -> bool {
-    let lower = prompt.to_lowercase();
-    let tests = ["test", "check", "build", "ci "].iter().any(|word| lower.contains(word));
-    tests && ["pass", "green", "fail", "fix", "broken", "mend", "repair"].iter().any(|word| lower.contains(word))
+    static WISH: LazyLock<Regex> = LazyLock::new(|| {
+        const TESTS: &str = r"(?:(?:unit |whole |entire |full )?(?:tests?|checks?|build|ci|suite|test suite))";
+        const AGAIN: &str = r"[.,;!]?\s*(?:please\s*)?(?:(?:fix|mend|repair) (?:it|them|that|this)|again|now|please)?";
+        compile(&format!(
+            concat!(
+                r"(?i)^\W*(?:please\s+|(?:can|could|would) you\s+(?:please\s+)?)?(?:",
+                r"(?:make|get|let|have|bring)\s[a-z ,']{{0,40}}\b{tests}\b[a-z ]{{0,15}}\b(?:pass(?:es)?|green|succeed|work|run)\b[a-z ]{{0,15}}",
+                r"|(?:fix|mend|repair)\s+(?:the |all |these |my |our )*(?:failing |broken |red )?{tests}(?: that fails?| failures?)?",
+                r"|(?:the |my |our |some |all )*{tests} (?:is |are )?(?:failing|fails?|broken|red)",
+                r"){again}\W*$"
+            ),
+            tests = TESTS,
+            again = AGAIN
+        ))
+    });
+    WISH.is_match(prompt.trim())
+}
+
+/// Whether a task speaks of tests that fail, in whatever words: what still fails after the change is its failure then.
+pub(super) fn speaks_of_tests(prompt: &str) -> bool {
+    static TESTS: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b(?:tests?|tested|testing|checks?|builds?|ci)\b"));
+    static STATE: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)\b(?:pass(?:es|ed|ing)?|green|fail(?:s|ed|ing|ures?)?|fix(?:es|ed|ing)?|broken|mend|repair)\b")
+    });
+    TESTS.is_match(prompt) && STATE.is_match(prompt)
+}
+
+/// Whether tests are to be written, and not only to pass.
+pub(super) fn wants_tests(prompt: &str) -> bool {
+    static WANTED: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)\b(?:add|write|extend|update|create|include|cover|with)\b(?:[^.;:\n]|\.\w){0,60}\b(?:unit ?)?tests?\b",
+        )
+    });
+    WANTED.is_match(prompt)
 }
 
 /// Whether a word of the prompt is in the last part of a test's name, `test_shop.TestShop.test_with_fee`: what stands
@@ -154,7 +239,9 @@ mod tests {
 
     #[test]
     fn what_is_to_be_changed_is_told_from_what_is_only_named() {
-        let asks = |prompt: &str| asks_to_change(prompt, |word| word == "src/a.h");
+        let files = ["src/a.h", "app.py", "config.json", "README.md", "views.py"];
+        let of = |prompt: &str| asked_to_change(prompt, |word| files.iter().copied().find(|file| *file == word));
+        let asks = |prompt: &str| of(prompt).contains(&"src/a.h");
         for prompt in ["Declare it in src/a.h.", "Please add a function f, and document it in `src/a.h`", "fix src/a.h"]
         {
             assert!(asks(prompt), "{prompt}");
@@ -169,6 +256,12 @@ mod tests {
         ] {
             assert!(!asks(prompt), "{prompt}");
         }
+        assert_eq!(of("Change load() in app.py to read config.json."), ["app.py"]);
+        assert_eq!(of("Fix the crash in app.py when config.json is missing"), ["app.py"]);
+        assert_eq!(of("Add parse_line to app.py as README.md describes."), ["app.py"]);
+        assert_eq!(of("Add slugify to views.py and use it in app.py."), ["views.py", "app.py"]);
+        assert_eq!(of("Update views.py, app.py and README.md"), ["views.py", "app.py", "README.md"]);
+        assert!(of("Write unit tests for app.py").is_empty());
     }
 
     #[test]
@@ -192,6 +285,27 @@ mod tests {
 
     #[test]
     fn tasks_about_tests() {
-        assert!(is_about_tests("make the tests pass") && !is_about_tests("rename the parser"));
+        for prompt in [
+            "make the tests pass",
+            "Please make all the tests pass again.",
+            "Fix the failing tests.",
+            "The build is broken. Please fix it.",
+            "fix the tests",
+            "get the test suite green",
+        ] {
+            assert!(is_about_tests(prompt), "{prompt}");
+        }
+        for prompt in [
+            "rename the parser",
+            "Add a check to register() that the password is long enough",
+            "Fix latest_price() in user.py",
+            "Build a prefix table",
+            "register() fails when the name is None. Fix it, and add a test.",
+            "The tests pass, but median() of an empty list fails. Fix that.",
+        ] {
+            assert!(!is_about_tests(prompt), "{prompt}");
+        }
+        assert!(wants_tests("Add parse_line to parser.py and a test for it") && wants_tests("with unit tests"));
+        assert!(!wants_tests("Make the tests pass") && !wants_tests("add it; the tests stay as they are"));
     }
 }

@@ -209,7 +209,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let identity = identity(args, &source, &engine)?;
     let mut store = args.out.as_deref().map(|folder| Store::open(folder, &identity, args.resume)).transpose()?;
     let mut records = store.as_ref().map(|store| store.known.clone()).unwrap_or_default();
-    let jobs: Vec<Job> = problems
+    let jobs: Vec<Job> = numbered(problems)
         .into_iter()
         .map(|problem| Job {
             known: records.iter().filter(|record| record.task_id == problem.id).cloned().collect(),
@@ -223,7 +223,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let finished = runtime.block_on(async {
         let interrupt = cancel.clone();
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
+            if crate::host::asked_to_end().await.is_ok() {
                 interrupt.cancel();
             }
         });
@@ -267,11 +267,33 @@ fn identity(args: &Args, source: &Source, engine: &Engine) -> anyhow::Result<Ide
         model_name: model_name(&args.model),
         adapter: adapter.context("cannot read the adapter")?,
         words: source.name().to_owned(),
+        words_sha256: if let Source::File(words) = source { words.sha256.clone() } else { String::new() },
+        problems: of_problems(args),
         hint: args.hint.clone(),
         tokens_max: args.max_tokens,
         temperature: args.temperature,
         seed: args.seed,
     })
+}
+
+/// Which problems a run is about: the file's name, and which side of its rows is asked for.
+fn of_problems(args: &Args) -> String {
+    let name = args.problems.file_name().unwrap_or(args.problems.as_os_str()).to_string_lossy();
+    if args.inputs { format!("{name}, inputs") } else { name.into_owned() }
+}
+
+/// Rows that share an id are told apart by a number: records are found again by it.
+fn numbered(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut seen: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
+    let tell = |mut problem: Problem| {
+        let times = seen.entry(problem.id.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            problem.id = format!("{}#{times}", problem.id);
+        }
+        problem
+    };
+    problems.into_iter().map(tell).collect()
 }
 
 fn setup(

@@ -14,7 +14,7 @@ pub(super) fn on_interrupt() -> anyhow::Result<Cancel> {
     let (standing, stands) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         runtime.block_on(async {
-            let mut signal = Box::pin(tokio::signal::ctrl_c());
+            let mut signal = Box::pin(crate::host::asked_to_end());
             // The first poll registers the handler.
             let first = std::future::poll_fn(|context| std::task::Poll::Ready(signal.as_mut().poll(context))).await;
             let _ = standing.send(());

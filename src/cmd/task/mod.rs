@@ -307,9 +307,20 @@ pub(super) fn config(dirs: &Dirs, flags: Vec<(&'static str, String)>) -> Result<
     Config::load(Sources {
         user_file: Some(dirs.config.join("config.toml")),
         project_file: project,
-        environment: std::env::vars().filter(|(name, _)| name.starts_with("Z1_")).collect(),
+        environment: environment()?,
         flags,
     })
+}
+
+/// The variables that are z1's; what others hold, and whether it is text, is nobody's business here.
+fn environment() -> Result<Vec<(String, String)>, UserError> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok().filter(|name| name.starts_with("Z1_"))?, value)))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(UserError::usage(format!("the environment variable {name} is not UTF-8"))),
+        })
+        .collect()
 }
 
 /// Where the folders are listed whose settings the user trusts, one a line.

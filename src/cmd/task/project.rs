@@ -74,7 +74,7 @@ impl ProjectArgs {
             project_named: self.project.is_some(),
             states_checks,
             names_a_file: states_checks && project::names_a_file(prompt, root),
-            check_given: false,
+            check_given: checks.iter().any(|check| matches!(check, Check::Command { .. })),
             language: false,
             said,
         };

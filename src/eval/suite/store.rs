@@ -17,6 +17,12 @@ pub struct Identity {
     pub model_name: String,
     pub adapter: Option<String>,
     pub words: String,
+    /// Of a file of one's own words, its hash; empty for those that come with z1, and in runs from before it was kept.
+    #[serde(default)]
+    pub words_sha256: String,
+    /// The file of problems, and what of it is asked; empty in runs from before it was kept.
+    #[serde(default)]
+    pub problems: String,
     pub hint: String,
     pub tokens_max: u32,
     pub temperature: f32,
@@ -30,7 +36,8 @@ impl Identity {
         let (Some(mine), Some(theirs)) = (table(self), table(other)) else { return vec!["everything".to_owned()] };
         let differs = |(name, value): (&String, &serde_json::Value)| {
             let before = theirs.get(name)?;
-            (before != value).then(|| format!("{name} was {before} and is {value}"))
+            let kept = before.as_str() != Some("") || !matches!(name.as_str(), "words_sha256" | "problems");
+            (kept && before != value).then(|| format!("{name} was {before} and is {value}"))
         };
         mine.iter().filter_map(differs).collect()
     }
@@ -121,12 +128,13 @@ pub fn read_records(path: &Path) -> anyhow::Result<(Vec<Record>, usize)> {
     let file =
         File::open(&path).map_err(|problem| UserError::new(Exit::Error, format!("cannot read {shown}: {problem}")))?;
     let (mut records, mut damaged) = (Vec::new(), 0);
-    for line in BufReader::new(file).lines() {
+    // By bytes: a last line may have been cut within a character.
+    for line in BufReader::new(file).split(b'\n') {
         let line = line.with_context(|| format!("cannot read {shown}"))?;
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        match serde_json::from_str(&line) {
+        match serde_json::from_slice(&line) {
             Ok(record) => records.push(record),
             Err(_) => damaged += 1,
         }

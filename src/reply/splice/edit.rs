@@ -402,7 +402,8 @@ impl<'a> Edit<'a> {
         } else if self.file.imports.is_empty() {
             lines.push(String::new());
         }
-        self.changes.push(Change { range: at..at, lines });
+        // Before what else comes to that place: a constant may need them.
+        self.changes.insert(0, Change { range: at..at, lines });
     }
 
     pub(super) fn finish(mut self) -> Option<Spliced> {

@@ -179,11 +179,64 @@ fn not_found(text: &str, code: i32) -> Option<Hindrance> {
     let detail = match (named, code) {
         (Some(name), _) if name.contains('/') && !name.starts_with('/') => return None,
         (Some(name), _) => name,
-        (None, 126 | 127) if OWN_PATH.is_match(text) => return None,
+        (None, 126 | 127) if OWN_PATH.is_match(text) || lacks_a_function(text) => return None,
         (None, 126 | 127) => text.lines().find(|line| !line.trim().is_empty()).map(shortened).unwrap_or_default(),
         _ => return None,
     };
     Some(Hindrance { wall: Wall::NotFound, detail })
+}
+
+/// Whether a script of the project calls what a change is to define in it: "test.sh: line 4: trim: command not found". Where it is
+/// a tool that people install, the tool is missing.
+fn lacks_a_function(text: &str) -> bool {
+    const TOOLS: [&str; 40] = [
+        "bats",
+        "bc",
+        "bun",
+        "bundle",
+        "cargo",
+        "cc",
+        "clang",
+        "cmake",
+        "composer",
+        "ctest",
+        "curl",
+        "deno",
+        "docker",
+        "dotnet",
+        "g++",
+        "gcc",
+        "git",
+        "go",
+        "gradle",
+        "java",
+        "javac",
+        "jq",
+        "make",
+        "mvn",
+        "node",
+        "npm",
+        "npx",
+        "perl",
+        "php",
+        "pip",
+        "pnpm",
+        "prove",
+        "pytest",
+        "python",
+        "python3",
+        "ruby",
+        "rustc",
+        "shellcheck",
+        "sqlite3",
+        "yarn",
+    ];
+    static CALLED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^[\w./-]+\.(?:sh|bash|bats): line \d+: ([\w.+-]+): command not found\s*$")
+            .expect("invariant: a valid pattern")
+    });
+    let mut called = CALLED.captures_iter(text).peekable();
+    called.peek().is_some() && called.all(|found| !TOOLS.contains(&&found[1]))
 }
 
 /// A sign of a wall in what a test or a whole run said.
@@ -317,9 +370,12 @@ mod tests {
             "tests/run.sh: line 4: bin/notes: No such file or directory",
             "env: ‘scripts/go’: No such file or directory",
             "bash: ./notes.sh: Permission denied",
+            "test.sh: line 4: trim: command not found",
         ] {
             assert_eq!(wall(127, text), None, "a change may bring it: {text}");
         }
+        let tool = "tests/run.sh: line 4: pytest: command not found";
+        assert_eq!(wall(127, tool), Some((Wall::NotFound, tool.to_owned())));
         assert_eq!(wall(127, "exit"), Some((Wall::NotFound, "exit".to_owned())));
         assert_eq!(wall(1, "AssertionError: user bob: not found"), None);
         assert_eq!(wall(1, "ModuleNotFoundError: No module named 'calc'"), None);
