@@ -68,6 +68,7 @@ impl Stream {
         self.scanner = FenceScanner::default();
         self.closed = self.scanner.push(self.text.get(self.counts_from..).unwrap_or(""));
         self.since = None;
+        self.closed_at = self.closed_at.min(self.text.len());
     }
 
     /// Whether the text ends within a fence.
@@ -91,11 +92,13 @@ impl Stream {
     /// Takes off what came of a further block between the last one and the end that z1 put to the reply.
     pub(super) fn cut_off(&self, said: &mut Trajectory) {
         let ours = self.stopped && said.finish == Finish::Stopped && self.closed_at > said.answer_at;
-        if ours && said.text.starts_with(&self.text[..self.closed_at]) {
-            let rest = &said.text[self.closed_at..];
-            if fence::fences(rest).last().is_some_and(|last| !last.closed) {
-                said.text.truncate(self.closed_at);
-            }
+        let Some(before) = self.text.get(..self.closed_at).filter(|_| ours) else { return };
+        let open = said
+            .text
+            .strip_prefix(before)
+            .is_some_and(|rest| fence::fences(rest).last().is_some_and(|last| !last.closed));
+        if open {
+            said.text.truncate(self.closed_at);
         }
     }
 

@@ -179,7 +179,14 @@ impl Reader<'_> {
 
     /// The one file of the project with this file name, where the content can be (a part of) it.
     fn namesake(&self, path: &str, content: &str) -> Option<String> {
-        let other = self.known.by_name_only(path)?;
+        // "README" is README.md, where there is one.
+        let stem = || {
+            let same =
+                |other: &&str| !path.contains('.') && other.rsplit_once('.').is_some_and(|(stem, _)| stem == path);
+            let mut found = self.known.iter().filter(same);
+            found.next().filter(|_| found.next().is_none()).map(str::to_owned)
+        };
+        let other = self.known.by_name_only(path).or_else(stem)?;
         let text = self.text_of(&other)?;
         // New definitions resemble nothing; with a name alone, or a folder that is not there, the file's own name says enough.
         let folder = path.rsplit_once('/').map(|(folder, _)| folder);

@@ -313,6 +313,23 @@ fn a_sentence_that_names_the_file_is_no_name_of_another() {
 }
 
 #[test]
+fn what_a_part_leaves_out_of_heads_and_export_lists_stays() {
+    let js = "function add(a, b) {\n  return a - b;\n}\n\nfunction mul(a, b) {\n  return a * b;\n}\n\nmodule.exports = { add, mul };\n";
+    let part = "function add(a, b) {\n  return a + b;\n}\n\nmodule.exports = { add };\n";
+    let files = [("lib/calc.js", js), ("b.js", "x();\n")];
+    check(&files, &format!("lib/calc.js\n```js\n{part}```\n"), "lib/calc.js", &js.replace("a - b", "a + b"), true);
+    let rust = "pub fn one() -> u8 {\n    2\n}\n\npub fn two() -> u8 {\n    2\n}\n";
+    let part = "fn one() -> u8 {\n    1\n}\n";
+    let files = [("src/lib.rs", rust), ("b.txt", "x\n")];
+    let after = rust.replacen("    2\n", "    1\n", 1);
+    check(&files, &format!("src/lib.rs\n```rust\n{part}```\n"), "src/lib.rs", &after, true);
+    let python = "class A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n";
+    let part = "class A(dict):\n    def f(self):\n        return 3\n";
+    let after = python.replace("class A:", "class A(dict):").replace("return 1", "return 3");
+    check(&[("m.py", python)], &format!("m.py\n```python\n{part}```\n"), "m.py", &after, true);
+}
+
+#[test]
 fn a_part_of_a_file_without_a_grammar_does_not_become_the_file() {
     let php =
         "<?php\n\nfunction one(){return 1;}\n\nfunction two(){\n    return 2;\n}\n\nfunction three(){return 3;}\n";
@@ -337,6 +354,12 @@ fn a_file_s_name_alone_means_the_one_file_of_that_name() {
     for head in ["### calc.py", "**calc.py**", "app/calc.py"] {
         check(&files, &format!("{head}\n```python\n{sub}```\n"), "src/calc.py", &format!("{text}\n\n{sub}"), true);
     }
+    // "README" is README.md.
+    let readme = "# Tool\n\nIt does things.\n\nMore words.\n";
+    let longer = format!("{readme}\n## License\n\nMIT\n");
+    let (found, plan) =
+        tolerated(&[("README.md", readme)], &format!("Here is the updated README:\n```markdown\n{longer}```\n"));
+    assert_eq!((found.len(), found.get("README.md")), (1, Some(&longer)), "{:?} {:?}", plan.refused, plan.notes);
     // Imports come before the constant that needs them.
     let part = format!("import re\n\nWORD = re.compile(\"a\")\n\n\n{}", text.replace("a + b", "len(WORD.pattern) + b"));
     let (found, plan) = tolerated(&files, &format!("src/calc.py\n```python\n{part}```\n"));

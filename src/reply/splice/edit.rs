@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::super::{elision, paths};
-use super::{Part, Spliced, imports, is_java, is_python, joined};
+use super::{Part, Spliced, heads, imports, is_java, is_python, joined};
 use crate::repo_map::outline::{Definition, Outline};
 use crate::repo_map::syntax;
 
@@ -215,6 +215,11 @@ impl<'a> Edit<'a> {
         if head > 0 && leading(&lines) == 0 {
             lines.splice(0..0, before[..head].iter().cloned());
         }
+        heads::keep_modifiers(&before, &mut lines);
+        if heads::is_export_list(&new.name) {
+            let defined = |name: &str| self.file.definitions.iter().any(|d| d.name == name);
+            lines = heads::united(&before, lines, &defined);
+        }
         self.check_elision(&before, &lines)?;
         if lines != before {
             self.changes.push(Change { range: old.lines.clone(), lines });
@@ -243,6 +248,11 @@ impl<'a> Edit<'a> {
                 }
                 _ => return None,
             }
+        }
+        if let Some((at, line)) = heads::other_head(&self.old[old.lines.clone()], &self.lines_of(new), &old.name) {
+            let at = old.lines.start + at;
+            self.changes.push(Change { range: at..at + 1, lines: vec![line] });
+            taken = true;
         }
         if !taken {
             return None;

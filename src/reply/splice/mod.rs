@@ -13,6 +13,7 @@ use crate::repo_map::syntax;
 
 pub mod data;
 mod edit;
+mod heads;
 mod imports;
 mod sections;
 
