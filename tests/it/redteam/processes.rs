@@ -218,7 +218,8 @@ fn case_27_no_descriptor_is_inherited() {
 
 #[test]
 fn case_32_daemons_do_not_outlive_their_trial() {
-    let daemon = "import os, sys, time, signal\nfor s in range(1, 65):\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nfor _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n            os.setsid()\n            time.sleep(1000)\n        os._exit(0)\nos._exit(0)";
+    // The children are waited for, so that all five daemons are there when their parent ends.
+    let daemon = "import os, sys, time, signal\nfor s in set(range(1, 65)) - {signal.SIGCHLD}:\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nfor _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n            os.setsid()\n            time.sleep(1000)\n        os._exit(0)\nfor _ in range(5): os.wait()\nos._exit(0)";
     each_tier(|walls| {
         let word = marker();
         let outcome = walls.python(&empty(), daemon, &[&word]);
