@@ -117,11 +117,8 @@ pub fn language(prompt: &str) -> Option<Language> {
         "node" | "node.js" => Some(Language::JavaScript),
         other => Language::from_fence_tag(other),
     };
+    let first = NAMED.captures_iter(prompt).find_map(|found| named(found.name("a").or(found.name("b"))?.as_str()));
     // "go" and "c" are words of English; only their capitals name a language.
-    let first = NAMED.captures_iter(prompt).find_map(|found| {
-        let name = found.name("a").or(found.name("b"))?.as_str();
-        named(name)
-    });
     let by_letter = || {
         let found = C_OR_GO.captures(prompt)?;
         named(["a", "b", "c"].iter().find_map(|group| found.name(group))?.as_str())

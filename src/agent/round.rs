@@ -101,6 +101,7 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
         until: ask.time_left.and_then(|left| Instant::now().checked_add(left)),
         late: false,
         first: None,
+        patient: at.kind.goes_on() && at.earlier.iter().any(|earlier| earlier.said.finish == Finish::Stopped),
     };
     let request = request(at.with, ask, at.kind.stop());
     let begun = Instant::now();
@@ -116,11 +117,6 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
     let decoded = round.first.map_or(spoken, |first| first.elapsed());
     round.settle(line).await;
     Ok(Played { attempts: round.attempts(), spoken, decoded })
-}
-
-/// Whether a reply that ended because its last block seemed to have come has failed, in a task where more may come.
-fn is_patient<K: Kind>(at: &At<'_, K>) -> bool {
-    at.kind.goes_on() && at.earlier.iter().any(|earlier| earlier.said.finish == Finish::Stopped)
 }
 
 fn request(With { agent, plan }: With<'_>, ask: &Ask, stop: StopPolicy) -> GenerateRequest {
@@ -176,6 +172,8 @@ struct Round<'a, K: Kind> {
     variants: Vec<Variant<K::What>>,
     /// What was judged in this round, in the order in which it ended.
     verdicts: Vec<(K::What, Verdict)>,
+    /// A reply that ended because its last block seemed to have come has failed, in a task where more may come.
+    patient: bool,
     /// When the first token came.
     first: Option<Instant>,
     /// When the model has spoken as long as it may.
@@ -304,11 +302,10 @@ impl<K: Kind> Round<'_, K> {
         // What is drafted in a thought is not what will be answered, unless it passes.
         let drafts = Ways::of(agent).drafts && stream.part == Some(Part::Thinking) && self.ask.prefix.is_empty();
         if !drafts {
-            let (over, patient) = (self.at.kind.may_be_over(&stream.closed), is_patient(self.at));
             stream.closed_at = stream.text.len();
-            match over {
+            match self.at.kind.may_be_over(&stream.closed) {
                 Over::No => {}
-                Over::Yes if !patient => stream.stop(candidate, generation),
+                Over::Yes if !self.patient => stream.stop(candidate, generation),
                 Over::Yes | Over::Perhaps => stream.since = Some(0),
             }
         }
@@ -321,7 +318,7 @@ impl<K: Kind> Round<'_, K> {
         let stream = &mut self.streams[candidate as usize];
         let Some(since) = stream.since else { return };
         let beside = self.at.kind.is_beside(stream.text.get(stream.closed_at..).unwrap_or(""));
-        let prose_max = if is_patient(self.at) { PROSE_AGAIN_TOKENS_MAX } else { PROSE_TOKENS_MAX };
+        let prose_max = if self.patient { PROSE_AGAIN_TOKENS_MAX } else { PROSE_TOKENS_MAX };
         if since > prose_max || beside {
             stream.since = None;
             if beside || !stream.is_open() {

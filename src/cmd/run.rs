@@ -91,12 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
         let cancel = Cancel::new();
-        let interrupt = cancel.clone();
-        tokio::spawn(async move {
-            if crate::host::asked_to_end().await.is_ok() {
-                interrupt.cancel();
-            }
-        });
+        crate::host::cancel_when_asked(&cancel);
         sandbox.run(&policy, request, &cancel).await
     });
     let printed = if args.json { print_json(&outcome) } else { print_streams(&outcome) };

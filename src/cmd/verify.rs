@@ -93,12 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let jobs = args.jobs.map_or(sandbox.parallel() as usize, usize::from);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let written = runtime.block_on(async {
-        let interrupt = cancel.clone();
-        tokio::spawn(async move {
-            if crate::host::asked_to_end().await.is_ok() {
-                interrupt.cancel();
-            }
-        });
+        crate::host::cancel_when_asked(&cancel);
         judge_all(items, &sandbox, &options, jobs, &cancel, |record| output.put(&record)).await
     });
     written.context("cannot write the verdicts")?;

@@ -8,6 +8,7 @@
 use std::io;
 
 use crate::agent::worker::{Running, Worker};
+use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::event::{Command, Decision, Event};
 use crate::task::{Outcome, Status, Task};
@@ -159,6 +160,16 @@ fn give_up(problem: &io::Error, running: Option<&Running>) -> anyhow::Result<()>
 pub async fn asked_to_end() -> io::Result<()> {
     Interrupts::listen()?.next().await;
     Ok(())
+}
+
+/// Cancels work when the user or the system asks the program to end. Within a runtime.
+pub fn cancel_when_asked(cancel: &Cancel) {
+    let cancel = cancel.clone();
+    tokio::spawn(async move {
+        if asked_to_end().await.is_ok() {
+            cancel.cancel();
+        }
+    });
 }
 
 /// Ctrl-C, SIGTERM and a closed terminal.

@@ -67,13 +67,15 @@ impl Block<'_> {
             .then(|| format!("the block would replace {path}, which it does not resemble; {instead}"))
     }
 
+    /// The names that the map of the project would have of this text.
+    fn tagged(&self, text: &str) -> BTreeSet<String> {
+        crate::repo_map::tags(self.path, text).definitions.into_iter().map(|definition| definition.name).collect()
+    }
+
     /// Whether the block defines some of what the file defines and leaves out more than half of it; without
     /// definitions, whether most lines are gone.
     fn drops_definitions(&self) -> bool {
-        let names = |text: &str| -> BTreeSet<String> {
-            crate::repo_map::tags(self.path, text).definitions.into_iter().map(|definition| definition.name).collect()
-        };
-        let (old, new) = (names(self.before), names(self.content));
+        let (old, new) = (self.tagged(self.before), self.tagged(self.content));
         let shared = old.intersection(&new).count();
         if old.len() < 2 {
             return kept(self.before, self.content) < 0.5
@@ -89,11 +91,8 @@ impl Block<'_> {
         {
             return false;
         }
-        let names = |text: &str| -> BTreeSet<String> {
-            crate::repo_map::tags(self.path, text).definitions.into_iter().map(|definition| definition.name).collect()
-        };
         let first = |text: &str| text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned);
-        let (old, new) = (names(self.before), names(self.content));
+        let (old, new) = (self.tagged(self.before), self.tagged(self.content));
         let changes = !new.is_empty() && old.iter().any(|name| !new.contains(name));
         changes || (old.is_empty() && first(self.before) != first(self.content) && kept < 0.5)
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::look::Looks;
 use super::reading::{self, Base};
 use super::tool::Tools;
-use super::{Patch, check, context, keeping, parts, words};
+use super::{Patch, check, context, keeping, parts};
 use crate::agent::attempt::{Attempt, Reply};
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
@@ -37,6 +37,8 @@ pub(super) struct Changes<'a> {
     pub(super) looks: Looks,
     /// Files that the task asks to change.
     pub(super) asked: Vec<String>,
+    /// Tests are to be written.
+    pub(super) wants_tests: bool,
     /// The task names one file, and no tests are to be written.
     pub(super) sole: bool,
     pub(super) tools: Option<Tools>,
@@ -94,7 +96,7 @@ impl Kind for Changes<'_> {
 
     /// Tests are judged as they stand: a test that is written again is paid for and thrown away.
     fn is_beside(&self, after: &str) -> bool {
-        if words::wants_tests(self.task) {
+        if self.wants_tests {
             return false;
         }
         let complete = after.rfind('\n').map_or("", |end| &after[..end]);

@@ -116,6 +116,8 @@ struct Work<'a> {
     unlisted: Vec<String>,
     /// Files that the task asks to change.
     asked: Vec<String>,
+    /// Tests are to be written.
+    wants_tests: bool,
     /// The task names one file, and no tests are to be written.
     sole: bool,
     /// Tool servers that were started for it.
@@ -150,6 +152,7 @@ impl<'a> Work<'a> {
             notes: Vec::new(),
             unlisted: Vec::new(),
             asked: Vec::new(),
+            wants_tests: false,
             sole: false,
             tools: None,
         };
@@ -173,6 +176,7 @@ impl<'a> Work<'a> {
             unjudged: self.unjudged(),
             looks: look::Looks::default(),
             asked: self.asked.clone(),
+            wants_tests: self.wants_tests,
             sole: self.sole,
             tools: self.tools.take(),
             on: None,
@@ -193,7 +197,7 @@ impl<'a> Work<'a> {
                     return Ok(self.outcome_without_room(&search, prompt_tokens));
                 }
                 // What was made before is there all the same.
-                self.notes.push(self.no_room(prompt_tokens));
+                self.notes.push(self.no_room("the next round would have", prompt_tokens));
             }
             if end == End::Spent {
                 self.notes.push(format!("ended at what the task may cost: {}", search.purse.spent()));
@@ -332,8 +336,8 @@ impl<'a> Work<'a> {
         let short = short.map(|message| message.content).unwrap_or_default();
         Talk::of(self.agent, self.session, true).open(turns, &short);
         self.asked = self.asked_for(&gathered);
-        self.sole =
-            gathered.files.iter().filter(|worth| worth.named).count() == 1 && !words::wants_tests(&self.task.prompt);
+        self.wants_tests = words::wants_tests(&self.task.prompt);
+        self.sole = gathered.files.iter().filter(|worth| worth.named).count() == 1 && !self.wants_tests;
         self.plan.prefix = self.prefix(&fitted, &gathered);
         self.session.shown.extend(fitted.digests);
         self.unlisted = gathered.unlisted;
@@ -364,7 +368,7 @@ impl<'a> Work<'a> {
         let named: Vec<&str> = gathered.files.iter().filter(begins).map(|worth| worth.path.as_str()).collect();
         let named: Vec<&str> = if self.asked.is_empty() {
             // Which of several is meant, nobody has said; a text is rather named to be read.
-            let only = named.len() == 1 && !paths::is_prose(named[0]) && !words::wants_tests(&self.task.prompt);
+            let only = named.len() == 1 && !paths::is_prose(named[0]) && !self.wants_tests;
             named.into_iter().filter(|_| only).collect()
         } else {
             self.asked.iter().map(String::as_str).filter(|path| named.contains(path)).collect()

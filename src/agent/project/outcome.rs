@@ -106,19 +106,16 @@ impl Work<'_> {
         Outcome { status, answer, verdict, ..self.blank(notes) }
     }
 
-    pub(super) fn no_room(&self, prompt_tokens: u32) -> String {
+    /// Says that `what` so many tokens and that no answer fits beside them.
+    pub(super) fn no_room(&self, what: &str, prompt_tokens: u32) -> String {
         let context = self.agent.engine.info().context_tokens_max;
-        format!(
-            "the next round would have {prompt_tokens} tokens and leave no room for an answer in a context of {context}"
-        )
+        format!("{what} {prompt_tokens} tokens and leave no room for an answer in a context of {context}")
     }
 
     /// No reply could be asked for, or none that holds a change.
     pub(super) fn outcome_without_room(&self, search: &Search<Patch>, prompt_tokens: u32) -> Outcome {
         let mut outcome = self.outcome_without_change(search);
-        outcome
-            .notes
-            .push(self.no_room(prompt_tokens).replace("the next round would have", "the task and its files have"));
+        outcome.notes.push(self.no_room("the task and its files have", prompt_tokens));
         Outcome { status: Status::LimitReached, ..outcome }
     }
 

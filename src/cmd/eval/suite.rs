@@ -221,12 +221,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let setup = Arc::new(setup(args, engine, sandbox, (source, arms), &identity, &cancel)?);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let finished = runtime.block_on(async {
-        let interrupt = cancel.clone();
-        tokio::spawn(async move {
-            if crate::host::asked_to_end().await.is_ok() {
-                interrupt.cancel();
-            }
-        });
+        crate::host::cancel_when_asked(&cancel);
         measure(setup, jobs, |record| {
             if let Some(store) = &mut store {
                 store.put(record)?;

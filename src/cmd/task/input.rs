@@ -32,30 +32,21 @@ fn beside() -> Result<Option<String>, UserError> {
     if stdin.is_terminal() || !is_piped() {
         return Ok(None);
     }
-    let _said = Waiting::begin();
+    let _waiting = say_while_waiting();
     from_stdin().map(|text| Some(text).filter(|text| !text.trim().is_empty()))
 }
 
-/// Says what is waited for where a pipe stays open: whoever starts z1 with one that never ends would see nothing.
-struct Waiting(Option<std::sync::mpsc::Sender<()>>);
-
-impl Waiting {
-    fn begin() -> Self {
-        const SILENT: std::time::Duration = std::time::Duration::from_secs(2);
-        let (ended, end) = std::sync::mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            if end.recv_timeout(SILENT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                eprintln!("z1: reading what is piped in beside the task (`< /dev/null` where nothing is meant)");
-            }
-        });
-        Self(Some(ended))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.take();
-    }
+/// Says what is waited for where a pipe stays open, until what it returns is dropped: whoever starts z1 with one that never ends
+/// would see nothing.
+fn say_while_waiting() -> std::sync::mpsc::Sender<()> {
+    const SILENT: std::time::Duration = std::time::Duration::from_secs(2);
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        if end.recv_timeout(SILENT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("z1: reading what is piped in beside the task (`< /dev/null` where nothing is meant)");
+        }
+    });
+    ended
 }
 
 /// Whether something can come through stdin: a pipe, a socket or a file. A device like `/dev/null` holds nothing.

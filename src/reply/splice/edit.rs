@@ -445,11 +445,7 @@ fn covers(old: &Definition, new: &Definition) -> bool {
 
 /// How many lines stand above the definition proper: comments, decorators, attributes.
 fn leading(lines: &[String]) -> usize {
-    let is_above = |line: &&String| {
-        let text = line.trim_start();
-        text.starts_with(['@', '#']) || text.starts_with("//") || text.starts_with("/*") || text.starts_with('*')
-    };
-    lines.iter().take_while(is_above).count()
+    lines.iter().take_while(|line| heads::is_above(line)).count()
 }
 
 /// Lines with the indentation of those they replace.

@@ -41,8 +41,13 @@ pub(super) fn keep_modifiers(before: &[String], lines: &mut [String]) {
 
 /// A line that declares something: no comment, no attribute, not blank.
 fn is_head(line: &str) -> bool {
+    !line.trim().is_empty() && !is_above(line)
+}
+
+/// A line that stands above a definition and belongs to it: a comment, a decorator, an attribute.
+pub(super) fn is_above(line: &str) -> bool {
     let text = line.trim_start();
-    !text.is_empty() && !text.starts_with(['@', '#', '*']) && !text.starts_with("//") && !text.starts_with("/*")
+    text.starts_with(['@', '#', '*']) || text.starts_with("//") || text.starts_with("/*")
 }
 
 /// The place of a class's head within its lines and the head that the part gives it, where that is another one: another base,
