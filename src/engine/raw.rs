@@ -10,6 +10,7 @@
 
 #![expect(unsafe_code, reason = "see the module's first lines")]
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
@@ -113,7 +114,12 @@ pub(super) fn finish_params(params: LlamaContextParams, outputs_max: u32, slot: 
     unsafe { std::mem::transmute::<sys::llama_context_params, LlamaContextParams>(raw) }
 }
 
-static LOG_LINES: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+thread_local! {
+    /// The errors that llama.cpp has logged on this thread. Per thread, because llama.cpp's log has no owner: where
+    /// two engines live in one process (a model and its draft, a quantisation beside a chat) the one must neither
+    /// read nor clear the other's. llama.cpp logs a failed load, allocation or decode on the thread that asked for it.
+    static LOG_LINES: RefCell<VecDeque<String>> = const { RefCell::new(VecDeque::new()) };
+}
 
 /// Sends llama.cpp's log to `tracing` (and so to the log file, never to the terminal).
 pub(super) fn install_log() {
@@ -131,11 +137,14 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _da
     }
     match level {
         sys::GGML_LOG_LEVEL_ERROR => {
-            let mut lines = LOG_LINES.lock().unwrap_or_else(PoisonError::into_inner);
-            if lines.len() == LOG_LINES_MAX {
-                lines.pop_front();
-            }
-            lines.push_back(text.to_owned());
+            // A thread that is already ending has nobody left who would ask.
+            let _ = LOG_LINES.try_with(|lines| {
+                let mut lines = lines.borrow_mut();
+                if lines.len() == LOG_LINES_MAX {
+                    lines.pop_front();
+                }
+                lines.push_back(text.to_owned());
+            });
             tracing::error!(target: "llama.cpp", "{text}");
         }
         sys::GGML_LOG_LEVEL_WARN => tracing::warn!(target: "llama.cpp", "{text}"),
@@ -144,9 +153,9 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _da
     }
 }
 
-/// Forgets what was logged before, so that the next reason is not an old one.
+/// Forgets what was logged before on this thread, so that the next reason is not an old one.
 pub(super) fn clear_log_lines() {
-    LOG_LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    LOG_LINES.with_borrow_mut(VecDeque::clear);
 }
 
 /// The llama.cpp that is linked: the crate that packs its sources, and what its ggml calls itself.
@@ -156,18 +165,16 @@ pub fn library() -> String {
     format!("llama.cpp as packed in llama-cpp-sys-2 {CRATE_VERSION}, ggml {}", ggml.to_string_lossy())
 }
 
-/// What llama.cpp gave as an error since [`clear_log_lines`]: the first line, which names the cause.
+/// What llama.cpp gave as an error on this thread since [`clear_log_lines`]: the first line, which names the cause.
 pub(super) fn first_error_line() -> Option<String> {
-    let lines = LOG_LINES.lock().unwrap_or_else(PoisonError::into_inner);
     // "function_name: reason" → "reason"
-    let line = lines.front()?;
-    Some(line.split_once(": ").map_or(line.as_str(), |(_, reason)| reason).trim().to_owned())
+    let reason = |line: &String| line.split_once(": ").map_or(line.as_str(), |(_, reason)| reason).trim().to_owned();
+    LOG_LINES.with_borrow(|lines| lines.front().map(reason))
 }
 
-/// Whether llama.cpp complained since [`clear_log_lines`] that it was given no memory.
+/// Whether llama.cpp complained on this thread since [`clear_log_lines`] that it was given no memory.
 pub(super) fn allocation_failed() -> bool {
-    let lines = LOG_LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().any(|line| line.contains("allocat") || line.contains("out of memory"))
+    LOG_LINES.with_borrow(|lines| lines.iter().any(|line| line.contains("allocat") || line.contains("out of memory")))
 }
 
 #[cfg(test)]

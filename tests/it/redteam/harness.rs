@@ -46,8 +46,13 @@ pub(super) fn sandbox_with(tier: Tier, helper_exe: &Path) -> Result<Sandbox, Str
 /// A program that does `script` and then becomes z1's helper, as the script sees fit.
 pub(super) fn wrapper(folder: &tempfile::TempDir, interpreter: &str, script: &str) -> PathBuf {
     let path = folder.path().join("helper");
-    std::fs::write(&path, format!("#!{interpreter}\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = folder.path().join("helper.txt");
+    std::fs::write(&text, format!("#!{interpreter}\n{script}\n")).unwrap();
+    // By another process: what another test's thread forks meanwhile inherits every descriptor of this one, and a
+    // program that somebody holds open for writing cannot be started (ETXTBSY).
+    let mut copy = Command::new("/bin/sh");
+    copy.args(["-c", "cp \"$0\" \"$1\" && chmod 755 \"$1\""]).args([&text, &path]);
+    assert!(copy.status().unwrap().success());
     path
 }
 

@@ -119,7 +119,8 @@ fn case_23_calls_of_another_architecture_kill() {
 fn case_24_setuid_programs_gain_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("id");
-    std::fs::copy("/usr/bin/id", &program).unwrap();
+    // By another process, so that nobody holds it open for writing when it is started.
+    assert!(std::process::Command::new("cp").arg("/usr/bin/id").arg(&program).status().unwrap().success());
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o6755)).unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     each_tier(|walls| {
