@@ -127,9 +127,7 @@ fn call_example(line: &str) -> Option<String> {
     let from = &line[name.start()..];
     let call = &from[..closing(from)?];
     // "parse(text) returns None" describes; an example has values.
-    if !are_literals(&call[name.as_str().len() + 1..call.len() - 1]) {
-        return None;
-    }
+    arguments(&call[name.as_str().len() + 1..call.len() - 1])?;
     let rest = &from[call.len()..];
     let join = JOIN.find(rest)?;
     let value = &rest[join.end()..];
@@ -139,21 +137,23 @@ fn call_example(line: &str) -> Option<String> {
     ends.then(|| format!("assert {call} == {value}"))
 }
 
-/// Whether a call's arguments are literals, with or without their names.
-fn are_literals(arguments: &str) -> bool {
+/// A call's arguments as they are written, where each is a literal, with or without its name.
+fn arguments(text: &str) -> Option<Vec<&str>> {
     static NAME: LazyLock<Regex> = LazyLock::new(|| compile(r"^[A-Za-z_]\w*\s*=\s*"));
-    let mut rest = arguments.trim();
+    let mut rest = text.trim();
+    let mut found = Vec::new();
     while !rest.is_empty() {
-        rest = &rest[NAME.find(rest).map_or(0, |name| name.end())..];
-        let Some(end) = literal(rest) else { return false };
+        let named = NAME.find(rest).map_or(0, |name| name.end());
+        let end = named + literal(&rest[named..])?;
+        found.push(&rest[..end]);
         rest = rest[end..].trim_start();
         match rest.strip_prefix(',') {
             Some(next) => rest = next.trim_start(),
             None if rest.is_empty() => {}
-            None => return false,
+            None => return None,
         }
     }
-    true
+    Some(found)
 }
 
 /// The function that a prompt names to be written: `a function max_product(nums)`.
@@ -163,18 +163,42 @@ pub(super) fn function_named(prompt: &str) -> Option<String> {
     NAMED.captures(prompt).map(|found| found[1].to_owned())
 }
 
-/// "Input: [1, 2, 3] / Output: 6" of a function with one argument.
+/// How many arguments the prompt says that the function takes: `max_product(nums)`, `def add(a: int, b: int = 0)`.
+fn arity(prompt: &str, entry: &str) -> Option<usize> {
+    prompt.match_indices(entry).find_map(|(at, _)| {
+        let before = prompt[..at].chars().next_back();
+        let rest = &prompt[at + entry.len()..];
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') || !rest.starts_with('(') {
+            return None;
+        }
+        let inside = &rest[1..closing(rest)? - 1];
+        // A call with values is an example of its own.
+        if inside.trim().is_empty() || arguments(inside).is_some() {
+            return None;
+        }
+        let mut depth = 0_i32;
+        let commas = inside.trim_end().trim_end_matches(',').chars().filter(|c| {
+            depth += i32::from(matches!(c, '[' | '(' | '{')) - i32::from(matches!(c, ']' | ')' | '}'));
+            depth == 0 && *c == ','
+        });
+        Some(commas.count() + 1)
+    })
+}
+
+/// "Input: [1, 2, 3] / Output: 6" of a function with one argument, "Input: 2, 3 / Output: 5" of one with two.
 fn value_examples(prompt: &str, entry: &str) -> Vec<String> {
     static PAIR: LazyLock<Regex> = LazyLock::new(|| {
         compile(r"(?im)^\W*input\W*?:[ *`]*(?P<input>[^\s=].*)\n+\W*output\W*?:[ *`]*(?P<output>.+)$")
     });
-    let whole = |text: &str| {
-        let text = text.trim().trim_matches(['`', '*']).trim();
-        literal(text).filter(|end| *end == text.len()).map(|_| text.to_owned())
-    };
+    let bare = |text: &str| text.trim().trim_matches(['`', '*']).trim().to_owned();
+    let Some(arity) = arity(prompt, entry) else { return Vec::new() };
     PAIR.captures_iter(prompt)
         .filter_map(|found| {
-            Some(format!("assert {entry}({}) == {}", whole(&found["input"])?, whole(&found["output"])?))
+            let (input, output) = (bare(&found["input"]), bare(&found["output"]));
+            literal(&output).filter(|end| *end == output.len())?;
+            let given = arguments(&input).filter(|given| given.len() == arity)?.join(", ");
+            // The names are told by those who read them.
+            (!input.contains('=')).then(|| format!("assert {entry}({given}) == {output}"))
         })
         .collect()
 }
@@ -182,23 +206,16 @@ fn value_examples(prompt: &str, entry: &str) -> Vec<String> {
 fn keyword_examples(prompt: &str, entry: &str) -> Vec<String> {
     static PAIR: LazyLock<Regex> =
         LazyLock::new(|| compile(r"(?im)^\W*input\W*?:\W*?(?P<input>\w+ *=.+)\n+\W*output\W*?:[ *`]*(?P<output>.+)$"));
+    static SPACED: LazyLock<Regex> = LazyLock::new(|| compile(r"\s*=\s*"));
     PAIR.captures_iter(prompt)
         .filter_map(|found| {
-            let mut rest = found["input"].trim().trim_matches('`').trim();
-            let mut arguments = Vec::new();
-            while !rest.is_empty() {
-                let (name, value) = rest.split_once('=')?;
-                let value = value.trim_start();
-                let end = literal(value)?;
-                arguments.push(format!("{}={}", name.trim(), &value[..end]));
-                rest = value[end..].trim_start().trim_start_matches(',').trim_start();
-            }
+            let given = arguments(found["input"].trim().trim_matches('`'))?;
             let output = found["output"].trim();
             let end = literal(output)?;
-            output[end..]
-                .trim_matches(['`', '*', ' '])
-                .is_empty()
-                .then(|| format!("assert {entry}({}) == {}", arguments.join(", "), &output[..end]))
+            output[end..].trim_matches(['`', '*', ' ']).is_empty().then(|| {
+                let given: Vec<_> = given.iter().map(|argument| SPACED.replacen(argument, 1, "=")).collect();
+                format!("assert {entry}({}) == {}", given.join(", "), &output[..end])
+            })
         })
         .collect()
 }
@@ -381,6 +398,11 @@ mod tests {
         let prompt = "Write a function max_product(nums).\n\nInput: [1, 2, 3]\nOutput: 6\n";
         assert!(stdio(prompt).is_empty());
         assert_eq!(calls(prompt, function_named(prompt).as_deref()), ["assert max_product([1, 2, 3]) == 6"]);
+        let prompt = "Write a function add(a, b).\n\nInput: 2, 3\nOutput: 5\n\nInput: [1, 2]\nOutput: 3\n";
+        assert_eq!(calls(prompt, Some("add")), ["assert add(2, 3) == 5"]);
+        assert!(calls("Write `f`.\n\nInput: 2\nOutput: 5\n", Some("f")).is_empty());
+        let prompt = "def total(items: list[tuple[int, int]], start: int = 0) -> int:\n\nInput: [(1, 2)]\nOutput: 3\n";
+        assert!(calls(prompt, Some("total")).is_empty());
         assert_eq!(stdio("Read numbers and print their sum.\n\nInput:\n1 2\n\nOutput:\n3\n").len(), 1);
     }
 

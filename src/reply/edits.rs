@@ -197,7 +197,7 @@ impl Reading {
 /// Reads every edit out of a reply, strictly: a path means that path, and what is not said plainly is refused.
 pub fn read(reply: &str, known: &Known) -> Reading {
     let text = scan::proper(reply);
-    let mut out = Walk::over(&text, known).out;
+    let mut out = Walk::over(&text, known, &[]).out;
     settle(&mut out, known);
     if out.edits.is_empty() && out.refused.is_empty() {
         out.refused.push(Refusal::new(

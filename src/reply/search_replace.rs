@@ -22,6 +22,10 @@ pub(super) fn read(walk: &mut Walk<'_>, block: &Block, from: usize, body: Range<
     let lines: Vec<&str> = walk.lines[body.clone()].to_vec();
     let dividers: Vec<usize> = (0..lines.len()).filter(|at| head.is_divider(lines[*at])).collect();
     let mut splits = splits(&lines, &dividers, head.width);
+    // Without a path the text to replace says which file is meant; it was not written, so the edit is weak.
+    let home = if written.is_none() { splits.first().and_then(|(search, _)| walk.home_of(search)) } else { None };
+    let weak = home.as_deref().is_some_and(|home| walk.only_inferred(home));
+    let written = written.or(home);
     let named = written.clone().or_else(|| walk.last_path.clone());
     if let Some((kind, message)) =
         fault(walk, block, &head, (&lines, &dividers, &splits), body.end..until, named.as_deref())
@@ -54,6 +58,7 @@ pub(super) fn read(walk: &mut Walk<'_>, block: &Block, from: usize, body: Range<
     proposed.others = edits;
     proposed.hint.line = line;
     proposed.instead = instead;
+    proposed.weak = weak;
     walk.out.edits.push(proposed);
 }
 

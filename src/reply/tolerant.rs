@@ -4,12 +4,12 @@
 //! Everything inferred here is `weak`: it may be tried behind walls and shown as such, and is never written unless a
 //! check passed or a person looked. `z1 apply` reads strictly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::edits::{self, Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Known};
 use super::walk::{Loose, Walk};
-use super::{elision, splice};
+use super::{elision, pairs, splice};
 use crate::scan;
 use crate::task::{Edit, Language};
 
@@ -24,6 +24,8 @@ pub struct Shown<'a> {
 const WHOLE_KEPT_MIN: f64 = 0.6;
 /// Of two files that a fence resembles, the better one must be better by this.
 const LEAD_MIN: f64 = 0.15;
+/// A file in which names were changed keeps at least this share of its lines.
+const RENAMED_KEPT_MIN: f64 = 0.4;
 /// Data that has this share of a file's keys can be the file.
 const WHOLE_COVERAGE_MIN: f64 = 0.8;
 
@@ -35,15 +37,29 @@ const WHOLE_COVERAGE_MIN: f64 = 0.8;
 /// * A fence that holds only some definitions of a file, or only new ones, replaces those and adds new ones; the rest of
 ///   the file stays. So it is with the keys of JSON, YAML and TOML.
 /// * A whole file without an import that its code still uses keeps that import.
+/// * A SEARCH/REPLACE block or a diff without a path means the one file that has its lines; so do two fences of which
+///   the words say that the first becomes the second.
+/// * Commands that do nothing but write files (`cat > PATH <<'EOF'`) are those files.
 /// * What repeats the prompt is cut.
 ///
 /// `shown` are the files in the prompt as they stand now; `prompt` is its text, or empty.
 pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Reading {
     let text = scan::proper(&without_echo(reply, prompt));
-    let walk = Walk::over(&text, known);
-    let loose = walk.loose;
-    let mut out = walk.out;
-    let mut reader = Reader { known, shown, texts: BTreeMap::new(), notes: Vec::new() };
+    let walk = Walk::over(&text, known, shown);
+    let (mut loose, mut out) = (walk.loose, walk.out);
+    pairs::join(&walk.lines, known, shown, &mut loose, &mut out);
+    let defined = out.edits.iter().filter_map(|proposed| match &proposed.edit {
+        Edit::Write { path, content } => Some((proposed.reply_line, splice::names(path, content))),
+        _ => None,
+    });
+    let mut reader = Reader {
+        known,
+        shown,
+        defined: defined.collect(),
+        texts: BTreeMap::new(),
+        given: Vec::new(),
+        notes: Vec::new(),
+    };
     for proposed in &mut out.edits {
         reader.place(proposed);
     }
@@ -59,6 +75,8 @@ pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Re
         if let Some(proposed) = found {
             // The refusal of its made-up path is answered by this.
             out.refused.retain(|refusal| refusal.reply_line != fence.reply_line);
+            // It holds what the blocks about that file had made of it, wherever in the reply they stand.
+            out.edits.retain(|edit| !(edit.fitted && edit.edit.path() == proposed.edit.path()));
             out.edits.push(proposed);
         }
     }
@@ -100,8 +118,12 @@ fn without_echo(reply: &str, prompt: &str) -> String {
 struct Reader<'a> {
     known: &'a Known,
     shown: &'a [Shown<'a>],
+    /// What each block defines, by its line.
+    defined: Vec<(u32, BTreeSet<String>)>,
     /// What earlier fences of the reply made of a file.
     texts: BTreeMap<String, String>,
+    /// The file that each block was about, and what it defines.
+    given: Vec<(String, Vec<String>)>,
     notes: Vec<String>,
 }
 
@@ -111,6 +133,11 @@ impl Reader<'_> {
             .get(path)
             .cloned()
             .or_else(|| self.shown.iter().find(|file| file.path == path).map(|file| file.text.to_owned()))
+    }
+
+    fn seen(&self, line: u32, closed: bool, named: bool) -> Seen {
+        let others = self.defined.iter().filter(|(other, _)| *other != line);
+        Seen { closed, named, elsewhere: others.flat_map(|(_, names)| names.iter().cloned()).collect() }
     }
 
     /// An edit of existing text that names a file that is not there: the one file of that name may be meant.
@@ -140,7 +167,8 @@ impl Reader<'_> {
         let Some(text) = self.text_of(&target) else { return Ok(proposed) };
         let content = label_off(content, proposed.label.as_deref(), &text);
         let renamed = target != *path;
-        let Some(became) = become_file(&target, &text, &content, proposed.closed, true) else {
+        let Some(became) = become_file(&target, &text, &content, self.seen(proposed.reply_line, proposed.closed, true))
+        else {
             // Whether it is the file cannot be told.
             let part =
                 splice::is_outlined(&target, &text) || splice::data::coverage(&target, &text, &content).is_some();
@@ -150,6 +178,7 @@ impl Reader<'_> {
             self.notes.push(format!("{path} does not exist; its content was taken for {target}"));
         }
         self.note(&became, &target, proposed.reply_line);
+        self.given.push((target.clone(), splice::defined(&target, &content)));
         self.texts.insert(target.clone(), became.text.clone());
         let weak = !matches!(became.how, How::Whole);
         Ok(Proposed {
@@ -205,7 +234,8 @@ impl Reader<'_> {
         let mut scored: Vec<(f64, String, String)> = self
             .shown
             .iter()
-            .filter(|file| !taken.iter().any(|path| path == file.path) && fits_tag(&fence.info, file.path))
+            .filter(|file| !taken.iter().any(|path| path == file.path) || self.goes_on(file.path, fence))
+            .filter(|file| fits_tag(&fence.info, file.path))
             .filter_map(|file| {
                 let text = self.text_of(file.path)?;
                 let same_name = named.as_deref() == Some(&paths::file_name(file.path).to_lowercase());
@@ -218,8 +248,19 @@ impl Reader<'_> {
         let lead = scored.get(1).map_or(1.0, |second| scored[0].0 - second.0);
         let (_, path, text) = scored.into_iter().next().filter(|_| lead >= LEAD_MIN)?;
         let same_name = named.as_deref() == Some(&paths::file_name(&path).to_lowercase());
-        let became = become_file(&path, &text, &fence.content, fence.closed, same_name)?;
+        let became = become_file(&path, &text, &fence.content, self.seen(fence.reply_line, fence.closed, same_name))?;
         self.inferred(fence, path, &text, became)
+    }
+
+    /// Whether a fence has other definitions of a file than the reply's blocks about it: then it is one more of them.
+    fn goes_on(&self, path: &str, fence: &Loose) -> bool {
+        let Some(text) = self.shown.iter().find(|file| file.path == path).map(|file| file.text) else { return false };
+        let (own, new) = (splice::names(path, text), splice::defined(path, &fence.content));
+        // What a block with markers made of the file is not known here.
+        let fitted = self.texts.contains_key(path);
+        let has = |name: &String| own.iter().any(|other| other == name || other.rsplit('.').next() == Some(name));
+        let given = |name: &String| self.given.iter().any(|(file, names)| file == path && names.contains(name));
+        fitted && !new.is_empty() && new.iter().all(|name| has(name) && !given(name))
     }
 
     /// The file that a fence of new definitions can only belong to: the one that can hold them, that others import them
@@ -248,7 +289,7 @@ impl Reader<'_> {
             .or_else(|| of(&|file| self.imports_from(file, &splice::defined(file.path, &fence.content))))
             .or_else(|| of(&|file| reply.contains(file.path)))?;
         let text = self.text_of(home.path)?;
-        let became = become_file(home.path, &text, &fence.content, fence.closed, true)?;
+        let became = become_file(home.path, &text, &fence.content, self.seen(fence.reply_line, fence.closed, true))?;
         self.inferred(fence, home.path.to_owned(), &text, became)
     }
 
@@ -285,6 +326,7 @@ impl Reader<'_> {
         } else {
             self.note(&became, &path, line);
         }
+        self.given.push((path.clone(), splice::defined(&path, &fence.content)));
         self.texts.insert(path.clone(), became.text.clone());
         let mut proposed = Proposed::new(Edit::Write { path, content: became.text }, Origin::WholeFile, line);
         proposed.weak = true;
@@ -312,20 +354,44 @@ enum How {
     Spliced { left_out: usize },
 }
 
+/// What is known of a fence besides what it holds.
+struct Seen {
+    closed: bool,
+    /// It is known to be about this file.
+    named: bool,
+    /// The definitions of the reply's other blocks.
+    elsewhere: BTreeSet<String>,
+}
+
+/// Whether a fence begins as the file does: one of its first lines stands among the fence's.
+fn begins_alike(text: &str, content: &str) -> bool {
+    const OWN: usize = 2;
+    const FENCE_S: usize = 5;
+    let solid = |text: &str, count: usize| -> Vec<String> {
+        text.lines().map(str::trim).filter(|line| line.len() > 2).take(count).map(str::to_owned).collect()
+    };
+    let begins = solid(content, FENCE_S);
+    solid(text, OWN).iter().any(|line| begins.contains(line))
+}
+
 /// What the file becomes by this fence: the fence itself where it is the file, or the file with the fence's
-/// definitions spliced in. `named` says that the fence is known to be about this file.
-fn become_file(path: &str, text: &str, content: &str, closed: bool, named: bool) -> Option<Became> {
+/// definitions spliced in.
+fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Became> {
+    let Seen { closed, named, elsewhere } = seen;
     let elided = !elision::brought_in(text, content, splice::is_python(path)).is_empty();
     let kept = kept(text, content);
     let (old, new) = (text.lines().count(), content.lines().count());
     let covers = splice::data::coverage(path, text, content).is_none_or(|share| share >= WHOLE_COVERAGE_MIN);
     let resembles = !elided && closed && kept >= WHOLE_KEPT_MIN && covers;
     let is_whole = resembles && new * 10 >= old * 7;
-    let drops = splice::drops_definitions(path, text, content);
-    // From the first line on, with most of the file and without a word of left-out code: what is missing was taken away.
-    let first = |text: &str| text.lines().find(|line| !line.trim().is_empty()).map(str::to_owned);
-    let shortened = drops && named && first(text) == first(content);
-    if (is_whole && !drops) || (resembles && shortened) {
+    let gone = splice::dropped(path, text, content);
+    let drops = !gone.is_empty();
+    // From its beginning on and without a word of left-out code: what is missing was taken away (where most of the file
+    // is there), has another name (where as much is new) or stands in another block now.
+    let from_the_top = drops && named && closed && !elided && begins_alike(text, content);
+    let renamed = || kept >= RENAMED_KEPT_MIN && new * 10 >= old * 7 && splice::renames(path, text, content);
+    let moved = || gone.iter().all(|name| elsewhere.contains(name));
+    if (is_whole && !drops) || (from_the_top && (resembles || renamed() || moved())) {
         return Some(whole(path, text, content, drops));
     }
     if let Some(spliced) = splice::spliced(path, text, content, named) {

@@ -122,7 +122,7 @@ fn patch_of(arguments: &Map<String, Value>) -> Option<&str> {
 /// Reads a patch that stands inside a call.
 fn take_patch(walk: &mut Walk<'_>, patch: &str, at: usize) {
     let from = patch.find("*** Begin Patch").unwrap_or(0);
-    let inner = Walk::over(&patch[from..], walk.known).out;
+    let inner = Walk::over(&patch[from..], walk.known, &[]).out;
     let line = at as u32 + 1;
     walk.out.edits.extend(inner.edits.into_iter().map(|edit| Proposed { reply_line: line, ..edit }));
     walk.out.refused.extend(inner.refused.into_iter().map(|refusal| Refusal { reply_line: line, ..refusal }));

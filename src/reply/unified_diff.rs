@@ -142,7 +142,9 @@ fn paths_of(walk: &Walk<'_>, part: &FilePart, head: Option<&str>) -> Option<(Str
         (Some(old), None, _) => (bare(old), bare(old)),
         (None, Some(new), _) => (bare(new), bare(new)),
         (None, None, None) => {
-            let named = head.map(str::to_owned).or_else(|| walk.last_path.clone());
+            // The text to replace says it where nothing else does.
+            let home = || part.hunks.first().and_then(|hunk| walk.home_of(&hunk.search));
+            let named = head.map(str::to_owned).or_else(home).or_else(|| walk.last_path.clone());
             let named = named.or_else(|| walk.known.only().map(str::to_owned))?;
             (named.clone(), named)
         }
@@ -178,11 +180,13 @@ fn emit(walk: &mut Walk<'_>, part: FilePart, head: Option<&str>, closed: bool) {
     let exact = creates || deletes || moves || part.hunks.is_empty();
     let want = if exact { Want::ThisPath } else { Want::ExistingText };
     let Some((path, instead)) = walk.target(&old, reply_line, want) else { return };
-    walk.last_path = Some(path.clone());
     let executable = part.executable;
+    let weak = head.is_none() && !part.headed && part.git.is_none() && walk.only_inferred(&path);
+    walk.last_path = Some(path.clone());
     let propose = |edit: Edit, at: usize| {
         let mut proposed = Proposed::new(edit, Origin::UnifiedDiff, at as u32 + 1);
         proposed.closed = closed;
+        proposed.weak = weak;
         proposed.instead.clone_from(&instead);
         proposed.executable = executable;
         proposed

@@ -2,7 +2,8 @@
 
 use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Head, Known, Meant, Strength};
-use super::{apply_patch, search_replace, splice, tool_call, unified_diff};
+use super::tolerant::Shown;
+use super::{apply_patch, heredoc, search_replace, splice, tool_call, unified_diff};
 use crate::scan::{self, Block, Format, Kind, marker};
 use crate::task::{Edit, Language};
 
@@ -29,6 +30,9 @@ pub(super) enum Want {
 pub(super) struct Walk<'a> {
     pub lines: Vec<&'a str>,
     pub known: &'a Known,
+    /// The files that the model was shown, where the reading is tolerant: text that stands in one of them alone says
+    /// which file an edit without a path means.
+    shown: &'a [Shown<'a>],
     /// Lines before this one belong to blocks already read and head nothing.
     pub free_from: usize,
     /// Where headings may begin again, where that is inside the block that was read last.
@@ -39,8 +43,8 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Walks over a whole reply.
-    pub(super) fn over(text: &'a str, known: &'a Known) -> Self {
+    /// Walks over a whole reply. `shown` is empty where the reading is strict.
+    pub(super) fn over(text: &'a str, known: &'a Known, shown: &'a [Shown<'a>]) -> Self {
         let blocks = scan::blocks(text);
         let mut starts = vec![0];
         starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
@@ -48,6 +52,7 @@ impl<'a> Walk<'a> {
         let mut walk = Self {
             lines: text.lines().collect(),
             known,
+            shown,
             free_from: 0,
             resume: None,
             last_path: None,
@@ -83,6 +88,16 @@ impl<'a> Walk<'a> {
                 unified_diff::read(self, body.start, body.end, head.as_deref(), block.closed);
             }
             Kind::Code | Kind::Shell => {
+                // Strictly a command is no edit.
+                let commands = block.kind == Kind::Shell || block.info.is_empty();
+                let files = if commands && block.closed && !self.shown.is_empty() {
+                    heredoc::files(block.body_of(text).as_str())
+                } else {
+                    None
+                };
+                if let Some(files) = files {
+                    return self.written(files, from as u32 + 1);
+                }
                 let head = self.head_above(from).or_else(|| self.info_head(&block.info));
                 self.fence(block, from, body, until, head, text);
             }
@@ -91,6 +106,17 @@ impl<'a> Walk<'a> {
 
     fn info_head(&self, info: &str) -> Option<Head> {
         paths::info_path(info, self.known).map(Head::bare)
+    }
+
+    /// Files that commands write.
+    fn written(&mut self, files: Vec<(String, String)>, line: u32) {
+        for (path, content) in files {
+            let Some((path, instead)) = self.target(&path, line, Want::ThisPath) else { continue };
+            let mut proposed = Proposed::new(Edit::Write { path, content }, Origin::WholeFile, line);
+            proposed.weak = true;
+            proposed.instead = instead;
+            self.out.edits.push(proposed);
+        }
     }
 
     /// A fence around a file, a tool call, or something that is only shown.
@@ -317,9 +343,31 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether nothing but what a file holds says that it is meant: neither the block before, nor that it is the only one.
+    pub(super) fn only_inferred(&self, path: &str) -> bool {
+        self.last_path.as_deref() != Some(path) && self.known.only() != Some(path)
+    }
+
+    /// See [`home_of`].
+    pub(super) fn home_of(&self, search: &[String]) -> Option<String> {
+        home_of(self.shown, search)
+    }
+
     pub(super) fn refuse(&mut self, kind: RefusalKind, path: Option<&str>, line: u32, message: impl Into<String>) {
         self.out.refused.push(Refusal::new(kind, path, line, message));
     }
+}
+
+/// The one shown file in which these lines stand, blank lines and the white space around each left aside.
+pub(super) fn home_of(shown: &[Shown<'_>], search: &[String]) -> Option<String> {
+    let wanted: Vec<&str> = search.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    let holds = |file: &&Shown<'_>| {
+        let have: Vec<&str> = file.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        !wanted.is_empty() && have.windows(wanted.len()).any(|part| part == wanted)
+    };
+    let mut homes = shown.iter().filter(holds);
+    let only = homes.next()?;
+    homes.next().is_none().then(|| only.path.to_owned())
 }
 
 /// Whether a block that looks like commands is about a script: it defines functions.

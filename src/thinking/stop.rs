@@ -31,6 +31,15 @@ const CODE_OPENERS: [&str; 2] = ["```", "~~~"];
 const EDIT_OPENERS: [&str; 8] = ["```", "~~~", "<<<<<<<", "*** ", "--- ", "diff --git ", "<", "{"];
 
 impl StopPolicy {
+    /// Whether a closed block of this kind is an answer.
+    pub(super) const fn counts(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Code => self.after_code.is_some(),
+            Kind::Edit(_) => self.after_edits.is_some(),
+            Kind::Shell => self.after_shell,
+        }
+    }
+
     /// Whether the reply is complete: the last block that was closed is of kind `last`, `prose_lines` whole lines of prose
     /// came after it, and `line` is what stands on the line that is being written.
     pub(super) fn is_complete(self, last: Kind, prose_lines: usize, line: &str) -> bool {

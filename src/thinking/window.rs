@@ -257,7 +257,9 @@ impl Window {
 
     fn shift_if_due(&mut self) -> Step {
         let Some(why) = self.due.filter(|_| self.can_shift) else { return Step::Keep };
-        if !self.paper_exact && self.reader.inside_answer() {
+        // What stands there already, or is about to, needs no hint to be said once more.
+        let closed = self.reader.after_block().is_some_and(|(kind, ..)| self.stop.counts(kind));
+        if !self.paper_exact && (closed || self.reader.inside_answer()) {
             return self.answer_by_itself();
         }
         if self.tail.inside_character() && self.overdue_tokens < CHARACTER_TOKENS_MAX {
@@ -410,6 +412,24 @@ mod tests {
         let mut paper = window(&spec(8, 60, true), &HINT, 1000);
         paper.begin();
         assert_eq!(say(&mut paper, PROGRAM).0, forced(&HINT), "the paper cuts where it cuts");
+    }
+
+    #[test]
+    fn a_block_that_was_closed_before_the_cap_is_not_asked_for_again() {
+        let stop = StopPolicy { after_code: Some(0), ..StopPolicy::default() };
+        let words = PROGRAM.split_inclusive([' ', '\n']).count() as u32;
+        for cap in words..words + 3 {
+            let mut done = window(&WindowSpec { stop, ..spec(cap, 60, false) }, &HINT, 1000);
+            done.begin();
+            let (step, said) = say(&mut done, &format!("{PROGRAM}\n\nIt adds one.\n"));
+            assert_eq!((step, said.trim_end()), (Step::Drop(Finish::Stopped), PROGRAM.trim_end()), "{cap}");
+            assert_eq!(done.shifted(), None, "{cap}");
+        }
+        let mut asked = window(&WindowSpec { stop, ..spec(900, 60, false) }, &HINT, 1000);
+        asked.begin();
+        say(&mut asked, PROGRAM);
+        asked.answer_now();
+        assert_eq!((say(&mut asked, "\n").0, asked.phase()), (Step::Keep, Phase::Answering));
     }
 
     #[test]

@@ -313,6 +313,105 @@ fn a_sentence_that_names_the_file_is_no_name_of_another() {
 }
 
 #[test]
+fn an_edit_without_a_path_means_the_one_file_that_has_its_lines() {
+    let files = [("stats.py", STATS), ("b.py", "def other():\n    return 0\n")];
+    let after = STATS.replace("return xs[0]", "return sorted(xs)[0]");
+    let (old, new) = ("def median(xs):\n    return xs[0]", "def median(xs):\n    return sorted(xs)[0]");
+    for reply in [
+        format!("<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"),
+        format!("```python\n<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n```\n"),
+        "```diff\n@@ -9,2 +9,2 @@\n def median(xs):\n-    return xs[0]\n+    return sorted(xs)[0]\n```\n".to_owned(),
+        "Replace this line:\n```python\n    return xs[0]\n```\nwith this one:\n```python\n    return sorted(xs)[0]\n```\n"
+            .to_owned(),
+        "In `stats.py`, change\n\n```python\nreturn xs[0]\n```\n\nto\n\n```python\nreturn sorted(xs)[0]\n```\n"
+            .to_owned(),
+    ] {
+        check(&files, &reply, "stats.py", &after, true);
+    }
+    // Which of two files is not said.
+    let (found, plan) =
+        tolerated(&files, "Replace\n```python\n    return 0\n```\nwith\n```python\n    return 1\n```\n");
+    assert!(files.iter().all(|(path, text)| found[*path] == *text), "{found:?} {:?}", plan.notes);
+    // Nor is the new one told from the old one.
+    let (found, _) =
+        tolerated(&files, "One:\n```python\n    return xs[0]\n```\nTwo:\n```python\n    return xs[1]\n```\n");
+    assert_eq!(found["stats.py"], STATS);
+}
+
+#[test]
+fn a_whole_file_in_which_a_definition_has_another_name_or_is_gone_to_another_file_is_the_file() {
+    let text = "\"\"\"Sums.\"\"\"\n\n\ndef add(a, b):\n    return a + b\n\n\ndef total(xs):\n    result = 0\n    for x in xs:\n        result = add(result, x)\n    return result\n";
+    let renamed = text.replace("add(", "plus(");
+    let other = "import os\n\n\ndef name():\n    return os.name\n";
+    let files = [("sums.py", text), ("b.py", other)];
+    check(&files, &format!("sums.py\n```python\n{renamed}```\n"), "sums.py", &renamed, true);
+    let left = "\"\"\"Sums.\"\"\"\nfrom b import total\n\n\ndef add(a, b):\n    return a + b\n";
+    let total = &text[text.find("def total").unwrap()..];
+    let grown = format!("{other}\n\n{total}");
+    let (found, plan) = tolerated(&files, &format!("sums.py\n```python\n{left}```\n\nb.py\n```python\n{grown}```\n"));
+    assert_eq!((&*found["sums.py"], &*found["b.py"]), (left, &*grown), "{:?} {:?}", plan.refused, plan.notes);
+    // Without the other block it is a part.
+    let (found, _) = tolerated(&files, &format!("sums.py\n```python\n{left}```\n"));
+    assert!(found["sums.py"].contains("def total"), "{}", found["sums.py"]);
+}
+
+#[test]
+fn several_blocks_about_one_file_are_all_put_into_it() {
+    let files = [("stats.py", STATS), ("b.py", "def other():\n    pass\n")];
+    let mean = "def mean(xs):\n    return math.fsum(xs) / len(xs)\n";
+    let median = "def median(xs):\n    return sorted(xs)[0]\n";
+    let after = STATS.replace("sum(xs) /", "math.fsum(xs) /").replace("xs[0]", "sorted(xs)[0]");
+    for (first, second) in [
+        ("stats.py\n", "stats.py\n"),
+        ("In `stats.py`:\n", "And:\n"),
+        ("First:\n", "Then `stats.py`:\n"),
+        ("", "and\n"),
+    ] {
+        let reply = format!("{first}```python\n{mean}```\n\n{second}```python\n{median}```\n");
+        let (found, plan) = tolerated(&files, &reply);
+        assert_eq!(found["stats.py"], after, "{first}{second} {:?} {:?}", plan.refused, plan.notes);
+    }
+}
+
+#[test]
+fn the_decorators_of_a_class_are_those_that_its_part_has() {
+    let text = "import a\n\n\n# Why.\n@a.route\nclass A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 2\n";
+    let part = "@a.route\n@a.other\nclass A:\n    def f(self):\n        return 3\n";
+    let after = text.replace("@a.route\n", "@a.route\n@a.other\n").replace("return 1", "return 3");
+    check(&[("m.py", text), ("b.txt", "x\n")], &format!("m.py\n```python\n{part}```\n"), "m.py", &after, true);
+    let after = text.replace("return 1", "return 3");
+    let part = part.replace("@a.route\n@a.other\n", "");
+    check(&[("m.py", text), ("b.txt", "x\n")], &format!("m.py\n```python\n{part}```\n"), "m.py", &after, true);
+}
+
+#[test]
+fn a_part_of_yaml_without_its_parents_is_put_where_its_keys_are() {
+    let text = "services:\n  web:\n    image: a\n    ports:\n      - 80\n  db:\n    image: b\n";
+    let after = text.replace("image: a", "image: c");
+    for part in
+        ["  web:\n    image: c\n    ports:\n      - 80\n", "web:\n  image: c\n", "services:\n  web:\n    image: c\n"]
+    {
+        check(&[("c.yaml", text), ("b.txt", "x\n")], &format!("c.yaml\n```yaml\n{part}```\n"), "c.yaml", &after, true);
+    }
+    // Both services have an image, and no level has both keys.
+    for part in ["    image: c\n", "  cache:\n    image: c\n"] {
+        let (found, plan) = tolerated(&[("c.yaml", text)], &format!("c.yaml\n```yaml\n{part}```\n"));
+        assert_eq!(found["c.yaml"], text, "{part} {:?}", plan.notes);
+    }
+}
+
+#[test]
+fn files_that_commands_write_are_changes() {
+    let files = [("stats.py", STATS), ("b.txt", "x\n")];
+    let whole = STATS.replace("xs[0]", "sorted(xs)[len(xs) // 2]");
+    check(&files, &format!("Run this:\n```bash\ncat > stats.py <<'EOF'\n{whole}EOF\n```\n"), "stats.py", &whole, true);
+    let (found, plan) = tolerated(&files, "```sh\nmkdir -p src\ncat <<EOF > src/new.py\nx = 1\nEOF\n```\n");
+    assert_eq!(found.get("src/new.py").map(String::as_str), Some("x = 1\n"), "{:?}", plan.refused);
+    let (found, _) = tolerated(&files, "```sh\ncat > ../new.py <<EOF\nx = 1\nEOF\n```\n");
+    assert_eq!(found.len(), files.len(), "{found:?}");
+}
+
+#[test]
 fn what_a_part_leaves_out_of_heads_and_export_lists_stays() {
     let js = "function add(a, b) {\n  return a - b;\n}\n\nfunction mul(a, b) {\n  return a * b;\n}\n\nmodule.exports = { add, mul };\n";
     let part = "function add(a, b) {\n  return a + b;\n}\n\nmodule.exports = { add };\n";

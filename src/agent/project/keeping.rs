@@ -17,9 +17,6 @@ use crate::repo_map::outline::{Definition, outline};
 use crate::workspace::diff;
 use crate::workspace::plan::Planned;
 
-/// A definition of whose lines so many hundredths stand somewhere after the change was renamed or moved, not lost.
-const MOVED_PER_CENT: usize = 60;
-
 /// Whether a task asks for less code, or for other names. A word such as "remove" tells what a function is to do more often
 /// than what is to be done with the code ("add `str_trim`, which removes white space"; "a method to remove an item from the class"),
 /// so it counts at the beginning of a clause alone and with code as its object. What is kept by mistake does no harm; what is lost
@@ -96,13 +93,8 @@ fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
     let (Some(old), Some(new)) = (outline(&file.path, before), outline(&file.path, after)) else { return Vec::new() };
     let lines: Vec<&str> = before.lines().collect();
     let names: BTreeSet<String> = new.names().into_iter().collect();
-    let gone = |name: &String, definition: &Definition| {
-        let own = lines.get(definition.lines.clone()).unwrap_or_default();
-        // The first line has the name; a bracket alone says nothing.
-        let told: Vec<&str> = own.iter().skip(1).map(|line| line.trim()).filter(|line| line.len() > 2).collect();
-        let stands = told.iter().filter(|line| now.contains(**line)).count();
-        !names.contains(name) && (told.is_empty() || stands * 100 < told.len() * MOVED_PER_CENT)
-    };
+    let gone =
+        |name: &String, definition: &Definition| !names.contains(name) && !splice::stands_in(&lines, definition, now);
     let mut lost = Vec::new();
     for definition in &old.definitions {
         let inner = definition.inner.iter().map(|inner| (format!("{}.{}", definition.name, inner.name), inner));

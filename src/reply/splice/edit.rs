@@ -211,8 +211,8 @@ impl<'a> Edit<'a> {
         let before = self.old[old.lines.clone()].to_vec();
         let mut lines = reindented(&self.lines_of(new), &before);
         // Comments and decorators above stay where the fence has none.
-        let head = leading(&before);
-        if head > 0 && leading(&lines) == 0 {
+        let head = heads::leading(&before);
+        if head > 0 && heads::leading(&lines) == 0 {
             lines.splice(0..0, before[..head].iter().cloned());
         }
         heads::keep_modifiers(&before, &mut lines);
@@ -252,6 +252,12 @@ impl<'a> Edit<'a> {
         if let Some((at, line)) = heads::other_head(&self.old[old.lines.clone()], &self.lines_of(new), &old.name) {
             let at = old.lines.start + at;
             self.changes.push(Change { range: at..at + 1, lines: vec![line] });
+            taken = true;
+        }
+        let (before, given) = (&self.old[old.lines.clone()], self.lines_of(new));
+        if let Some((head, lines)) = heads::other_attributes(before, &given) {
+            let range = old.lines.start..old.lines.start + head;
+            self.changes.push(Change { range, lines: reindented(&lines, before) });
             taken = true;
         }
         if !taken {
@@ -444,9 +450,6 @@ fn covers(old: &Definition, new: &Definition) -> bool {
 }
 
 /// How many lines stand above the definition proper: comments, decorators, attributes.
-fn leading(lines: &[String]) -> usize {
-    lines.iter().take_while(|line| heads::is_above(line)).count()
-}
 
 /// Lines with the indentation of those they replace.
 fn reindented(lines: &[String], like: &[String]) -> Vec<String> {

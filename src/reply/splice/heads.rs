@@ -50,6 +50,27 @@ pub(super) fn is_above(line: &str) -> bool {
     text.starts_with(['@', '#', '*']) || text.starts_with("//") || text.starts_with("/*")
 }
 
+/// How many lines stand above a definition.
+pub(super) fn leading(lines: &[String]) -> usize {
+    lines.iter().take_while(|line| is_above(line)).count()
+}
+
+/// The lines above a class with the decorators or attributes that the part gives it, where those are other ones; and how many
+/// lines they stand for. A part without any says nothing about them.
+pub(super) fn other_attributes(old: &[String], new: &[String]) -> Option<(usize, Vec<String>)> {
+    let is_attribute = |line: &&String| line.trim_start().starts_with('@') || line.trim_start().starts_with("#[");
+    let count = leading(old);
+    let given: Vec<String> = new[..leading(new)].iter().filter(is_attribute).cloned().collect();
+    let trimmed = |lines: &[String]| -> Vec<String> {
+        lines.iter().filter(is_attribute).map(|line| line.trim().to_owned()).collect()
+    };
+    if given.is_empty() || trimmed(&given) == trimmed(&old[..count]) {
+        return None;
+    }
+    let comments = old[..count].iter().filter(|line| !is_attribute(line)).cloned();
+    Some((count, comments.chain(given).collect()))
+}
+
 /// The place of a class's head within its lines and the head that the part gives it, where that is another one: another base,
 /// another interface.
 pub(super) fn other_head(old: &[String], new: &[String], name: &str) -> Option<(usize, String)> {

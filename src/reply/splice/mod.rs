@@ -78,16 +78,46 @@ pub fn shared_definitions(path: &str, text: &str, fence: &str) -> f64 {
     }
 }
 
-/// Whether the fence leaves out definitions that the file has.
-pub fn drops_definitions(path: &str, text: &str, fence: &str) -> bool {
-    !defines_all(path, text, fence)
+/// The definitions that the file has and the fence leaves out (none where there is no grammar).
+pub fn dropped(path: &str, text: &str, fence: &str) -> Vec<String> {
+    let (Some(file), Some(new)) = (outline(path, text), outline(path, fence)) else { return Vec::new() };
+    let new: BTreeSet<String> = new.names().into_iter().collect();
+    file.names().into_iter().filter(|name| !new.contains(name)).collect()
+}
+
+/// A definition of whose lines so many hundredths stand somewhere was renamed or moved, not lost.
+const MOVED_PER_CENT: usize = 60;
+
+/// Whether a definition of a text with these lines stands among `now` under whatever name.
+pub fn stands_in(lines: &[&str], definition: &Definition, now: &BTreeSet<&str>) -> bool {
+    let own = lines.get(definition.lines.clone()).unwrap_or_default();
+    // The first line has the name; a bracket alone says nothing.
+    let told: Vec<&str> = own.iter().skip(1).map(|line| line.trim()).filter(|line| line.len() > 2).collect();
+    let stands = told.iter().filter(|line| now.contains(**line)).count();
+    !told.is_empty() && stands * 100 >= told.len() * MOVED_PER_CENT
+}
+
+/// Whether each definition that the fence leaves out stands in it under another name.
+pub fn renames(path: &str, text: &str, fence: &str) -> bool {
+    let (Some(file), Some(new)) = (outline(path, text), outline(path, fence)) else { return false };
+    let names: BTreeSet<String> = new.names().into_iter().collect();
+    let lines: Vec<&str> = text.lines().collect();
+    let now: BTreeSet<&str> = fence.lines().map(str::trim).collect();
+    let stays = |name: &String, definition: &Definition| names.contains(name) || stands_in(&lines, definition, &now);
+    file.definitions.iter().all(|definition| {
+        let inner = |inner: &Definition| stays(&format!("{}.{}", definition.name, inner.name), inner);
+        stays(&definition.name, definition) && definition.inner.iter().all(inner)
+    })
+}
+
+/// The names of all that a text defines, methods with their class's before them.
+pub fn names(path: &str, text: &str) -> BTreeSet<String> {
+    outline(path, text).map_or_else(BTreeSet::new, |found| found.names().into_iter().collect())
 }
 
 /// Whether the fence has every definition that the file has (always true where there is no grammar).
 pub fn defines_all(path: &str, text: &str, fence: &str) -> bool {
-    let (Some(file), Some(new)) = (outline(path, text), outline(path, fence)) else { return true };
-    let new: BTreeSet<String> = new.names().into_iter().collect();
-    file.names().iter().all(|name| new.contains(name))
+    dropped(path, text, fence).is_empty()
 }
 
 /// Whether a file is Python's, where `...` and a second import are code.

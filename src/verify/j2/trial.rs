@@ -15,7 +15,7 @@ use crate::verify::setting::{self, File};
 use crate::verify::toolbox::{self, Toolbox};
 use crate::verify::{VerifyOptions, python_env};
 
-use super::evidence::{self, Evidence, Left};
+use super::evidence::{self, Ended, Evidence, Left};
 use super::hindrance::{self, Hindrance};
 use super::own_paths;
 use super::protect;
@@ -184,13 +184,18 @@ fn wrote(outcome: &Outcome) -> Vec<PathBuf> {
     changed.map(|change| change.path.clone()).chain(touched.cloned()).collect()
 }
 
-/// The limits of a run. A candidate that needs many times what the project needed hangs.
+/// The limits of a run. A candidate that needs many times what the project needed hangs; where tests failed before any
+/// change, others of them passed, so that what is started before the first one is known as well.
 fn limits(stage: &Stage<'_>, before: Option<&Ran>) -> Limits {
     const PATIENCE: u32 = 5;
-    const WALL_MIN: Duration = Duration::from_secs(60);
+    const GRACE: Duration = Duration::from_secs(20);
     let mut limits = stage.options.project_limits.clone();
-    if let Some(before) = before.filter(|before| before.evidence.complete && before.end == End::Exit(0)) {
-        limits.wall = limits.wall.min((before.wall * PATIENCE).max(WALL_MIN));
+    let ran = |before: &&Ran| {
+        let passed = before.evidence.tests.values().any(|ended| *ended == Ended::Passed);
+        before.evidence.complete && (before.end == End::Exit(0) || passed)
+    };
+    if let Some(before) = before.filter(ran) {
+        limits.wall = limits.wall.min(before.wall * PATIENCE + GRACE);
     }
     if stage.runner.kind.prints_evidence() {
         // Evidence on stdout must be complete.

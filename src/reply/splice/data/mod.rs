@@ -31,7 +31,14 @@ pub(super) fn merged(path: &str, text: &str, fence: &str, named: bool) -> Option
         }
         "yaml" | "yml" => {
             let (old, new) = (yaml::read(text)?, yaml::read(fence)?);
-            merge.yaml((&old, &old.nodes), (&new, &new.nodes))?;
+            // A part may come without its parents.
+            let home = yaml::home(&old.nodes, &new.nodes);
+            let nested = new.nodes.iter().any(|node| node.indent > 0);
+            match home {
+                Some(inside) => merge.yaml((&old, inside), (&new, &new.nodes))?,
+                None if nested => return None,
+                None => merge.yaml((&old, &old.nodes), (&new, &new.nodes))?,
+            }
         }
         _ => return None,
     }

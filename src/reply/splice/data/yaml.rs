@@ -153,6 +153,25 @@ fn key_of(words: &str) -> Option<(String, &str)> {
     fits.then(|| (key.to_owned(), value))
 }
 
+/// The one mapping inside a document that has all the keys of a part, where its top level has none of them.
+pub(super) fn home<'a>(nodes: &'a [Node], part: &[Node]) -> Option<&'a [Node]> {
+    fn inside<'a>(nodes: &'a [Node], fits: &dyn Fn(&[Node]) -> bool, out: &mut Vec<&'a [Node]>) {
+        for node in nodes {
+            if fits(&node.inside) {
+                out.push(&node.inside);
+            }
+            inside(&node.inside, fits, out);
+        }
+    }
+    let has = |nodes: &[Node], key: &str| nodes.iter().any(|node| node.key == key);
+    if part.is_empty() || part.iter().any(|node| has(nodes, &node.key)) {
+        return None;
+    }
+    let mut homes = Vec::new();
+    inside(nodes, &|nodes| part.iter().all(|node| has(nodes, &node.key)), &mut homes);
+    if let [only] = homes.as_slice() { Some(*only) } else { None }
+}
+
 pub(super) fn keys(text: &str) -> Option<BTreeSet<String>> {
     fn leaves(prefix: &str, nodes: &[Node], out: &mut BTreeSet<String>) {
         for node in nodes {
