@@ -7,6 +7,7 @@
 //! Not for: programs that are started (`process.rs`).
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::cancel::Cancel;
 const ERROR_CHARS_MAX: usize = 300;
 /// A notice is not waited for longer.
 const NOTICE_WITHIN: Duration = Duration::from_secs(5);
+/// A last word to a server that may not be there.
+const LAST_WORD_WITHIN: Duration = Duration::from_millis(200);
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 
@@ -140,6 +143,12 @@ impl Http {
         said.unwrap_or(Err(Failure::Late(NOTICE_WITHIN, String::new()))).map(drop)
     }
 
+    /// The server knows the session no longer; whether there was one, so that a new one may help.
+    pub(super) fn forget(&mut self) -> bool {
+        self.version = None;
+        self.session.take().is_some()
+    }
+
     async fn post(&self, message: &Value) -> Result<Response<Incoming>, Failure> {
         let gone = |problem: &dyn std::fmt::Display| Failure::Gone(format!("{problem}"));
         let stream = tokio::net::TcpStream::connect(self.address.addresses.as_slice()).await;
@@ -170,6 +179,24 @@ impl Http {
         let status = response.status();
         let text = whole(response).await.map(|body| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default();
         Err(Failure::Refused { code: status.as_u16().into(), message: shortened(&text, ERROR_CHARS_MAX) })
+    }
+}
+
+impl Drop for Http {
+    /// Tells the server that its session is over, as the protocol asks. Nobody waits for what it says to that.
+    fn drop(&mut self) {
+        let Some(session) = &self.session else { return };
+        let mut head = format!("DELETE {} HTTP/1.1\r\nHost: {}\r\n", self.address.path, self.address.host).into_bytes();
+        let own = std::iter::once((SESSION, session));
+        for (name, value) in own.chain(self.headers.iter().map(|(name, value)| (name.as_str(), value))) {
+            head.extend([name.as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        head.extend(b"Content-Length: 0\r\nConnection: close\r\n\r\n");
+        let connect = |address| std::net::TcpStream::connect_timeout(address, LAST_WORD_WITHIN).ok();
+        if let Some(mut stream) = self.address.addresses.iter().find_map(connect) {
+            let _ = stream.set_write_timeout(Some(LAST_WORD_WITHIN));
+            let _ = stream.write_all(&head);
+        }
     }
 }
 

@@ -216,20 +216,30 @@ import http.server, json, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *rest): pass
+    session = 0
+    def do_DELETE(self):
+        print("over", self.headers.get("Mcp-Session-Id"), self.headers.get("X-Key"), flush=True)
+        self.reply(200, b"", "text/plain")
     def do_POST(self):
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         method, id = message["method"], message.get("id")
         if id is None: return self.reply(202, b"", "text/plain")
         if method == "initialize":
             value = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "web", "version": "2"}}
-            return self.reply(200, self.of(id, value), "application/json", {"Mcp-Session-Id": "abc"})
-        if self.headers.get("Mcp-Session-Id") != "abc" or self.headers.get("Mcp-Protocol-Version") != "2025-06-18":
+            Handler.session += 1
+            return self.reply(200, self.of(id, value), "application/json", {"Mcp-Session-Id": "abc%d" % Handler.session})
+        if self.headers.get("Mcp-Session-Id") != "abc%d" % Handler.session:
+            return self.reply(404, b"no such session", "text/plain")
+        if self.headers.get("Mcp-Protocol-Version") != "2025-06-18":
             return self.reply(400, b"no session", "text/plain")
         if self.headers.get("X-Key") != "secret": return self.reply(401, b"no key", "text/plain")
         if method == "tools/list":
             schema = {"type": "object", "properties": {"words": {"type": "string"}}}
             return self.reply(200, self.of(id, {"tools": [{"name": "echo", "inputSchema": schema}]}), "application/json")
         words = message["params"]["arguments"].get("words", "")
+        if words == "forget":
+            Handler.session += 1
+            words = "forgotten"
         if words == "error": return self.reply(500, b"broken", "text/plain")
         answer = self.of(id, {"content": [{"type": "text", "text": words}]})
         if words == "stream":
@@ -257,16 +267,24 @@ fn a_server_on_this_machine_is_asked_over_http() {
     let mut child =
         std::process::Command::new("python3").args(["-c", HTTP]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut port = String::new();
-    std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let mut printed = std::io::BufReader::new(child.stdout.take().unwrap());
+    printed.read_line(&mut port).unwrap();
     let settings = |key: &str| {
         format!("[s]\nurl = 'http://127.0.0.1:{}/mcp'\nask = ['*']\nheaders = {{ X-Key = '{key}' }}\n", port.trim())
     };
     let (mut tools, warnings) = desk.start(&settings("secret"));
+    // A server that has forgotten the session is given a new one.
+    let again: Vec<String> = ["forget", "here"].map(|words| desk.say(&mut tools, words).text).into();
     let said: Vec<Called> = ["hello", "stream", "error", "cut"].map(|words| desk.say(&mut tools, words)).into();
+    drop(tools);
+    let mut over = String::new();
+    printed.read_line(&mut over).unwrap();
     let (_, refused) = desk.start(&settings("wrong"));
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(again, ["forgotten", "here"]);
+    assert_eq!(over, "over abc3 secret\n");
     assert_eq!((said[0].text.as_str(), said[1].text.as_str()), ("hello", "stream"));
     assert!(said[2].failed && said[2].text.contains("error 500: broken"), "{said:?}");
     assert!(said[3].failed && said[3].text.contains("ended before the answer"), "{said:?}");

@@ -11,7 +11,7 @@ use regex::Regex;
 pub(super) fn files(commands: &str) -> Option<Vec<(String, String)>> {
     static OPENING: LazyLock<Regex> = LazyLock::new(|| {
         compile(
-            r#"^\s*(?:\$ )?(?:cat|tee)\s*(?:>\s*(?P<a>[^\s<>|&;]+)\s*<<(?P<da>-?)\s*(?P<ea>\S+)|<<(?P<db>-?)\s*(?P<eb>\S+?)\s*>\s*(?P<b>[^\s<>|&;]+)|(?P<c>[^\s<>|&;-]+)\s*<<(?P<dc>-?)\s*(?P<ec>\S+?)(?:\s*>\s*/dev/null)?)\s*$"#,
+            r"^\s*(?:\$ )?(?:cat|tee)\s*(?:>\s*(?P<a>[^\s<>|&;]+)\s*<<(?P<da>-?)\s*(?P<ea>\S+)|<<(?P<db>-?)\s*(?P<eb>\S+?)\s*>\s*(?P<b>[^\s<>|&;]+)|(?P<c>[^\s<>|&;-]+)\s*<<(?P<dc>-?)\s*(?P<ec>\S+?)(?:\s*>\s*/dev/null)?)\s*$",
         )
     });
     static HARMLESS: LazyLock<Regex> =

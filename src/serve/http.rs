@@ -20,9 +20,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::ask::{Ask, Fault, Kind};
+use super::connections::{Connections, Ending, Held};
 use super::form::{Api, Opening};
 use super::generate::{self, Stream};
 use super::guard::{Head, Turned};
@@ -41,34 +42,36 @@ pub enum Listener {
 /// Serves until `stop` is set. Must run within a [`tokio::task::LocalSet`].
 pub async fn listen(server: Server, listeners: Vec<Listener>, stop: &Cancel) {
     let server = Rc::new(server);
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = Rc::new(Connections::new(CONNECTIONS_MAX));
     for listener in listeners {
-        tokio::task::spawn_local(accept(listener, Rc::clone(&server), Arc::clone(&connections)));
+        tokio::task::spawn_local(accept(listener, Rc::clone(&server), Rc::clone(&connections)));
     }
     stop.cancelled().await;
 }
 
-async fn accept(listener: Listener, server: Rc<Server>, connections: Arc<Semaphore>) {
+async fn accept(listener: Listener, server: Rc<Server>, connections: Rc<Connections>) {
     loop {
-        // Whoever comes beyond the limit waits in the system's queue.
-        let Ok(place) = Arc::clone(&connections).acquire_owned().await else { return };
-        let server = Rc::clone(&server);
+        // Whoever comes while all are busy waits here, and those behind in the system's queue.
         let accepted = match &listener {
-            Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                // Pieces are small, and each is waited for.
-                let _ = stream.set_nodelay(true);
-                tokio::task::spawn_local(async move {
-                    connection(stream, server, false).await;
-                    drop(place);
-                });
-            }),
+            Listener::Tcp(listener) => match listener.accept().await {
+                Ok((stream, _)) => {
+                    // Pieces are small, and each is waited for.
+                    let _ = stream.set_nodelay(true);
+                    let place = connections.place().await;
+                    tokio::task::spawn_local(connection(stream, Rc::clone(&server), place, false));
+                    Ok(())
+                }
+                Err(problem) => Err(problem),
+            },
             #[cfg(unix)]
-            Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| {
-                tokio::task::spawn_local(async move {
-                    connection(stream, server, true).await;
-                    drop(place);
-                });
-            }),
+            Listener::Unix(listener) => match listener.accept().await {
+                Ok((stream, _)) => {
+                    let place = connections.place().await;
+                    tokio::task::spawn_local(connection(stream, Rc::clone(&server), place, true));
+                    Ok(())
+                }
+                Err(problem) => Err(problem),
+            },
         };
         if let Err(problem) = accepted {
             // Out of file descriptors, most likely: others will be given back.
@@ -78,18 +81,27 @@ async fn accept(listener: Listener, server: Rc<Server>, connections: Arc<Semapho
     }
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, server: Rc<Server>, unix: bool) {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    server: Rc<Server>,
+    place: Rc<Held>,
+    unix: bool,
+) {
+    let held = Rc::clone(&place);
     let service = service_fn(move |request| {
-        let server = Rc::clone(&server);
-        async move { Ok::<_, Infallible>(answer(server, request, unix).await) }
+        let (server, busy) = (Rc::clone(&server), held.busy());
+        async move { Ok::<_, Infallible>(answer(server, request, unix).await.map(|body| Ending::new(body, busy))) }
     });
-    let served = hyper::server::conn::http1::Builder::new()
+    let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(READ_WITHIN)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(problem) = served {
-        tracing::debug!("a connection ended: {problem}");
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        served = serving => served.err().map(|problem| problem.to_string()),
+        () = place.closed() => Some("it was idle and another one came".to_owned()),
+    };
+    if let Some(why) = ended {
+        tracing::debug!("a connection ended: {why}");
     }
 }
 

@@ -19,6 +19,7 @@ use crate::agent::Agent;
 mod ask;
 mod chat;
 mod completions;
+mod connections;
 mod content;
 mod form;
 mod generate;
@@ -39,7 +40,7 @@ pub use http::{Listener, listen};
 
 /// Requests that are worked on or wait for the model at a time; more are told to come again.
 pub const REQUESTS_MAX: usize = 16;
-/// Connections that are held at a time.
+/// Connections that are held at a time; for one more, the one that has been idle longest is closed.
 pub const CONNECTIONS_MAX: usize = 64;
 /// The largest body that is read.
 pub const BODY_BYTES_MAX: usize = 16 << 20;

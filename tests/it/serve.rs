@@ -136,6 +136,18 @@ fn thinker() -> Value {
 }
 
 #[test]
+fn idle_connections_give_way_to_one_that_asks() {
+    let served = Served::start(&[], &[]);
+    let mut idle: Vec<TcpStream> = (0..z1::serve::CONNECTIONS_MAX).map(|_| served.connect()).collect();
+    assert_eq!(served.send("GET", "/v1/models", &[], "").status, 200);
+    // The one that was there first went, and the last one did not have to.
+    assert_eq!(idle[0].read(&mut [0; 8]).unwrap(), 0);
+    let last = idle.last_mut().unwrap();
+    last.write_all(&request("GET", "/v1/models", &served.address, &[], "")).unwrap();
+    assert_eq!(read(last).status, 200);
+}
+
+#[test]
 fn every_interface_answers_whole_and_as_a_stream() {
     let say = json!({ "text": "It is four." });
     let served = Served::start(&vec![say; 8], &[]);

@@ -449,8 +449,6 @@ fn covers(old: &Definition, new: &Definition) -> bool {
     old.inner.iter().all(|member| new.inner.iter().any(|other| other.name == member.name))
 }
 
-/// How many lines stand above the definition proper: comments, decorators, attributes.
-
 /// Lines with the indentation of those they replace.
 fn reindented(lines: &[String], like: &[String]) -> Vec<String> {
     let blank = |line: &str| line[..line.len() - line.trim_start().len()].to_owned();
