@@ -16,8 +16,11 @@ use crate::task::Finish;
 
 /// Seconds that prompts take of one batch, about: the grain of progress.
 const CHUNK_S: f32 = 2.0;
-/// The same while others are being answered: they must not wait long.
+/// The same while others are being answered, for each that waits to be read: they must not wait long, unless more wait than
+/// are answered.
 const CHUNK_BESIDE_S: f32 = 0.5;
+/// Every so many batches the prompt that came first is read first, however long it is.
+const FIRST_COME_EVERY: usize = 4;
 /// Fewer tokens at once are not worth their batch, whatever they take.
 const CHUNK_TOKENS_MIN: usize = 128;
 
@@ -34,11 +37,18 @@ impl Grain {
         }
     }
 
-    /// Tokens of prompts for one batch of at most `tokens_max`, `beside` others that are being answered.
-    fn tokens(self, beside: bool, tokens_max: usize) -> usize {
-        let (seconds, min) = if beside { (CHUNK_BESIDE_S, CHUNK_TOKENS_MIN / 2) } else { (CHUNK_S, CHUNK_TOKENS_MIN) };
+    /// Tokens of prompts for one batch of at most `tokens_max`: `waiting` are read, `answering` wait meanwhile.
+    fn tokens(self, waiting: usize, answering: usize, tokens_max: usize) -> usize {
+        let beside = answering > 0;
+        let urgent = waiting > answering;
+        let (seconds, min) = if beside {
+            let share = waiting as f32 / answering as f32;
+            ((CHUNK_BESIDE_S * share.max(1.0)).min(CHUNK_S), CHUNK_TOKENS_MIN / 2)
+        } else {
+            (CHUNK_S, CHUNK_TOKENS_MIN)
+        };
         let paid = self.tokens_per_s.map_or(min, |rate| (rate * seconds) as usize);
-        let most = if beside { tokens_max / 2 } else { tokens_max };
+        let most = if beside && !urgent { tokens_max / 2 } else { tokens_max };
         paid.max(min).min(most)
     }
 }
@@ -243,7 +253,8 @@ fn fork_where_due<M: TokenModel>(model: &mut M, job: &mut Job) {
 }
 
 /// Every ready candidate's pending tokens, as far as the batch has room; the last one of a candidate asks for logits.
-/// First come those that are being answered, then, in what room is left, prompts. `turn` moves who comes first.
+/// First come those that are being answered, then, in what room is left, prompts. `turn` moves who comes first among the
+/// answered; of the prompts the shortest comes first, so that as many as can be begin soon.
 fn build_batch(jobs: &[Job], turn: usize, limits: Limits) -> Batch {
     let mut batch = Batch::default();
     let mut rows = 0;
@@ -254,10 +265,17 @@ fn build_batch(jobs: &[Job], turn: usize, limits: Limits) -> Batch {
             .filter(|&index| jobs[index].is_ready())
             .collect::<Vec<_>>()
     };
-    let order = in_turn(jobs);
+    let mut order = in_turn(jobs);
     for prefilling in [false, true] {
-        let beside = prefilling && !batch.tokens.is_empty();
-        let room = if prefilling { limits.grain.tokens(beside, limits.tokens) } else { limits.tokens };
+        let mut room = limits.tokens;
+        if prefilling {
+            let unread =
+                |job: &Job| job.candidates.first().filter(|first| first.is_prefilling()).map(|c| c.pending.len());
+            let waiting = order.iter().filter(|&&job| unread(&jobs[job]).is_some()).count();
+            room = limits.grain.tokens(waiting, batch.shares.len(), limits.tokens);
+            let first_come = turn.is_multiple_of(FIRST_COME_EVERY);
+            order.sort_by_key(|&job| (unread(&jobs[job]).filter(|_| !first_come), job));
+        }
         let room = room.min(limits.tokens - batch.tokens.len());
         let tokens_max = batch.tokens.len() + room;
         for &job in &order {
@@ -318,15 +336,18 @@ mod tests {
     #[test]
     fn a_prompt_is_read_in_parts_that_take_about_as_long_on_every_machine() {
         let mut grain = Grain::default();
-        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (128, 64), "nothing is known");
+        // Nobody, one and two answered.
+        let tokens = |grain: Grain| [0, 1, 2].map(|answering| grain.tokens(1, answering, 512));
+        assert_eq!(tokens(grain), [128, 64, 64], "nothing is known");
         grain.learn(128, 0.64);
-        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (400, 100));
+        assert_eq!(tokens(grain), [400, 100, 100]);
+        assert_eq!([2, 3, 9].map(|waiting| grain.tokens(waiting, 1, 512)), [200, 300, 400], "many wait for one");
         grain.learn(128, 8.0);
-        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (128, 64), "a slow machine");
+        assert_eq!(tokens(grain), [128, 64, 64], "a slow machine");
         grain.learn(512, 0.05);
-        assert_eq!((grain.tokens(false, 512), grain.tokens(true, 512)), (512, 256), "a fast one");
-        assert_eq!(grain.tokens(false, 16), 16);
+        assert_eq!(tokens(grain), [512, 256, 256], "a fast one");
+        assert_eq!(grain.tokens(1, 0, 16), 16);
         grain.learn(3, 5.0);
-        assert_eq!(grain.tokens(false, 512), 512, "a few tokens say nothing");
+        assert_eq!(grain.tokens(1, 0, 512), 512, "a few tokens say nothing");
     }
 }
