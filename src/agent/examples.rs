@@ -149,7 +149,8 @@ fn arguments(text: &str) -> Option<Vec<&str>> {
         rest = rest[end..].trim_start();
         match rest.strip_prefix(',') {
             Some(next) => rest = next.trim_start(),
-            None if rest.is_empty() => {}
+            // "nums = [2, 7] target = 9"
+            None if rest.is_empty() || NAME.is_match(rest) => {}
             None => return None,
         }
     }
@@ -159,12 +160,13 @@ fn arguments(text: &str) -> Option<Vec<&str>> {
 /// The function that a prompt names to be written: `a function max_product(nums)`.
 pub(super) fn function_named(prompt: &str) -> Option<String> {
     static NAMED: LazyLock<Regex> =
-        LazyLock::new(|| compile(r"(?i)\bfunction\s+(?:called\s+|named\s+)?`?([A-Za-z_]\w*)\("));
+        LazyLock::new(|| compile(r"(?i)\b(?:function\s+(?:called\s+|named\s+)?|def\s+)`?([A-Za-z_]\w*)\("));
     NAMED.captures(prompt).map(|found| found[1].to_owned())
 }
 
-/// How many arguments the prompt says that the function takes: `max_product(nums)`, `def add(a: int, b: int = 0)`.
-fn arity(prompt: &str, entry: &str) -> Option<usize> {
+/// How many arguments the prompt says that the function takes, at least and at most: `max_product(nums)`,
+/// `def add(a: int, b: int = 0)`.
+fn arity(prompt: &str, entry: &str) -> Option<std::ops::RangeInclusive<usize>> {
     prompt.match_indices(entry).find_map(|(at, _)| {
         let before = prompt[..at].chars().next_back();
         let rest = &prompt[at + entry.len()..];
@@ -177,11 +179,18 @@ fn arity(prompt: &str, entry: &str) -> Option<usize> {
             return None;
         }
         let mut depth = 0_i32;
-        let commas = inside.trim_end().trim_end_matches(',').chars().filter(|c| {
-            depth += i32::from(matches!(c, '[' | '(' | '{')) - i32::from(matches!(c, ']' | ')' | '}'));
-            depth == 0 && *c == ','
-        });
-        Some(commas.count() + 1)
+        let parameters: Vec<&str> = inside
+            .trim_end()
+            .trim_end_matches(',')
+            .split(|c: char| {
+                depth += i32::from(matches!(c, '[' | '(' | '{')) - i32::from(matches!(c, ']' | ')' | '}'));
+                depth == 0 && c == ','
+            })
+            .collect();
+        let many = parameters.iter().any(|parameter| parameter.trim_start().starts_with('*'));
+        let needed =
+            parameters.iter().filter(|parameter| !parameter.contains('=') && !parameter.trim_start().starts_with('*'));
+        Some(needed.count()..=if many { usize::MAX } else { parameters.len() })
     })
 }
 
@@ -196,7 +205,7 @@ fn value_examples(prompt: &str, entry: &str) -> Vec<String> {
         .filter_map(|found| {
             let (input, output) = (bare(&found["input"]), bare(&found["output"]));
             literal(&output).filter(|end| *end == output.len())?;
-            let given = arguments(&input).filter(|given| given.len() == arity)?.join(", ");
+            let given = arguments(&input).filter(|given| arity.contains(&given.len()))?.join(", ");
             // The names are told by those who read them.
             (!input.contains('=')).then(|| format!("assert {entry}({given}) == {output}"))
         })
@@ -402,7 +411,12 @@ mod tests {
         assert_eq!(calls(prompt, Some("add")), ["assert add(2, 3) == 5"]);
         assert!(calls("Write `f`.\n\nInput: 2\nOutput: 5\n", Some("f")).is_empty());
         let prompt = "def total(items: list[tuple[int, int]], start: int = 0) -> int:\n\nInput: [(1, 2)]\nOutput: 3\n";
-        assert!(calls(prompt, Some("total")).is_empty());
+        assert_eq!(calls(prompt, function_named(prompt).as_deref()), ["assert total([(1, 2)]) == 3"]);
+        assert!(stdio(prompt).is_empty());
+        let prompt = "Write a function add(*numbers).\n\nInput: 1, 2, 3\nOutput: 6\n";
+        assert_eq!(calls(prompt, Some("add")), ["assert add(1, 2, 3) == 6"]);
+        let prompt = "Input: nums = [2, 7] target = 9\nOutput: [0, 1]\n";
+        assert_eq!(calls(prompt, Some("two_sum")), ["assert two_sum(nums=[2, 7], target=9) == [0, 1]"]);
         assert_eq!(stdio("Read numbers and print their sum.\n\nInput:\n1 2\n\nOutput:\n3\n").len(), 1);
     }
 

@@ -143,10 +143,9 @@ impl Http {
         said.unwrap_or(Err(Failure::Late(NOTICE_WITHIN, String::new()))).map(drop)
     }
 
-    /// The server knows the session no longer; whether there was one, so that a new one may help.
-    pub(super) fn forget(&mut self) -> bool {
-        self.version = None;
-        self.session.take().is_some()
+    /// The server knows the session no longer.
+    pub(super) fn forget(&mut self) {
+        (self.version, self.session) = (None, None);
     }
 
     async fn post(&self, message: &Value) -> Result<Response<Incoming>, Failure> {
@@ -178,7 +177,11 @@ impl Http {
         }
         let status = response.status();
         let text = whole(response).await.map(|body| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default();
-        Err(Failure::Refused { code: status.as_u16().into(), message: shortened(&text, ERROR_CHARS_MAX) })
+        let message = shortened(&text, ERROR_CHARS_MAX);
+        if status == hyper::StatusCode::NOT_FOUND {
+            return Err(Failure::NoSession(message));
+        }
+        Err(Failure::Refused { code: status.as_u16().into(), message })
     }
 }
 

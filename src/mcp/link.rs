@@ -34,6 +34,8 @@ pub(super) enum Failure {
     Cancelled,
     /// An answer that is none.
     Malformed(String),
+    /// The session is none that it knows (over HTTP): it has carried nothing out.
+    NoSession(String),
     /// An error of the protocol.
     Refused {
         code: i64,
@@ -51,6 +53,7 @@ impl fmt::Display for Failure {
             }
             Self::Cancelled => f.write_str("cancelled"),
             Self::Malformed(why) => write!(f, "its reply is malformed: {why}"),
+            Self::NoSession(message) => write!(f, "error 404: {message}"),
             Self::Refused { code, message } => write!(f, "error {code}: {message}"),
         }
     }

@@ -80,14 +80,6 @@ impl Link {
         }
     }
 
-    /// Whether there was a session that the server may have lost.
-    fn forget(&mut self) -> bool {
-        match self {
-            Self::Process(_) => false,
-            Self::Http(http) => http.forget(),
-        }
-    }
-
     async fn notify(&mut self, method: &str, params: &Value) -> Result<(), Failure> {
         match self {
             Self::Process(process) => process.lines.notify(method, params).await,
@@ -208,11 +200,11 @@ impl Server {
         let params = json!({ "name": tool, "arguments": arguments });
         let mut result = self.link.request("tools/call", &params, self.spec.call_max, cancel).await;
         // A server over HTTP that was started anew, or let the session run out: the protocol asks for a new one.
-        if matches!(result, Err(Failure::Refused { code: 404, .. }))
-            && self.link.forget()
-            && self.shake_hands(Instant::now(), cancel).await.is_ok()
-        {
-            result = self.link.request("tools/call", &params, self.spec.call_max, cancel).await;
+        if let (Err(Failure::NoSession(_)), Link::Http(http)) = (&result, &mut self.link) {
+            http.forget();
+            if self.shake_hands(Instant::now(), cancel).await.is_ok() {
+                result = self.link.request("tools/call", &params, self.spec.call_max, cancel).await;
+            }
         }
         match result {
             Ok(result) => content::read(&result)

@@ -11,7 +11,7 @@ use regex::Regex;
 pub(super) fn files(commands: &str) -> Option<Vec<(String, String)>> {
     static OPENING: LazyLock<Regex> = LazyLock::new(|| {
         compile(
-            r"^\s*(?:\$ )?(?:cat|tee)\s*(?:>\s*(?P<a>[^\s<>|&;]+)\s*<<(?P<da>-?)\s*(?P<ea>\S+)|<<(?P<db>-?)\s*(?P<eb>\S+?)\s*>\s*(?P<b>[^\s<>|&;]+)|(?P<c>[^\s<>|&;-]+)\s*<<(?P<dc>-?)\s*(?P<ec>\S+?)(?:\s*>\s*/dev/null)?)\s*$",
+            r"^\s*(?:\$ )?(?:cat\s*>\s*(?P<a>[^\s<>|&;]+)\s*<<(?P<da>-?)\s*(?P<ea>\S+)|cat\s*<<(?P<db>-?)\s*(?P<eb>\S+?)\s*>\s*(?P<b>[^\s<>|&;]+)|tee\s+(?P<c>[^\s<>|&;-][^\s<>|&;]*)\s*<<(?P<dc>-?)\s*(?P<ec>\S+?)(?:\s*>\s*/dev/null)?)\s*$",
         )
     });
     static HARMLESS: LazyLock<Regex> =
@@ -39,7 +39,7 @@ pub(super) fn files(commands: &str) -> Option<Vec<(String, String)>> {
             text.push_str(line);
             text.push('\n');
         }
-        if end.is_empty() || (!quoted && text.contains(['$', '`', '\\'])) {
+        if end.is_empty() || path.contains(['$', '*', '`', '?']) || (!quoted && text.contains(['$', '`', '\\'])) {
             return None;
         }
         found.push((path.trim_matches(['\'', '"']).to_owned(), text));
@@ -69,6 +69,9 @@ mod tests {
             "cat >> a.py <<'EOF'\nx = 1\nEOF\n",
             "cat > a.py <<'EOF'\nx = 1\nEOF\npython3 a.py\n",
             "cat a.py\n",
+            "cat a.py <<EOF\nx\nEOF\n",
+            "cat > $HOME/a.py <<'EOF'\nx = 1\nEOF\n",
+            "cat > \"$FILE\" <<'EOF'\nx = 1\nEOF\n",
             "mkdir -p src\n",
         ] {
             assert_eq!(files(other), None, "{other}");

@@ -8,13 +8,11 @@ use regex::Regex;
 
 use super::edits::{Origin, Proposed, Reading};
 use super::paths::Known;
+use super::splice;
 use super::tolerant::Shown;
 use super::walk::{Loose, home_of};
 use crate::scan;
 use crate::task::Edit;
-
-/// Lines with words that may stand between the two fences.
-const BETWEEN_MAX: usize = 3;
 
 /// One fence, whatever the walk took it for.
 struct Fenced {
@@ -36,13 +34,13 @@ pub(super) fn join(lines: &[&str], known: &Known, shown: &[Shown<'_>], texts: &m
         Some(Fenced { path, content: content.clone(), line: proposed.reply_line })
     }));
     fences.sort_by_key(|fence| fence.line);
-    let mut at = 0;
-    while let [old, new, ..] = &fences[at..] {
-        let Some(path) = replaced(lines, shown, old, new) else {
-            at += 1;
-            continue;
-        };
-        at += 2;
+    // A quotation before the new function, an example and what it prints look the same: only where the reply is nothing but
+    // pairs, none of which defines anything, is the old and the new told for certain.
+    let plain = fences.len().is_multiple_of(2) && out.edits.iter().all(|edit| edit.origin == Origin::WholeFile);
+    let pairs: Option<Vec<(String, &[Fenced])>> =
+        fences.chunks_exact(2).map(|pair| Some((replaced(lines, shown, &pair[0], &pair[1])?, pair))).collect();
+    for (path, pair) in pairs.filter(|_| plain).unwrap_or_default() {
+        let (old, new) = (&pair[0], &pair[1]);
         let gone = |line: u32| line == old.line || line == new.line;
         texts.retain(|loose| !gone(loose.reply_line));
         out.edits.retain(|proposed| !gone(proposed.reply_line));
@@ -60,37 +58,32 @@ pub(super) fn join(lines: &[&str], known: &Known, shown: &[Shown<'_>], texts: &m
 
 /// The file in which the first fence's lines become the second's.
 fn replaced(lines: &[&str], shown: &[Shown<'_>], old: &Fenced, new: &Fenced) -> Option<String> {
-    static OLD: LazyLock<Regex> = LazyLock::new(|| {
-        compile(
-            r"(?i)\b(?:replace|change|from|instead of|before|old|original|current(?:ly)?|existing|find|this line|these lines)\b",
-        )
+    static REPLACE: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b(?:replace|change|swap)\b[^.!?]*\W*$"));
+    static WITH: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)^\W*(?:with|to|by|into)\b(?:\s+[\w`']+){0,5}\W*$"));
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)^\W*(?:the )?(?:before|old|original|current|wrong|from)(?: code| lines?| version)?\W*$")
     });
-    static NEW: LazyLock<Regex> = LazyLock::new(|| {
-        compile(r"(?i)\b(?:with|by|to|into|after|new|updated?|fixed|corrected|becomes?|should be|instead)\b")
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)^\W*(?:the )?(?:after|new|fixed|corrected|updated|right|to)(?: code| lines?| version)?\W*$")
     });
     let start = old.line as usize;
     let end = start + old.content.lines().count();
     let closed = lines.get(end).is_some_and(|line| scan::delimiter(line).is_some());
-    let between: Vec<&str> = lines
-        .get(end + 1..(new.line as usize).checked_sub(1)?)?
-        .iter()
-        .copied()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let above =
-        lines[..start.saturating_sub(1)].iter().rev().find(|line| !line.trim().is_empty()).copied().unwrap_or("");
-    let told = !between.is_empty() && between.len() <= BETWEEN_MAX && between.iter().any(|line| NEW.is_match(line));
-    // A fence between them is another block.
-    let apart = between.iter().any(|line| scan::delimiter(line).is_some());
-    if !closed || apart || !told || !OLD.is_match(above) || old.content == new.content {
+    let solid = |line: &&&str| !line.trim().is_empty();
+    let between: Vec<&str> =
+        lines.get(end + 1..(new.line as usize).checked_sub(1)?)?.iter().filter(solid).copied().collect();
+    let above = lines[..start.saturating_sub(1)].iter().rev().find(solid).copied().unwrap_or("");
+    let [between] = between.as_slice() else { return None };
+    let told =
+        (REPLACE.is_match(above) && WITH.is_match(between)) || (BEFORE.is_match(above) && AFTER.is_match(between));
+    if !closed || !told || old.content == new.content {
         return None;
     }
     let wanted: Vec<String> = old.content.lines().map(str::to_owned).collect();
     let path = home_of(shown, &wanted)?;
     let meant = |fence: &Fenced| fence.path.as_ref().is_none_or(|named| *named == path);
-    // The whole file and the whole file again are read as what they are.
-    let whole = shown.iter().any(|file| file.path == path && super::tolerant::kept(file.text, &old.content) >= 1.0);
-    (meant(old) && meant(new) && !whole).then_some(path)
+    let defines = |fence: &Fenced| !splice::defined(&path, &fence.content).is_empty();
+    (meant(old) && meant(new) && !defines(old) && !defines(new)).then_some(path)
 }
 
 fn compile(pattern: &str) -> Regex {

@@ -45,21 +45,19 @@ const WHOLE_COVERAGE_MIN: f64 = 0.8;
 /// `shown` are the files in the prompt as they stand now; `prompt` is its text, or empty.
 pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Reading {
     let text = scan::proper(&without_echo(reply, prompt));
-    let walk = Walk::over(&text, known, shown);
+    let mut walk = Walk::over(&text, known, shown);
+    if walk.out.edits.is_empty() && walk.loose.is_empty() {
+        walk.take_commands();
+    }
+    let lines = std::mem::take(&mut walk.lines);
     let (mut loose, mut out) = (walk.loose, walk.out);
-    pairs::join(&walk.lines, known, shown, &mut loose, &mut out);
-    let defined = out.edits.iter().filter_map(|proposed| match &proposed.edit {
-        Edit::Write { path, content } => Some((proposed.reply_line, splice::names(path, content))),
+    pairs::join(&lines, known, shown, &mut loose, &mut out);
+    let blocks = out.edits.iter().filter_map(|proposed| match &proposed.edit {
+        Edit::Write { path, content } => Some((path.clone(), content.clone())),
         _ => None,
     });
-    let mut reader = Reader {
-        known,
-        shown,
-        defined: defined.collect(),
-        texts: BTreeMap::new(),
-        given: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut reader =
+        Reader { known, shown, blocks: blocks.collect(), texts: BTreeMap::new(), given: Vec::new(), notes: Vec::new() };
     for proposed in &mut out.edits {
         reader.place(proposed);
     }
@@ -118,12 +116,12 @@ fn without_echo(reply: &str, prompt: &str) -> String {
 struct Reader<'a> {
     known: &'a Known,
     shown: &'a [Shown<'a>],
-    /// What each block defines, by its line.
-    defined: Vec<(u32, BTreeSet<String>)>,
+    /// The reply's blocks about whole files, as they were written.
+    blocks: Vec<(String, String)>,
     /// What earlier fences of the reply made of a file.
     texts: BTreeMap<String, String>,
-    /// The file that each block was about, and what it defines.
-    given: Vec<(String, Vec<String>)>,
+    /// The file that each block was about, and the names that it defines, without those of their classes.
+    given: Vec<(String, BTreeSet<String>)>,
     notes: Vec<String>,
 }
 
@@ -135,9 +133,16 @@ impl Reader<'_> {
             .or_else(|| self.shown.iter().find(|file| file.path == path).map(|file| file.text.to_owned()))
     }
 
-    fn seen(&self, line: u32, closed: bool, named: bool) -> Seen {
-        let others = self.defined.iter().filter(|(other, _)| *other != line);
-        Seen { closed, named, elsewhere: others.flat_map(|(_, names)| names.iter().cloned()).collect() }
+    /// What is known of a fence about a file. `elsewhere` holds what stands in other files' blocks now and did not before.
+    fn seen(&self, path: &str, closed: bool, named: bool) -> Seen {
+        let text = self.text_of(path).unwrap_or_default();
+        let name = |path: &str| paths::file_name(path).to_owned();
+        let others = self.blocks.iter().filter(|(other, _)| name(other) != name(path));
+        let came = others.flat_map(|(other, content)| {
+            let before = self.shown.iter().find(|file| file.path == other).map_or("", |file| file.text);
+            splice::moved(path, &text, other, before, content)
+        });
+        Seen { closed, named, elsewhere: came.collect() }
     }
 
     /// An edit of existing text that names a file that is not there: the one file of that name may be meant.
@@ -167,8 +172,7 @@ impl Reader<'_> {
         let Some(text) = self.text_of(&target) else { return Ok(proposed) };
         let content = label_off(content, proposed.label.as_deref(), &text);
         let renamed = target != *path;
-        let Some(became) = become_file(&target, &text, &content, self.seen(proposed.reply_line, proposed.closed, true))
-        else {
+        let Some(became) = become_file(&target, &text, &content, self.seen(&target, proposed.closed, true)) else {
             // Whether it is the file cannot be told.
             let part =
                 splice::is_outlined(&target, &text) || splice::data::coverage(&target, &text, &content).is_some();
@@ -178,7 +182,7 @@ impl Reader<'_> {
             self.notes.push(format!("{path} does not exist; its content was taken for {target}"));
         }
         self.note(&became, &target, proposed.reply_line);
-        self.given.push((target.clone(), splice::defined(&target, &content)));
+        self.given.push((target.clone(), last_names(&target, &content)));
         self.texts.insert(target.clone(), became.text.clone());
         let weak = !matches!(became.how, How::Whole);
         Ok(Proposed {
@@ -248,19 +252,21 @@ impl Reader<'_> {
         let lead = scored.get(1).map_or(1.0, |second| scored[0].0 - second.0);
         let (_, path, text) = scored.into_iter().next().filter(|_| lead >= LEAD_MIN)?;
         let same_name = named.as_deref() == Some(&paths::file_name(&path).to_lowercase());
-        let became = become_file(&path, &text, &fence.content, self.seen(fence.reply_line, fence.closed, same_name))?;
+        let became = become_file(&path, &text, &fence.content, self.seen(&path, fence.closed, same_name))?;
         self.inferred(fence, path, &text, became)
     }
 
     /// Whether a fence has other definitions of a file than the reply's blocks about it: then it is one more of them.
     fn goes_on(&self, path: &str, fence: &Loose) -> bool {
         let Some(text) = self.shown.iter().find(|file| file.path == path).map(|file| file.text) else { return false };
-        let (own, new) = (splice::names(path, text), splice::defined(path, &fence.content));
+        let (own, new) = (last_names(path, text), last_names(path, &fence.content));
+        // A quotation of what stood there, and an example, undo nothing.
+        let quotes = splice::spliced(path, text, &fence.content, true).is_none_or(|spliced| spliced.text == text);
         // What a block with markers made of the file is not known here.
         let fitted = self.texts.contains_key(path);
-        let has = |name: &String| own.iter().any(|other| other == name || other.rsplit('.').next() == Some(name));
         let given = |name: &String| self.given.iter().any(|(file, names)| file == path && names.contains(name));
-        fitted && !new.is_empty() && new.iter().all(|name| has(name) && !given(name))
+        let code = !new.is_empty() && new.iter().all(|name| own.contains(name) && !given(name));
+        fitted && code && !quotes && !fence.shows
     }
 
     /// The file that a fence of new definitions can only belong to: the one that can hold them, that others import them
@@ -289,7 +295,7 @@ impl Reader<'_> {
             .or_else(|| of(&|file| self.imports_from(file, &splice::defined(file.path, &fence.content))))
             .or_else(|| of(&|file| reply.contains(file.path)))?;
         let text = self.text_of(home.path)?;
-        let became = become_file(home.path, &text, &fence.content, self.seen(fence.reply_line, fence.closed, true))?;
+        let became = become_file(home.path, &text, &fence.content, self.seen(home.path, fence.closed, true))?;
         self.inferred(fence, home.path.to_owned(), &text, became)
     }
 
@@ -326,7 +332,7 @@ impl Reader<'_> {
         } else {
             self.note(&became, &path, line);
         }
-        self.given.push((path.clone(), splice::defined(&path, &fence.content)));
+        self.given.push((path.clone(), last_names(&path, &fence.content)));
         self.texts.insert(path.clone(), became.text.clone());
         let mut proposed = Proposed::new(Edit::Write { path, content: became.text }, Origin::WholeFile, line);
         proposed.weak = true;
@@ -339,6 +345,13 @@ impl Reader<'_> {
 struct Became {
     text: String,
     how: How,
+}
+
+/// The names that a text defines; a method's without its class's.
+fn last_names(path: &str, text: &str) -> BTreeSet<String> {
+    let last = |name: String| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let loose = splice::defined(path, text);
+    splice::names(path, text).into_iter().chain(loose).map(last).collect()
 }
 
 /// What the fence was taken for.
@@ -359,7 +372,7 @@ struct Seen {
     closed: bool,
     /// It is known to be about this file.
     named: bool,
-    /// The definitions of the reply's other blocks.
+    /// The definitions that stand in another file's block now.
     elsewhere: BTreeSet<String>,
 }
 
@@ -389,9 +402,10 @@ fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Beca
     // From its beginning on and without a word of left-out code: what is missing was taken away (where most of the file
     // is there), has another name (where as much is new) or stands in another block now.
     let from_the_top = drops && named && closed && !elided && begins_alike(text, content);
+    let runs = || splice::keeps_statements(path, text, content);
     let renamed = || kept >= RENAMED_KEPT_MIN && new * 10 >= old * 7 && splice::renames(path, text, content);
     let moved = || gone.iter().all(|name| elsewhere.contains(name));
-    if (is_whole && !drops) || (from_the_top && (resembles || renamed() || moved())) {
+    if (is_whole && !drops) || (from_the_top && (resembles || (runs() && (renamed() || moved())))) {
         return Some(whole(path, text, content, drops));
     }
     if let Some(spliced) = splice::spliced(path, text, content, named) {

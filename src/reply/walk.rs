@@ -1,5 +1,9 @@
 //! One walk over a reply: each block that `scan` finds, with the heading above it, becomes edits or refusals.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Head, Known, Meant, Strength};
 use super::tolerant::Shown;
@@ -14,6 +18,8 @@ pub(super) struct Loose {
     pub content: String,
     pub head: Option<Head>,
     pub closed: bool,
+    /// The words above it say that it shows something: an example, how it is used, what was there before.
+    pub shows: bool,
     pub reply_line: u32,
 }
 
@@ -40,6 +46,8 @@ pub(super) struct Walk<'a> {
     pub last_path: Option<String>,
     pub out: Reading,
     pub loose: Vec<Loose>,
+    /// Files that blocks of commands write: the block's line, path and text.
+    commands: Vec<(u32, String, String)>,
 }
 
 impl<'a> Walk<'a> {
@@ -58,6 +66,7 @@ impl<'a> Walk<'a> {
             last_path: None,
             out: Reading::default(),
             loose: Vec::new(),
+            commands: Vec::new(),
         };
         for (index, block) in blocks.iter().enumerate() {
             let (from, end) = (line_of(block.start), line_of(block.end).min(walk.lines.len()));
@@ -88,15 +97,10 @@ impl<'a> Walk<'a> {
                 unified_diff::read(self, body.start, body.end, head.as_deref(), block.closed);
             }
             Kind::Code | Kind::Shell => {
-                // Strictly a command is no edit.
                 let commands = block.kind == Kind::Shell || block.info.is_empty();
-                let files = if commands && block.closed && !self.shown.is_empty() {
-                    heredoc::files(block.body_of(text).as_str())
-                } else {
-                    None
-                };
-                if let Some(files) = files {
-                    return self.written(files, from as u32 + 1);
+                if commands && block.closed {
+                    let files = heredoc::files(&block.body_of(text)).unwrap_or_default();
+                    self.commands.extend(files.into_iter().map(|(path, text)| (from as u32 + 1, path, text)));
                 }
                 let head = self.head_above(from).or_else(|| self.info_head(&block.info));
                 self.fence(block, from, body, until, head, text);
@@ -108,9 +112,9 @@ impl<'a> Walk<'a> {
         paths::info_path(info, self.known).map(Head::bare)
     }
 
-    /// Files that commands write.
-    fn written(&mut self, files: Vec<(String, String)>, line: u32) {
-        for (path, content) in files {
+    /// Makes edits of the files that commands write.
+    pub(super) fn take_commands(&mut self) {
+        for (line, path, content) in std::mem::take(&mut self.commands) {
             let Some((path, instead)) = self.target(&path, line, Want::ThisPath) else { continue };
             let mut proposed = Proposed::new(Edit::Write { path, content }, Origin::WholeFile, line);
             proposed.weak = true;
@@ -150,11 +154,13 @@ impl<'a> Walk<'a> {
             let (message, path) = ("a block has a >>>>>>> REPLACE line but no <<<<<<< SEARCH line", head.path.clone());
             return self.refuse(RefusalKind::Malformed, Some(&path), at as u32 + 1, message);
         }
+        let shows = self.shows_above(from);
         let loose = |head: Option<Head>| Loose {
             info: block.info.clone(),
             content: content.clone(),
             head,
             closed: block.closed || block.interrupted,
+            shows,
             reply_line: line,
         };
         let is_console = block.kind == Kind::Shell || is_output(&block.info);
@@ -197,6 +203,16 @@ impl<'a> Walk<'a> {
         proposed.instead = instead;
         proposed.label = label;
         self.out.edits.push(proposed);
+    }
+
+    /// Whether the words above a block say that it is no change.
+    fn shows_above(&self, from: usize) -> bool {
+        static SHOWS: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new(r"(?i)\b(?:examples?|e\.g\.|for instance|use it|used|usage|call it|test it|try it|run it|old|original(?:ly)?|before|current(?:ly)?|existing|was|bug|wrong|problem)\b")
+                .expect("invariant: a valid pattern")
+        });
+        let above = self.lines[self.free_from..from].iter().rev().find(|line| !line.trim().is_empty());
+        above.is_some_and(|line| SHOWS.is_match(line) || paths::shows(line))
     }
 
     /// What a block is headed by: what stands above it, or a path in a comment that is its first line. That line is a label then,
@@ -348,9 +364,20 @@ impl<'a> Walk<'a> {
         self.last_path.as_deref() != Some(path) && self.known.only() != Some(path)
     }
 
-    /// See [`home_of`].
+    /// The file that an edit of these lines without a path means: the one that the reply spoke of last, where it has them or
+    /// was given them by the reply; else the one shown file that has them.
     pub(super) fn home_of(&self, search: &[String]) -> Option<String> {
-        home_of(self.shown, search)
+        let spoken_of = self.last_path.clone().filter(|last| {
+            let shown = self.shown.iter().filter(|file| file.path == last).map(|file| file.text);
+            let given = self.out.edits.iter().filter_map(|proposed| match &proposed.edit {
+                Edit::Write { path, content } | Edit::Replace { path, replace: content, .. } if path == last => {
+                    Some(content.as_str())
+                }
+                _ => None,
+            });
+            shown.chain(given).any(|text| stands(text, search))
+        });
+        spoken_of.or_else(|| home_of(self.shown, search))
     }
 
     pub(super) fn refuse(&mut self, kind: RefusalKind, path: Option<&str>, line: u32, message: impl Into<String>) {
@@ -360,14 +387,15 @@ impl<'a> Walk<'a> {
 
 /// The one shown file in which these lines stand, blank lines and the white space around each left aside.
 pub(super) fn home_of(shown: &[Shown<'_>], search: &[String]) -> Option<String> {
-    let wanted: Vec<&str> = search.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
-    let holds = |file: &&Shown<'_>| {
-        let have: Vec<&str> = file.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        !wanted.is_empty() && have.windows(wanted.len()).any(|part| part == wanted)
-    };
-    let mut homes = shown.iter().filter(holds);
+    let mut homes = shown.iter().filter(|file| stands(file.text, search));
     let only = homes.next()?;
     homes.next().is_none().then(|| only.path.to_owned())
+}
+
+fn stands(text: &str, search: &[String]) -> bool {
+    let wanted: Vec<&str> = search.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    let have: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    !wanted.is_empty() && have.windows(wanted.len()).any(|part| part == wanted)
 }
 
 /// Whether a block that looks like commands is about a script: it defines functions.

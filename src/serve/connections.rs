@@ -17,6 +17,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 pub(super) struct Connections {
     places: Arc<Semaphore>,
     held: RefCell<Vec<Weak<Held>>>,
+    /// Newcomers that wait for a place.
+    waiting: Rc<Cell<u32>>,
 }
 
 /// One connection. It gives its place back when it is dropped.
@@ -25,12 +27,13 @@ pub(super) struct Held {
     requests: Cell<u32>,
     idle_since: Cell<Instant>,
     close: Notify,
+    waiting: Rc<Cell<u32>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connections {
     pub(super) fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), held: RefCell::default() }
+        Self { places: Arc::new(Semaphore::new(places)), held: RefCell::default(), waiting: Rc::default() }
     }
 
     /// A place for a connection that was taken. Where there is none, the one that has been without a request for the longest
@@ -39,11 +42,14 @@ impl Connections {
         if self.places.available_permits() == 0 {
             self.close_idlest();
         }
+        let waits = Waiting::new(&self.waiting);
         let place = Arc::clone(&self.places).acquire_owned().await.expect("invariant: the places are never closed");
+        drop(waits);
         let held = Rc::new(Held {
             requests: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             close: Notify::new(),
+            waiting: Rc::clone(&self.waiting),
             _place: place,
         });
         let mut all = self.held.borrow_mut();
@@ -60,6 +66,22 @@ impl Connections {
             idlest.requests.set(u32::MAX / 2);
             idlest.close.notify_one();
         }
+    }
+}
+
+/// A newcomer that waits.
+struct Waiting(Rc<Cell<u32>>);
+
+impl Waiting {
+    fn new(count: &Rc<Cell<u32>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -84,6 +106,9 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.0.requests.set(self.0.requests.get() - 1);
         self.0.idle_since.set(Instant::now());
+        if self.0.waiting.get() > 0 && self.0.requests.get() == 0 {
+            self.0.close.notify_one();
+        }
     }
 }
 
@@ -146,5 +171,17 @@ mod tests {
         drop(later);
         assert!(now(all.place()).is_none());
         assert!(now(first.closed()).is_some() && now(third.closed()).is_none());
+    }
+
+    #[test]
+    fn where_all_are_answered_the_first_that_is_done_goes_for_who_waits() {
+        let all = Connections::new(1);
+        let only = now(all.place()).unwrap();
+        let busy = only.busy();
+        let mut waits = std::pin::pin!(all.place());
+        assert!(waits.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+        assert!(now(only.closed()).is_none());
+        drop(busy);
+        assert!(now(only.closed()).is_some());
     }
 }

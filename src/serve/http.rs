@@ -31,6 +31,9 @@ use super::{BODY_BYTES_MAX, CONNECTIONS_MAX, PIECES_MAX, READ_WITHIN, Server, ve
 use crate::agent::transcript;
 use crate::cancel::Cancel;
 
+/// What a connection that is to be closed may take to send the end of its answer.
+const LAST_BYTES_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Somewhere to listen.
 #[derive(Debug)]
 pub enum Listener {
@@ -96,9 +99,15 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(READ_WITHIN)
         .serve_connection(TokioIo::new(stream), service);
+    let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
-        served = serving => served.err().map(|problem| problem.to_string()),
-        () = place.closed() => Some("it was idle and another one came".to_owned()),
+        served = serving.as_mut() => served.err().map(|problem| problem.to_string()),
+        () = place.closed() => {
+            // What was answered is still sent.
+            serving.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(LAST_BYTES_WITHIN, serving).await;
+            Some("it was idle and another one came".to_owned())
+        }
     };
     if let Some(why) = ended {
         tracing::debug!("a connection ended: {why}");

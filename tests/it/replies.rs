@@ -355,6 +355,120 @@ fn a_whole_file_in_which_a_definition_has_another_name_or_is_gone_to_another_fil
     assert!(found["sums.py"].contains("def total"), "{}", found["sums.py"]);
 }
 
+const SHOP: &str = "def discount(price, percent):\n    return price + price * percent // 100\n\n\ndef total(items):\n    return sum(items)\n";
+const LINE: &str = "    return price + price * percent // 100\n";
+const MENDED: &str = "    return price - price * percent // 100\n";
+
+/// Replies that quote, explain and show beside what they change.
+#[test]
+fn what_is_quoted_or_shown_beside_a_change_is_no_change() {
+    let test = "import shop\n\nassert shop.discount(100, 10) == 90\n";
+    let main = "from shop import discount\n\nprint(discount(100, 10))\n";
+    let files = [("shop.py", SHOP), ("test_x.py", test), ("main.py", main)];
+    let after = SHOP.replace(LINE, MENDED);
+    let function = after.split("\n\n\n").next().unwrap();
+    let whole = |text: &str| format!("shop.py\n```python\n{text}```\n");
+    for reply in [
+        format!(
+            "The current code is:\n```python\n{LINE}```\nThis adds. Here is the fixed function:\n```python\n{function}\n```\n"
+        ),
+        format!(
+            "The test currently fails at this line:\n```python\nassert shop.discount(100, 10) == 90\n```\nTo fix this, subtract:\n```python\n{function}\n```\n"
+        ),
+        format!(
+            "shop.py\n```python\n{function}\n```\nBefore the fix this call:\n```python\nprint(discount(100, 10))\n```\ngave 110. After the fix it prints:\n```\n90\n```\n"
+        ),
+        format!("{}\nHere this line changed from\n```python\n{LINE}```\nto\n```python\n{MENDED}```\n", whole(&after)),
+        format!(
+            "The bug is in `discount`:\n```python\n{}\n```\nHere is the whole corrected file:\n\n{}",
+            SHOP.split("\n\n\n").next().unwrap(),
+            whole(&after)
+        ),
+        format!(
+            "{}\nYou can use it in `total`, for example:\n```python\ndef total(items):\n    print(discount(1, 2))\n```\n",
+            whole(&after)
+        ),
+        format!("{}\nTo try it, make some data:\n```bash\ncat > data.txt <<EOF\n1\nEOF\n```\n", whole(&after)),
+    ] {
+        let (found, plan) = tolerated(&files, &reply);
+        assert_eq!(found["shop.py"], after, "{reply}\n{:?} {:?}", plan.refused, plan.notes);
+        assert_eq!(
+            (&*found["test_x.py"], &*found["main.py"], found.len()),
+            (test, main, 3),
+            "{reply}\n{:?}",
+            plan.notes
+        );
+    }
+    let (found, plan) = tolerated(
+        &files,
+        "Find this line:\n```python\nimport shop\n```\nand add after it:\n```python\nimport math\n```\n",
+    );
+    assert_eq!(found["test_x.py"], test, "{:?}", plan.notes);
+    // A method that is quoted as it was.
+    let cart =
+        "class Cart:\n    def total(self):\n        return 0\n\n    def add(self, x):\n        self.items.append(x)\n";
+    let new = cart.replace("return 0", "return sum(self.items)");
+    let quote = "    def total(self):\n        return 0\n";
+    for reply in [
+        format!("The method:\n```python\n{quote}```\nThe whole file:\n\ncart.py\n```python\n{new}```\n"),
+        format!("cart.py\n```python\n{new}```\nIt was:\n```python\n{quote}```\n"),
+    ] {
+        let (found, plan) = tolerated(&[("cart.py", cart), ("b.txt", "x\n")], &reply);
+        assert_eq!(found["cart.py"], new, "{reply}\n{:?} {:?}", plan.refused, plan.notes);
+    }
+}
+
+#[test]
+fn parts_of_files_are_not_taken_for_the_files() {
+    // Two parts of one file, whose entry point neither has.
+    let shop = format!("{SHOP}\n\nif __name__ == \"__main__\":\n    print(total([1, 2]))\n");
+    let (first, second) = SHOP.split_once("\n\n\n").unwrap();
+    let (first, second) = (first.replace("price +", "price -"), second.replace("sum(items)", "sum(items, 0)"));
+    let reply = format!("In `shop.py`:\n```python\n{first}\n```\nAnd in `shop.py`:\n```python\n{second}```\n");
+    let after = shop.replace("price +", "price -").replace("sum(items)", "sum(items, 0)");
+    check(&[("shop.py", &shop), ("b.txt", "x\n")], &reply, "shop.py", &after, true);
+    // A function of that name in another file is another function.
+    let a = "import sys\n\n\ndef load():\n    return 1\n\n\ndef main():\n    value = load()\n    print(value)\n\n\nmain()\n";
+    let b = "def helper():\n    return 1\n\n\ndef main():\n    print(helper())\n";
+    let part = "import sys\n\n\ndef load():\n    return 2\n";
+    let reply = format!("a.py\n```python\n{part}```\nb.py\n```python\n{}```\n", b.replace("return 1", "return 2"));
+    let (found, plan) = tolerated(&[("a.py", a), ("b.py", b)], &reply);
+    assert_eq!(found["a.py"], a.replace("return 1", "return 2"), "{:?}", plan.notes);
+    // Functions that resemble one another are not one that has another name.
+    let like = |name: &str, key: &str| {
+        format!(
+            "def {name}(path):\n    with open(path) as file:\n        data = json.load(file)\n    return data[\"{key}\"]\n"
+        )
+    };
+    let text = format!("import json\n\n\n{}\n\n{}", like("load_users", "users"), like("load_items", "items"));
+    let part = format!(
+        "import json\n\n\n{}",
+        like("load_users", "users").replace("    return", "    if not data:\n        return []\n    return")
+    );
+    let (found, plan) =
+        tolerated(&[("loader.py", &text), ("b.txt", "x\n")], &format!("loader.py\n```python\n{part}```\n"));
+    assert!(
+        found["loader.py"].contains("load_items") && found["loader.py"].contains("if not data"),
+        "{:?}",
+        plan.notes
+    );
+}
+
+#[test]
+fn a_block_without_a_path_after_one_with_it_is_of_the_same_file() {
+    let files = [("m.py", "x = 1\n"), ("n.py", "import os\n\ny = 2\n")];
+    let edit = |old: &str, new: &str| format!("<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n");
+    let reply =
+        format!("m.py\n{}\n{}", edit("x = 1", "import os\n\nx = 2"), edit("import os", "import os\nimport sys"));
+    let (found, plan) = tolerated(&files, &reply);
+    assert_eq!(
+        (&*found["m.py"], &*found["n.py"]),
+        ("import os\nimport sys\n\nx = 2\n", files[1].1),
+        "{:?}",
+        plan.refused
+    );
+}
+
 #[test]
 fn several_blocks_about_one_file_are_all_put_into_it() {
     let files = [("stats.py", STATS), ("b.py", "def other():\n    pass\n")];
@@ -379,6 +493,12 @@ fn the_decorators_of_a_class_are_those_that_its_part_has() {
     let part = "@a.route\n@a.other\nclass A:\n    def f(self):\n        return 3\n";
     let after = text.replace("@a.route\n", "@a.route\n@a.other\n").replace("return 1", "return 3");
     check(&[("m.py", text), ("b.txt", "x\n")], &format!("m.py\n```python\n{part}```\n"), "m.py", &after, true);
+    // What the part leaves out stays, and one over several lines is as it was.
+    let other = part.replace("@a.route\n", "");
+    check(&[("m.py", text), ("b.txt", "x\n")], &format!("m.py\n```python\n{other}```\n"), "m.py", &after, true);
+    let wide = text.replace("@a.route\n", "@a.route(\n    deep=True,\n)\n");
+    let after = wide.replace("return 1", "return 3");
+    check(&[("m.py", &wide), ("b.txt", "x\n")], &format!("m.py\n```python\n{other}```\n"), "m.py", &after, true);
     let after = text.replace("return 1", "return 3");
     let part = part.replace("@a.route\n@a.other\n", "");
     check(&[("m.py", text), ("b.txt", "x\n")], &format!("m.py\n```python\n{part}```\n"), "m.py", &after, true);
@@ -388,11 +508,14 @@ fn the_decorators_of_a_class_are_those_that_its_part_has() {
 fn a_part_of_yaml_without_its_parents_is_put_where_its_keys_are() {
     let text = "services:\n  web:\n    image: a\n    ports:\n      - 80\n  db:\n    image: b\n";
     let after = text.replace("image: a", "image: c");
-    for part in
-        ["  web:\n    image: c\n    ports:\n      - 80\n", "web:\n  image: c\n", "services:\n  web:\n    image: c\n"]
-    {
+    for part in ["  web:\n    image: c\n    ports:\n      - 80\n", "services:\n  web:\n    image: c\n"] {
         check(&[("c.yaml", text), ("b.txt", "x\n")], &format!("c.yaml\n```yaml\n{part}```\n"), "c.yaml", &after, true);
     }
+    // A key at the top is a new one, whatever stands deeper.
+    let (found, _) = tolerated(&[("c.yaml", text), ("b.txt", "x\n")], "c.yaml\n```yaml\nweb: 1\n```\n");
+    assert_eq!(found["c.yaml"], format!("{text}web: 1\n"));
+    let shown = "shop.py\n```python\nx = 2\n```\nThe settings look like this:\n```yaml\n  web:\n    image: q\n```\n";
+    assert_eq!(tolerated(&[("c.yaml", text), ("shop.py", "x = 1\n")], shown).0["c.yaml"], text);
     // Both services have an image, and no level has both keys.
     for part in ["    image: c\n", "  cache:\n    image: c\n"] {
         let (found, plan) = tolerated(&[("c.yaml", text)], &format!("c.yaml\n```yaml\n{part}```\n"));
@@ -407,6 +530,15 @@ fn files_that_commands_write_are_changes() {
     check(&files, &format!("Run this:\n```bash\ncat > stats.py <<'EOF'\n{whole}EOF\n```\n"), "stats.py", &whole, true);
     let (found, plan) = tolerated(&files, "```sh\nmkdir -p src\ncat <<EOF > src/new.py\nx = 1\nEOF\n```\n");
     assert_eq!(found.get("src/new.py").map(String::as_str), Some("x = 1\n"), "{:?}", plan.refused);
+    let script = "#!/bin/bash\nmkdir -p build\ncat > build/conf.ini <<'EOF'\nx = 1\nEOF\n";
+    let new = script.replace("x = 1", "x = 2");
+    check(
+        &[("setup.sh", script), ("b.txt", "x\n")],
+        &format!("setup.sh\n```bash\n{new}```\n"),
+        "setup.sh",
+        &new,
+        false,
+    );
     let (found, _) = tolerated(&files, "```sh\ncat > ../new.py <<EOF\nx = 1\nEOF\n```\n");
     assert_eq!(found.len(), files.len(), "{found:?}");
 }

@@ -61,8 +61,12 @@ pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
         return None;
     }
     let words: BTreeSet<&str> = task.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    let now: BTreeSet<&str> =
-        whole.files.iter().filter_map(|file| file.after.as_deref()).flat_map(str::lines).map(str::trim).collect();
+    let new = |file: &'_ Planned| -> BTreeSet<String> {
+        let (before, after) = (file.before.as_deref().unwrap_or_default(), file.after.as_deref().unwrap_or_default());
+        splice::new_lines(&file.path, before, after).into_iter().map(str::to_owned).collect()
+    };
+    let now: BTreeSet<String> = whole.files.iter().flat_map(new).collect();
+    let now: BTreeSet<&str> = now.iter().map(String::as_str).collect();
     let mut kept: Vec<String> = Vec::new();
     let files = whole.files.iter().map(|file| {
         let lost: Vec<String> = lost(file, &now).into_iter().filter(|name| !words.contains(last_part(name))).collect();

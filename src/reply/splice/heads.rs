@@ -55,20 +55,34 @@ pub(super) fn leading(lines: &[String]) -> usize {
     lines.iter().take_while(|line| is_above(line)).count()
 }
 
-/// The lines above a class with the decorators or attributes that the part gives it, where those are other ones; and how many
-/// lines they stand for. A part without any says nothing about them.
+/// The lines above a class with the decorators or attributes that the part gives it and that are new or changed, and how many
+/// lines they stand for. What the part leaves out stays; one over several lines says nothing.
 pub(super) fn other_attributes(old: &[String], new: &[String]) -> Option<(usize, Vec<String>)> {
-    let is_attribute = |line: &&String| line.trim_start().starts_with('@') || line.trim_start().starts_with("#[");
-    let count = leading(old);
-    let given: Vec<String> = new[..leading(new)].iter().filter(is_attribute).cloned().collect();
-    let trimmed = |lines: &[String]| -> Vec<String> {
-        lines.iter().filter(is_attribute).map(|line| line.trim().to_owned()).collect()
+    let is_attribute = |line: &String| line.trim_start().starts_with('@') || line.trim_start().starts_with("#[");
+    let closed = |line: &String| line.matches(['(', '[', '{']).count() == line.matches([')', ']', '}']).count();
+    let name = |line: &str| -> String {
+        line.trim()
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '@' | '#' | '[' | '_' | '.' | ':'))
+            .collect()
     };
-    if given.is_empty() || trimmed(&given) == trimmed(&old[..count]) {
+    let count = leading(old);
+    let mut lines: Vec<String> = old[..count].to_vec();
+    let given: Vec<&String> = new[..leading(new)].iter().filter(|line| is_attribute(line)).collect();
+    if !given.iter().all(|line| closed(line)) || !lines.iter().filter(|line| is_attribute(line)).all(closed) {
         return None;
     }
-    let comments = old[..count].iter().filter(|line| !is_attribute(line)).cloned();
-    Some((count, comments.chain(given).collect()))
+    for line in given {
+        if lines.iter().any(|other| other.trim() == line.trim()) {
+            continue;
+        }
+        let same = lines.iter().filter(|other| is_attribute(other) && name(other) == name(line)).count();
+        match lines.iter().position(|other| is_attribute(other) && name(other) == name(line)) {
+            Some(at) if same == 1 => lines[at].clone_from(line),
+            _ => lines.push(line.clone()),
+        }
+    }
+    (lines != old[..count]).then_some((count, lines))
 }
 
 /// The place of a class's head within its lines and the head that the part gives it, where that is another one: another base,

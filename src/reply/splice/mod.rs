@@ -97,17 +97,61 @@ pub fn stands_in(lines: &[&str], definition: &Definition, now: &BTreeSet<&str>) 
     !told.is_empty() && stands * 100 >= told.len() * MOVED_PER_CENT
 }
 
+/// The lines of what `after` defines and `before` does not: where a definition can stand under another name, or that of
+/// another file. All lines where there is no grammar.
+pub fn new_lines<'a>(path: &str, before: &str, after: &'a str) -> BTreeSet<&'a str> {
+    let lines: Vec<&str> = after.lines().map(str::trim).collect();
+    let Some(new) = outline(path, after) else { return lines.into_iter().collect() };
+    let old: BTreeSet<String> =
+        outline(path, before).map_or_else(BTreeSet::new, |old| old.names().into_iter().collect());
+    let is_new = |(name, _): &(String, &Definition)| !old.contains(name);
+    let found = each(&new).into_iter().filter(is_new).flat_map(|(_, definition)| definition.lines.clone());
+    found.filter_map(|at| lines.get(at).copied()).collect()
+}
+
+/// Every definition with its name, those inside as `Outer.inner`.
+fn each(outline: &Outline) -> Vec<(String, &Definition)> {
+    let with_inner = |definition: &'_ Definition| -> Vec<String> {
+        definition.inner.iter().map(|inner| format!("{}.{}", definition.name, inner.name)).collect()
+    };
+    let mut all = Vec::new();
+    for definition in &outline.definitions {
+        all.push((definition.name.clone(), definition));
+        all.extend(with_inner(definition).into_iter().zip(&definition.inner));
+    }
+    all
+}
+
 /// Whether each definition that the fence leaves out stands in it under another name.
 pub fn renames(path: &str, text: &str, fence: &str) -> bool {
     let (Some(file), Some(new)) = (outline(path, text), outline(path, fence)) else { return false };
     let names: BTreeSet<String> = new.names().into_iter().collect();
     let lines: Vec<&str> = text.lines().collect();
+    let now = new_lines(path, text, fence);
+    let stays =
+        |(name, definition): &(String, &Definition)| names.contains(name) || stands_in(&lines, definition, &now);
+    each(&file).iter().all(stays)
+}
+
+/// The names of the definitions of a file that a block about another one has now and that it did not have before.
+pub fn moved(path: &str, text: &str, other: &str, before: &str, content: &str) -> Vec<String> {
+    let (Some(file), Some(new)) = (outline(path, text), outline(other, content)) else { return Vec::new() };
+    let had: BTreeSet<String> = names(other, before);
+    let has: BTreeSet<String> = new.names().into_iter().filter(|name| !had.contains(name)).collect();
+    let lines: Vec<&str> = text.lines().collect();
+    let now = new_lines(other, before, content);
+    let came = each(&file).into_iter().filter(|(name, of)| has.contains(name) && stands_in(&lines, of, &now));
+    came.map(|(name, _)| name).collect()
+}
+
+/// Whether what a file runs when it is loaded is all in a fence.
+pub fn keeps_statements(path: &str, text: &str, fence: &str) -> bool {
+    let Some(file) = outline(path, text) else { return true };
     let now: BTreeSet<&str> = fence.lines().map(str::trim).collect();
-    let stays = |name: &String, definition: &Definition| names.contains(name) || stands_in(&lines, definition, &now);
-    file.definitions.iter().all(|definition| {
-        let inner = |inner: &Definition| stays(&format!("{}.{}", definition.name, inner.name), inner);
-        stays(&definition.name, definition) && definition.inner.iter().all(inner)
-    })
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    file.statements
+        .iter()
+        .all(|range| lines.get(range.start).is_none_or(|first| first.len() < 3 || now.contains(first)))
 }
 
 /// The names of all that a text defines, methods with their class's before them.

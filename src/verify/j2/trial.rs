@@ -188,14 +188,21 @@ fn wrote(outcome: &Outcome) -> Vec<PathBuf> {
 /// change, others of them passed, so that what is started before the first one is known as well.
 fn limits(stage: &Stage<'_>, before: Option<&Ran>) -> Limits {
     const PATIENCE: u32 = 5;
-    const GRACE: Duration = Duration::from_secs(20);
+    const WALL_MIN: Duration = Duration::from_secs(60);
     let mut limits = stage.options.project_limits.clone();
+    // Who stops at the first failure says nothing of how long all tests take.
+    let stops =
+        stage.runner.command.split_whitespace().chain(stage.runner.args.iter().map(String::as_str)).any(|word| {
+            matches!(word, "-x" | "-f" | "--exitfirst" | "--failfast" | "-failfast" | "--bail" | "-b" | "--fail-fast")
+                || word.starts_with("--maxfail")
+                || word.starts_with("--bail=")
+        });
     let ran = |before: &&Ran| {
         let passed = before.evidence.tests.values().any(|ended| *ended == Ended::Passed);
-        before.evidence.complete && (before.end == End::Exit(0) || passed)
+        before.evidence.complete && (before.end == End::Exit(0) || (passed && !stops))
     };
     if let Some(before) = before.filter(ran) {
-        limits.wall = limits.wall.min(before.wall * PATIENCE + GRACE);
+        limits.wall = limits.wall.min((before.wall * PATIENCE).max(WALL_MIN));
     }
     if stage.runner.kind.prints_evidence() {
         // Evidence on stdout must be complete.

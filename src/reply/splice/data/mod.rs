@@ -31,9 +31,9 @@ pub(super) fn merged(path: &str, text: &str, fence: &str, named: bool) -> Option
         }
         "yaml" | "yml" => {
             let (old, new) = (yaml::read(text)?, yaml::read(fence)?);
-            // A part may come without its parents.
-            let home = yaml::home(&old.nodes, &new.nodes);
+            // A part that is indented comes without its parents.
             let nested = new.nodes.iter().any(|node| node.indent > 0);
+            let home = if nested && named { yaml::home(&old.nodes, &new.nodes) } else { None };
             match home {
                 Some(inside) => merge.yaml((&old, inside), (&new, &new.nodes))?,
                 None if nested => return None,
