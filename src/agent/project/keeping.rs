@@ -65,11 +65,14 @@ pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
         let (before, after) = (file.before.as_deref().unwrap_or_default(), file.after.as_deref().unwrap_or_default());
         splice::new_lines(&file.path, before, after).into_iter().map(str::to_owned).collect()
     };
-    let now: BTreeSet<String> = whole.files.iter().flat_map(new).collect();
-    let now: BTreeSet<&str> = now.iter().map(String::as_str).collect();
     let mut kept: Vec<String> = Vec::new();
     let files = whole.files.iter().map(|file| {
-        let lost: Vec<String> = lost(file, &now).into_iter().filter(|name| !words.contains(last_part(name))).collect();
+        // Another name in the same file is most often a new function made of the old one's text: renaming is asked for.
+        let others = whole.files.iter().filter(|other| other.path != file.path);
+        let elsewhere: BTreeSet<String> = others.flat_map(new).collect();
+        let elsewhere: BTreeSet<&str> = elsewhere.iter().map(String::as_str).collect();
+        let lost: Vec<String> =
+            lost(file, &elsewhere).into_iter().filter(|name| !words.contains(last_part(name))).collect();
         match with(file, &lost) {
             Some(after) => {
                 kept.extend(lost.iter().map(|name| format!("{name} in {}", file.path)));
@@ -87,8 +90,8 @@ fn last_part(name: &str) -> &str {
     name.rsplit(['.', ':']).next().unwrap_or(name)
 }
 
-/// The names that a file defines before the change and not after it, unless their lines stand elsewhere `now`.
-fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
+/// The names that a file defines before the change and not after it, unless their lines are in another file now.
+fn lost(file: &Planned, elsewhere: &BTreeSet<&str>) -> Vec<String> {
     let (Some(before), Some(after)) = (&file.before, &file.after) else { return Vec::new() };
     if is_header(&file.path) {
         let after = declared(after);
@@ -97,8 +100,10 @@ fn lost(file: &Planned, now: &BTreeSet<&str>) -> Vec<String> {
     let (Some(old), Some(new)) = (outline(&file.path, before), outline(&file.path, after)) else { return Vec::new() };
     let lines: Vec<&str> = before.lines().collect();
     let names: BTreeSet<String> = new.names().into_iter().collect();
-    let gone =
-        |name: &String, definition: &Definition| !names.contains(name) && !splice::stands_in(&lines, definition, now);
+    let here: BTreeSet<&str> = names.iter().map(|name| last_part(name)).collect();
+    let gone = |name: &String, definition: &Definition| {
+        !here.contains(last_part(name)) && !splice::stands_in(&lines, definition, elsewhere)
+    };
     let mut lost = Vec::new();
     for definition in &old.definitions {
         let inner = definition.inner.iter().map(|inner| (format!("{}.{}", definition.name, inner.name), inner));
@@ -198,6 +203,20 @@ mod tests {
     #[test]
     fn what_has_another_name_now_is_not_lost() {
         assert_eq!(kept("t.c", C, &C.replace("int copy(", "int difference("), "Find better names"), None);
+    }
+
+    #[test]
+    fn a_function_that_another_was_made_of_stays() {
+        let like = |name: &str| {
+            format!(
+                "def load_{name}(path):\n    with open(path) as file:\n        data = json.load(file)\n    return data[\"{name}\"]\n"
+            )
+        };
+        let before = format!("import json\n\n\n{}\n\n{}", like("users"), like("items"));
+        let after = format!("import json\n\n\n{}\n\n{}", like("users"), like("orders"));
+        let text = kept("loader.py", &before, &after, "Add load_orders(path) to loader.py").unwrap();
+        assert!(text.contains("def load_items") && text.contains("def load_orders"), "{text}");
+        assert_eq!(kept("loader.py", &before, &after, "Rename load_items to load_orders"), None);
     }
 
     #[test]
