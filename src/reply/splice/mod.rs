@@ -86,7 +86,7 @@ pub fn dropped(path: &str, text: &str, fence: &str) -> Vec<String> {
 }
 
 /// A definition of whose lines so many hundredths stand somewhere was renamed or moved, not lost.
-const MOVED_PER_CENT: usize = 60;
+const MOVED_PER_CENT: usize = 90;
 
 /// Whether a definition of a text with these lines stands among `now` under whatever name.
 pub fn stands_in(lines: &[&str], definition: &Definition, now: &BTreeSet<&str>) -> bool {
