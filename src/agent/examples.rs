@@ -187,10 +187,10 @@ fn arity(prompt: &str, entry: &str) -> Option<std::ops::RangeInclusive<usize>> {
                 depth == 0 && c == ','
             })
             .collect();
-        let many = parameters.iter().any(|parameter| parameter.trim_start().starts_with('*'));
-        let needed =
-            parameters.iter().filter(|parameter| !parameter.contains('=') && !parameter.trim_start().starts_with('*'));
-        Some(needed.count()..=if many { usize::MAX } else { parameters.len() })
+        let takes_many = |parameter: &&str| parameter.trim_start().starts_with('*');
+        let needed = parameters.iter().filter(|parameter| !parameter.contains('=') && !takes_many(parameter));
+        let most = if parameters.iter().any(takes_many) { usize::MAX } else { parameters.len() };
+        Some(needed.count()..=most)
     })
 }
 

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::compile;
+
 /// The files that these commands write, with their whole texts; nothing where a command does something else, where the
 /// shell would change the text (`$` without a quoted end word), or where the end is missing.
 pub(super) fn files(commands: &str) -> Option<Vec<(String, String)>> {
@@ -45,10 +47,6 @@ pub(super) fn files(commands: &str) -> Option<Vec<(String, String)>> {
         found.push((path.trim_matches(['\'', '"']).to_owned(), text));
     }
     (!found.is_empty()).then_some(found)
-}
-
-fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("invariant: the patterns of commands are valid")
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ pub enum FormatProblem {
     MissingNames { names: Vec<String> },
 }
 
+/// A pattern of this room.
+fn compile(pattern: &str) -> regex::Regex {
+    regex::Regex::new(pattern).expect("invariant: a pattern of the reader is valid")
+}
+
 fn tags(languages: &[Language]) -> String {
     languages.iter().map(|language| language.fence_tag()).collect::<Vec<_>>().join(", ")
 }

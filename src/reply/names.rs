@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::compile;
 use crate::task::Language;
 
 fn pattern(language: Language) -> &'static Regex {
@@ -35,10 +36,6 @@ fn pattern(language: Language) -> &'static Regex {
         Language::Shell => &SHELL,
         Language::C | Language::Cpp | Language::Java => &BRACES,
     }
-}
-
-fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("invariant: a pattern of this file is valid")
 }
 
 /// The names that the code defines, in order, each once.

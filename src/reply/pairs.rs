@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::compile;
 use super::edits::{Origin, Proposed, Reading};
 use super::paths::Known;
 use super::splice;
@@ -84,8 +85,4 @@ fn replaced(lines: &[&str], shown: &[Shown<'_>], old: &Fenced, new: &Fenced) -> 
     let meant = |fence: &Fenced| fence.path.as_ref().is_none_or(|named| *named == path);
     let defines = |fence: &Fenced| !splice::defined(&path, &fence.content).is_empty();
     (meant(old) && meant(new) && !defines(old) && !defines(new)).then_some(path)
-}
-
-fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("invariant: the patterns of pairs are valid")
 }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::compile;
 use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Head, Known, Meant, Strength};
 use super::tolerant::Shown;
@@ -208,8 +209,9 @@ impl<'a> Walk<'a> {
     /// Whether the words above a block say that it is no change.
     fn shows_above(&self, from: usize) -> bool {
         static SHOWS: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(r"(?i)\b(?:examples?|e\.g\.|for instance|use it|used|usage|call it|test it|try it|run it|old|original(?:ly)?|before|current(?:ly)?|existing|was|bug|wrong|problem|references?|same|unchanged|stays?|remains?|nothing else|alternatively|could|optional)\b")
-                .expect("invariant: a valid pattern")
+            compile(
+                r"(?i)\b(?:examples?|e\.g\.|for instance|use it|used|usage|call it|test it|try it|run it|old|original(?:ly)?|before|current(?:ly)?|existing|was|bug|wrong|problem|references?|same|unchanged|stays?|remains?|nothing else|alternatively|could|optional)\b",
+            )
         });
         let above = self.lines[self.free_from..from].iter().rev().find(|line| !line.trim().is_empty());
         above.is_some_and(|line| SHOWS.is_match(line) || paths::shows(line))

@@ -34,14 +34,19 @@ pub struct Outline {
 }
 
 impl Outline {
+    /// Every definition with its name, those inside as `Outer.inner`.
+    pub fn each(&self) -> Vec<(String, &Definition)> {
+        let mut all = Vec::new();
+        for definition in &self.definitions {
+            all.push((definition.name.clone(), definition));
+            all.extend(definition.inner.iter().map(|inner| (format!("{}.{}", definition.name, inner.name), inner)));
+        }
+        all
+    }
+
     /// Every name, those inside as `Outer.inner`.
     pub fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for definition in &self.definitions {
-            names.push(definition.name.clone());
-            names.extend(definition.inner.iter().map(|inner| format!("{}.{}", definition.name, inner.name)));
-        }
-        names
+        self.each().into_iter().map(|(name, _)| name).collect()
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Held {
     requests: Cell<u32>,
     idle_since: Cell<Instant>,
     close: Notify,
+    closing: Cell<bool>,
     waiting: Rc<Cell<u32>>,
     _place: OwnedSemaphorePermit,
 }
@@ -49,6 +50,7 @@ impl Connections {
             requests: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             close: Notify::new(),
+            closing: Cell::new(false),
             waiting: Rc::clone(&self.waiting),
             _place: place,
         });
@@ -60,11 +62,9 @@ impl Connections {
 
     fn close_idlest(&self) {
         let all = self.held.borrow();
-        let idle = all.iter().filter_map(Weak::upgrade).filter(|held| held.requests.get() == 0);
+        let idle = all.iter().filter_map(Weak::upgrade).filter(|held| held.is_idle());
         if let Some(idlest) = idle.min_by_key(|held| held.idle_since.get()) {
-            // It is not to be closed twice for two newcomers.
-            idlest.requests.set(u32::MAX / 2);
-            idlest.close.notify_one();
+            idlest.end();
         }
     }
 }
@@ -86,6 +86,16 @@ impl Drop for Waiting {
 }
 
 impl Held {
+    /// Whether it has no request, and is not to be closed for another newcomer already.
+    fn is_idle(&self) -> bool {
+        self.requests.get() == 0 && !self.closing.get()
+    }
+
+    fn end(&self) {
+        self.closing.set(true);
+        self.close.notify_one();
+    }
+
     /// Ends when the connection is to be closed.
     pub(super) async fn closed(&self) {
         self.close.notified().await;
@@ -106,8 +116,8 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.0.requests.set(self.0.requests.get() - 1);
         self.0.idle_since.set(Instant::now());
-        if self.0.waiting.get() > 0 && self.0.requests.get() == 0 {
-            self.0.close.notify_one();
+        if self.0.waiting.get() > 0 && self.0.is_idle() {
+            self.0.end();
         }
     }
 }

@@ -54,34 +54,32 @@ pub async fn listen(server: Server, listeners: Vec<Listener>, stop: &Cancel) {
 
 async fn accept(listener: Listener, server: Rc<Server>, connections: Rc<Connections>) {
     loop {
-        // Whoever comes while all are busy waits here, and those behind in the system's queue.
-        let accepted = match &listener {
-            Listener::Tcp(listener) => match listener.accept().await {
-                Ok((stream, _)) => {
-                    // Pieces are small, and each is waited for.
-                    let _ = stream.set_nodelay(true);
-                    let place = connections.place().await;
-                    tokio::task::spawn_local(connection(stream, Rc::clone(&server), place, false));
-                    Ok(())
-                }
-                Err(problem) => Err(problem),
-            },
-            #[cfg(unix)]
-            Listener::Unix(listener) => match listener.accept().await {
-                Ok((stream, _)) => {
-                    let place = connections.place().await;
-                    tokio::task::spawn_local(connection(stream, Rc::clone(&server), place, true));
-                    Ok(())
-                }
-                Err(problem) => Err(problem),
-            },
-        };
-        if let Err(problem) = accepted {
+        if let Err(problem) = accept_one(&listener, &server, &connections).await {
             // Out of file descriptors, most likely: others will be given back.
             tracing::warn!("a connection could not be taken: {problem}");
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     }
+}
+
+/// Whoever comes while all are busy waits here for a place, and those behind in the system's queue.
+async fn accept_one(listener: &Listener, server: &Rc<Server>, connections: &Connections) -> std::io::Result<()> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Pieces are small, and each is waited for.
+            let _ = stream.set_nodelay(true);
+            let place = connections.place().await;
+            tokio::task::spawn_local(connection(stream, Rc::clone(server), place, false));
+        }
+        #[cfg(unix)]
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let place = connections.place().await;
+            tokio::task::spawn_local(connection(stream, Rc::clone(server), place, true));
+        }
+    }
+    Ok(())
 }
 
 async fn connection(

@@ -61,16 +61,16 @@ pub(super) fn keeping(whole: &Patch, task: &str) -> Option<Patch> {
         return None;
     }
     let words: BTreeSet<&str> = task.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    let new = |file: &'_ Planned| -> BTreeSet<String> {
+    let new = whole.files.iter().map(|file| {
         let (before, after) = (file.before.as_deref().unwrap_or_default(), file.after.as_deref().unwrap_or_default());
-        splice::new_lines(&file.path, before, after).into_iter().map(str::to_owned).collect()
-    };
+        (file.path.as_str(), splice::new_lines(&file.path, before, after))
+    });
+    let new: Vec<(&str, BTreeSet<&str>)> = new.collect();
     let mut kept: Vec<String> = Vec::new();
     let files = whole.files.iter().map(|file| {
         // Another name in the same file is most often a new function made of the old one's text: renaming is asked for.
-        let others = whole.files.iter().filter(|other| other.path != file.path);
-        let elsewhere: BTreeSet<String> = others.flat_map(new).collect();
-        let elsewhere: BTreeSet<&str> = elsewhere.iter().map(String::as_str).collect();
+        let others = new.iter().filter(|(path, _)| *path != file.path);
+        let elsewhere: BTreeSet<&str> = others.flat_map(|(_, lines)| lines.iter().copied()).collect();
         let lost: Vec<String> =
             lost(file, &elsewhere).into_iter().filter(|name| !words.contains(last_part(name))).collect();
         match with(file, &lost) {

@@ -76,9 +76,10 @@ pub(super) fn other_attributes(old: &[String], new: &[String]) -> Option<(usize,
         if lines.iter().any(|other| other.trim() == line.trim()) {
             continue;
         }
-        let same = lines.iter().filter(|other| is_attribute(other) && name(other) == name(line)).count();
-        match lines.iter().position(|other| is_attribute(other) && name(other) == name(line)) {
-            Some(at) if same == 1 => lines[at].clone_from(line),
+        let is_same = |at: &usize| is_attribute(&lines[*at]) && name(&lines[*at]) == name(line);
+        let same: Vec<usize> = (0..lines.len()).filter(is_same).collect();
+        match same.as_slice() {
+            [at] => lines[*at].clone_from(line),
             _ => lines.push(line.clone()),
         }
     }

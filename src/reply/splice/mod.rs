@@ -105,21 +105,8 @@ pub fn new_lines<'a>(path: &str, before: &str, after: &'a str) -> BTreeSet<&'a s
     let old: BTreeSet<String> =
         outline(path, before).map_or_else(BTreeSet::new, |old| old.names().into_iter().collect());
     let is_new = |(name, _): &(String, &Definition)| !old.contains(name);
-    let found = each(&new).into_iter().filter(is_new).flat_map(|(_, definition)| definition.lines.clone());
+    let found = new.each().into_iter().filter(is_new).flat_map(|(_, definition)| definition.lines.clone());
     found.filter_map(|at| lines.get(at).copied()).collect()
-}
-
-/// Every definition with its name, those inside as `Outer.inner`.
-fn each(outline: &Outline) -> Vec<(String, &Definition)> {
-    let with_inner = |definition: &'_ Definition| -> Vec<String> {
-        definition.inner.iter().map(|inner| format!("{}.{}", definition.name, inner.name)).collect()
-    };
-    let mut all = Vec::new();
-    for definition in &outline.definitions {
-        all.push((definition.name.clone(), definition));
-        all.extend(with_inner(definition).into_iter().zip(&definition.inner));
-    }
-    all
 }
 
 /// Whether each definition that the fence leaves out stands in it under another name.
@@ -130,17 +117,16 @@ pub fn renames(path: &str, text: &str, fence: &str) -> bool {
     let now = new_lines(path, text, fence);
     let stays =
         |(name, definition): &(String, &Definition)| names.contains(name) || stands_in(&lines, definition, &now);
-    each(&file).iter().all(stays)
+    file.each().iter().all(stays)
 }
 
 /// The names of the definitions of a file that a block about another one has now and that it did not have before.
 pub fn moved(path: &str, text: &str, other: &str, before: &str, content: &str) -> Vec<String> {
-    let (Some(file), Some(new)) = (outline(path, text), outline(other, content)) else { return Vec::new() };
-    let had: BTreeSet<String> = names(other, before);
-    let has: BTreeSet<String> = new.names().into_iter().filter(|name| !had.contains(name)).collect();
+    let has: BTreeSet<String> = dropped(other, content, before).into_iter().collect();
+    let Some(file) = outline(path, text).filter(|_| !has.is_empty()) else { return Vec::new() };
     let lines: Vec<&str> = text.lines().collect();
     let now = new_lines(other, before, content);
-    let came = each(&file).into_iter().filter(|(name, of)| has.contains(name) && stands_in(&lines, of, &now));
+    let came = file.each().into_iter().filter(|(name, of)| has.contains(name) && stands_in(&lines, of, &now));
     came.map(|(name, _)| name).collect()
 }
 
