@@ -30,24 +30,23 @@ pub struct Stated {
 /// Reads a prompt.
 pub fn stated(prompt: &str) -> Stated {
     let language = language(prompt);
-    let mut asserts = String::new();
     let mut checks = Vec::new();
     if language.is_none_or(|language| language == Language::Python) {
         let lines = python_checks(prompt);
-        let entry = entry(prompt).map(|(name, _)| name).or_else(|| examples::function_named(prompt));
-        let from_words = examples::calls(prompt, entry.as_deref());
-        // Prose repeats its asserts; the same check twice proves no more.
-        for check in lines.into_iter().chain(from_words).take(CHECKS_MAX) {
-            if !asserts.contains(&check) {
-                asserts.push_str(&check);
-                asserts.push('\n');
-            }
-        }
+        let given = entry(prompt).map(|(name, _)| name);
+        let named = given.clone().or_else(|| examples::function_named(prompt));
+        let from_words = examples::calls(prompt, named.as_deref());
+        // Each kind of its own: doctests beside statements are neither.
+        let all = lines.into_iter().chain(from_words).take(CHECKS_MAX);
+        let (doctests, asserts): (Vec<_>, Vec<_>) = all.partition(|check| check.starts_with(">>>"));
+        let asserts = match &given {
+            Some(entry) => of_known_names(asserts, prompt, entry),
+            None => asserts,
+        };
+        checks.extend([doctests, asserts].into_iter().filter_map(|some| together(&some)));
     }
-    let python = !asserts.is_empty();
-    if python {
-        checks.push(Check::Asserts { source: asserts, hidden: false });
-    } else {
+    let python = !checks.is_empty();
+    if !python {
         let cases: Vec<StdioCase> = examples::stdio(prompt);
         if !cases.is_empty() {
             checks.push(Check::Stdio { cases, hidden: false });
@@ -60,6 +59,45 @@ pub fn stated(prompt: &str) -> Stated {
         helpers: given.as_ref().map(|(_, helpers)| helpers.clone()).unwrap_or_default(),
         entry: given.map(|(name, _)| name),
     }
+}
+
+/// Without those that call, in place of the function to be completed, one that the prompt speaks of nowhere else: a slip of
+/// whoever wrote the examples, which no answer can hold.
+fn of_known_names(checks: Vec<String>, prompt: &str, entry: &str) -> Vec<String> {
+    let calls = |text: &str, name: &str| text.matches(&format!("{name}(")).count();
+    let in_checks = |name: &str| checks.iter().map(|check| calls(check, name)).sum::<usize>();
+    let unknown: Vec<String> = called_names(&checks.join("\n"))
+        .into_iter()
+        .filter(|name| name != entry && prompt.matches(name.as_str()).count() <= in_checks(name))
+        .collect();
+    let calls_none = |check: &String| unknown.iter().all(|name| calls(check, name) == 0);
+    checks.into_iter().filter(calls_none).collect()
+}
+
+/// The checks that come with a task and those that its words state beside them.
+pub fn beside(given: &[Check], prompt: &str) -> Vec<Check> {
+    let shown: String = given.iter().filter_map(source).collect::<Vec<_>>().join("\n");
+    let new = |check: &Check| {
+        let mut lines = source(check).unwrap_or_default().lines().filter(|line| !line.trim().is_empty());
+        lines.any(|line| !shown.contains(line.trim()))
+    };
+    given.iter().cloned().chain(stated(prompt).checks.into_iter().filter(new)).collect()
+}
+
+fn source(check: &Check) -> Option<&str> {
+    if let Check::Asserts { source, .. } = check { Some(source) } else { None }
+}
+
+/// Checks of one kind as one; prose repeats its asserts, and the same check twice proves no more.
+fn together(some: &[String]) -> Option<Check> {
+    let mut source = String::new();
+    for check in some.iter().filter(|check| !check.is_empty()) {
+        if !source.contains(check.as_str()) {
+            source.push_str(check);
+            source.push('\n');
+        }
+    }
+    (!source.is_empty()).then_some(Check::Asserts { source, hidden: false })
 }
 
 /// What a reply must hold so that these checks can be run against it.
@@ -142,7 +180,8 @@ fn python_checks(prompt: &str) -> Vec<String> {
         let several = line.matches("assert").count() > 1;
         if !several && (line.starts_with("assert ") || line.starts_with("assert(")) {
             let (statement, used) = statement(&lines[at..]);
-            found.extend(statement);
+            // `assert f(2) => 3` is how some write it.
+            found.extend(statement.map(|text| examples::stated_call(text["assert".len()..].trim()).unwrap_or(text)));
             at += used;
         } else if line.starts_with(">>> ") {
             let (example, used) = doctest(&lines[at..]);
@@ -342,6 +381,25 @@ mod tests {
         let stated = stated(prompt);
         assert_eq!((stated.entry.as_deref(), stated.language), (Some("inc"), Some(Language::Python)));
         assert_eq!(wanted(&stated.checks, None).names, ["inc"]);
+    }
+
+    #[test]
+    fn doctests_and_statements_are_checks_of_their_own() {
+        let prompt = "def fib(n):\n    \"\"\"\n    fib(0) -> 0\n    >>> fib(5)\n    4\n    \"\"\"\n";
+        let check = |source: &str| Check::Asserts { source: source.to_owned(), hidden: false };
+        assert_eq!(stated(prompt).checks, [check(">>> fib(5)\n4\n"), check("assert fib(0) == 0\n")]);
+        assert_eq!(beside(&[check(">>> fib(5)\n4\n")], prompt).len(), 2);
+        assert_eq!(beside(&[], "Write a poem."), []);
+    }
+
+    #[test]
+    fn an_example_of_another_name_is_a_slip() {
+        let stub = |example: &str| format!("def grades(xs):\n    \"\"\" Grades.\n    {example}\n    \"\"\"\n");
+        assert_eq!(stated(&stub("grade_equation([4.0]) ==> ['A+']")).checks, []);
+        assert_eq!(asserts(&stub("grades([4.0]) ==> ['A+']")), "assert grades([4.0]) == ['A+']\n");
+        let asked = format!("{}\nWrite `mean` as well: assert mean([1]) == 1\n", stub(""));
+        assert_eq!(asserts(&asked), "assert mean([1]) == 1\n");
+        assert_eq!(asserts("Write f.\nassert f(2) => 3\n"), "assert f(2) == 3\n");
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use crate::agent::checks;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
 use crate::sandbox::{Sandbox, SandboxOptions};
-use crate::task::{Check, Tier};
+use crate::task::{Check, Language, Tier};
 use crate::verify::VerifyOptions;
 use crate::verify::suites::batch::{Item, Record, Word, already_judged, judge_all, own_solutions, pair};
 use crate::verify::suites::{Problem, RowError, Suite, read_problems, read_programs};
@@ -21,6 +22,7 @@ use crate::verify::suites::{Problem, RowError, Suite, read_problems, read_progra
 #[command(after_help = "Examples:
   z1 verify --suite humaneval HumanEval.jsonl.gz completions.jsonl
   z1 verify --suite humanevalpack --buggy python.jsonl.gz
+  z1 verify --canonical --examples HumanEval.jsonl.gz
   z1 verify --suite stdio --resume verdicts.jsonl problems.jsonl programs.jsonl")]
 pub struct Args {
     /// Problems as they are published (.json, .jsonl, either also .gz)
@@ -55,6 +57,9 @@ pub struct Args {
     /// Quote the tests and what they expect in the failures
     #[arg(long)]
     show_tests: bool,
+    /// Judge by the examples that z1 reads in each problem's words, not by the suite's tests
+    #[arg(long)]
+    examples: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -107,6 +112,9 @@ fn items(args: &Args) -> anyhow::Result<Vec<Item>> {
         let error = UserError::new(Exit::Error, format!("{} holds no problem", args.problems.display()));
         return Err(error.hint("one JSON object a line, as the suite is published").into());
     }
+    if args.examples {
+        problems.iter_mut().flatten().for_each(only_examples);
+    }
     if args.show_tests {
         problems.iter_mut().flatten().for_each(show_tests);
     }
@@ -118,6 +126,12 @@ fn items(args: &Args) -> anyhow::Result<Vec<Item>> {
             Ok(pair(problems, read_programs(path)?))
         }
     }
+}
+
+/// What an agent is told of the problem is all that decides; with the suite's own solutions this says how well words are read.
+fn only_examples(problem: &mut Problem) {
+    let stated = checks::stated(&problem.prompt).checks;
+    problem.checks = if problem.language == Language::Python { stated } else { Vec::new() };
 }
 
 fn show_tests(problem: &mut Problem) {

@@ -12,7 +12,7 @@ use super::difficulty::Difficulty;
 use super::judge::{Bench, Judged};
 use super::record::{Answer, Claim, Outcome, Record};
 use super::{imports, vote};
-use crate::agent::Agent;
+use crate::agent::{Agent, checks};
 use crate::cancel::Cancel;
 use crate::complexity;
 use crate::engine::{Engine, EngineError, SessionId, TokenId};
@@ -372,7 +372,7 @@ async fn choose(setup: &Setup, problem: &Problem, judged: &[Judged], answers: &m
     }
 }
 
-/// The agent works on it as on a user's task, with the visible tests as its checks.
+/// The agent works on it as on a user's task: its checks are the visible tests and what the words say, as for everybody.
 async fn by_the_agent(
     setup: &Setup,
     slots: &Slots,
@@ -383,11 +383,13 @@ async fn by_the_agent(
     let Some(agent) = &setup.agent else { anyhow::bail!("invariant: an arm of the agent's brings the agent") };
     let (asked, words) = setup.frame.asked(problem)?;
     let prompt = asked.messages.last().map(|message| message.content.clone()).unwrap_or_default();
+    let python = problem.language == Language::Python;
+    let checks = if python { checks::beside(&problem.visible, &prompt) } else { problem.visible.clone() };
     let task = Task {
         id: problem.id.clone(),
         prompt,
         scope: Scope::Standalone,
-        checks: problem.visible.clone(),
+        checks,
         language: Some(problem.language),
         effort: effort.effort(),
     };

@@ -11,6 +11,7 @@ import io
 import symtable
 
 FAILURES_MAX = 20
+LITERAL_CHARS_MAX = 20_000  # of an output that is read as a value
 
 
 # -- asserts, one by one ------------------------------------------------------------------------------
@@ -343,14 +344,40 @@ def run_doctest(judge, space, source):
             sys.stdout = kept
         name, got = example.source.strip(), printed.getvalue()
         if got_error is None:
-            if checker.check_output(example.want, got, flags):
-                judge.passed += 1 if example.want else 0
+            if not example.want:
+                # `>>> f(1) == 2` with nothing below it is how some write an assert; anything else only prepares.
+                if is_claim(example.source):
+                    if got.strip() == "True":
+                        judge.passed += 1
+                    else:
+                        judge.fail("wrong", name, got.strip()[:SHOWN_CHARS_MAX], "True")
+            elif checker.check_output(example.want, got, flags) or same_literal(example.want, got):
+                judge.passed += 1
             else:
                 judge.fail("wrong", name, got.strip()[:SHOWN_CHARS_MAX], example.want.strip())
         elif example.exc_msg is not None and says(got_error, example.exc_msg):
             judge.passed += 1
         else:
             judge.fail(*judge.describe(got_error, name))
+
+
+def is_claim(source):
+    """Whether an example is a comparison, which says something by itself."""
+    try:
+        return isinstance(ast.parse(source.strip(), mode="eval").body, (ast.Compare, ast.BoolOp, ast.UnaryOp))
+    except SyntaxError:
+        return False
+
+
+def same_literal(wanted, got):
+    """Whether both are one value, written with other quotes or blanks."""
+    if max(len(wanted), len(got)) > LITERAL_CHARS_MAX:
+        return False
+    try:
+        wanted, got = ast.literal_eval(wanted.strip()), ast.literal_eval(got.strip())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return type(wanted) is type(got) and repr(wanted) == repr(got)
 
 
 def says(error, wanted):
