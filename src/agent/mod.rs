@@ -20,6 +20,7 @@ use sessions::Session;
 mod attempt;
 pub mod checks;
 pub mod conversation;
+mod ending;
 mod examples;
 pub mod intent;
 mod judge;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::intent::{self, Intent, Wish};
 use super::settings::PAPER_WINDOW_TOKENS;
 use super::ways::Ways;
-use super::{Agent, Line, checks, stub};
+use super::{Agent, Line, checks, ending, stub};
 use crate::complexity::{self, Facts};
 use crate::event::Event;
 use crate::prompt::Message;
@@ -35,6 +35,8 @@ pub struct Plan {
     pub decides: bool,
     /// The words that every reply begins with; empty where the model begins as it likes.
     pub prefix: String,
+    /// What a reply's code must define and is over with; empty where it may have more to say.
+    pub(super) ends_with: Vec<String>,
     /// Visible checks that the prompt does not show yet.
     pub(super) shown_checks: Option<String>,
 }
@@ -60,6 +62,7 @@ impl Plan {
             code: true,
             decides: true,
             prefix: String::new(),
+            ends_with: Vec::new(),
             shown_checks: None,
         }
     }
@@ -142,10 +145,16 @@ pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow:
         code,
         decides,
         prefix: String::new(),
+        ends_with: Vec::new(),
         shown_checks,
     };
     plan.hint = hint(agent, &plan)?;
     plan.prefix = begun(agent, task, &plan);
+    // What is drafted in a thought may be tried there; a window that is to be as in the paper is not cut.
+    let may_end = matches!(task.scope, Scope::Standalone) && !Ways::of(agent).drafts && !settings.paper_exact;
+    if may_end && plan.language() == Language::Python && !ending::asks_for_more(&task.prompt) {
+        plan.ends_with = plan.wanted.names.clone();
+    }
     Ok(plan)
 }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::Line;
 use super::attempt::{Attempt, Reply};
+use super::ending::Ending;
 use super::search::{Kind, Over, With};
 use super::stream::{Stream, begun_with, grows, joined};
-use super::stub;
 use super::trials::{Judged, Trials};
 use super::ways::Ways;
 use crate::complexity::budget::ANSWER_TOKENS_MIN;
@@ -243,6 +243,10 @@ impl<K: Kind> Round<'_, K> {
         }
     }
 
+    fn ending(&self) -> Ending<'_> {
+        Ending { prefix: &self.ask.prefix, names: &self.at.with.plan.ends_with }
+    }
+
     async fn heard(&mut self, event: EngineEvent, generation: &Generation, line: &mut Line) {
         match event {
             EngineEvent::Prefill { done, total, reused } => line.emit(Event::Prefill { done, total, reused }).await,
@@ -250,7 +254,9 @@ impl<K: Kind> Round<'_, K> {
                 self.first.get_or_insert_with(Instant::now);
                 let stream = &mut self.streams[candidate as usize];
                 let closed = stream.push(part, &text, tokens);
-                if stub::end(&self.ask.prefix, &stream.text).is_some() {
+                let over = self.ending().find(&self.streams[candidate as usize].text).is_some();
+                let stream = &mut self.streams[candidate as usize];
+                if over {
                     stream.stop(candidate, generation);
                 }
                 line.emit(Event::Piece { candidate, part, text, forced, tokens }).await;
@@ -270,7 +276,7 @@ impl<K: Kind> Round<'_, K> {
                 line.emit(Event::Step { text }).await;
             }
             EngineEvent::Finished { candidate, trajectory, tokens_per_second, .. } => {
-                let mut said = begun_with(&self.ask.prefix, trajectory);
+                let mut said = begun_with(self.ending(), trajectory);
                 if self.late && said.finish == Finish::Stopped && !self.streams[candidate as usize].is_stopped() {
                     said.finish = Finish::AnswerLimit;
                 }

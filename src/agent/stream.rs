@@ -3,7 +3,7 @@
 //!
 //! Not for: what a round does with it (`round.rs`).
 
-use super::stub;
+use super::ending::Ending;
 use crate::engine::{Generation, Steer};
 use crate::reply::{Fence, FenceScanner, fence};
 use crate::task::{Finish, Part, Trajectory};
@@ -110,13 +110,14 @@ impl Stream {
     }
 }
 
-/// A reply whose beginning was given.
-pub(super) fn begun_with(prefix: &str, said: Trajectory) -> Trajectory {
-    if prefix.is_empty() {
+/// A reply whose beginning may have been given, without what comes when it is over.
+pub(super) fn begun_with(ending: Ending<'_>, said: Trajectory) -> Trajectory {
+    let prefix = ending.prefix;
+    let mut text = format!("{prefix}{}", unbegun(prefix, &said.text));
+    let over = ending.find(&text).filter(|_| said.shift_at.is_none());
+    if prefix.is_empty() && over.is_none() {
         return said;
     }
-    let mut text = format!("{prefix}{}", unbegun(prefix, &said.text));
-    let over = stub::end(prefix, &text).filter(|_| said.shift_at.is_none());
     if let Some(at) = over {
         text.truncate(at);
         text = format!("{}\n```\n", text.trim_end());
@@ -181,14 +182,15 @@ mod tests {
 
     #[test]
     fn a_reply_whose_beginning_was_given_is_read_whole() {
+        let python = Ending { prefix: "```python\n", names: &[] };
         let mut said = Trajectory::ended("x = 1\n```\nhint```py\ny");
         (said.shift_at, said.answer_at) = (Some(10), 14);
-        let whole = begun_with("```python\n", said);
+        let whole = begun_with(python, said);
         assert_eq!(&whole.text[whole.shift_at.unwrap()..whole.answer_at], "hint");
         assert!(whole.text.starts_with("```python\nx = 1\n```\n"));
         let mut at_once = Trajectory::ended("x = 1\n```\n");
         (at_once.shift_at, at_once.answer_at) = (Some(0), 0);
-        assert_eq!(begun_with("```python\n", at_once).answer(), "```python\nx = 1\n```\n");
+        assert_eq!(begun_with(python, at_once).answer(), "```python\nx = 1\n```\n");
     }
 
     #[test]

@@ -113,34 +113,6 @@ pub(super) fn begins(prefix: &str) -> bool {
     prefix.strip_prefix("```python\n").is_some_and(|rest| !rest.trim().is_empty())
 }
 
-/// Where a reply that goes on from a Python stub is over: at a line at the margin with which a model begins to try its own
-/// function. Who was given the function's head has nothing else to say.
-pub(super) fn end(prefix: &str, text: &str) -> Option<usize> {
-    const TRIALS: [&str; 3] = ["print(", "assert ", "if __name__"];
-    const SAYS: [&str; 6] = ["test", "example", "usage", "check", "driver", "output"];
-    let tries = |line: &str| {
-        let says = |comment: &str| SAYS.iter().any(|word| comment.to_ascii_lowercase().contains(word));
-        TRIALS.iter().any(|trial| line.starts_with(trial)) || line.strip_prefix('#').is_some_and(says)
-    };
-    if !begins(prefix) {
-        return None;
-    }
-    let body = text.get(prefix.len()..)?;
-    let (mut at, mut written, mut quoted) = (prefix.len(), false, false);
-    for line in body.split_inclusive('\n') {
-        if !quoted && line.starts_with("```") {
-            return None;
-        }
-        if !quoted && written && tries(line) {
-            return Some(at);
-        }
-        quoted ^= (line.matches("\"\"\"").count() + line.matches("'''").count()) % 2 == 1;
-        written |= !line.trim().is_empty();
-        at += line.len();
-    }
-    None
-}
-
 /// Python with what it names of the standard library imported: a reply that was begun behind the imports cannot add any.
 pub(super) fn with_imports(source: &str) -> String {
     static NAMES: LazyLock<Vec<(String, Regex, Regex)>> = LazyLock::new(|| {
@@ -243,20 +215,6 @@ mod tests {
         assert_eq!(pasted(&format!("Complete this.\n\n{f}\n")).unwrap(), format!("{f}\n"));
         assert_eq!(pasted(&format!("{f}\n\nIt must be fast.")), None);
         assert_eq!(pasted("Write def f(x)."), None);
-    }
-
-    #[test]
-    fn a_function_is_over_where_its_own_trial_begins() {
-        let prefix = "```python\ndef f(x):\n    \"\"\"One.\"\"\"\n";
-        let of = |body: &str| end(prefix, &format!("{prefix}{body}")).map(|at| at - prefix.len());
-        let body = "    # a comment\n    return x\n\n";
-        for trial in ["# Test cases\nprint(f(1))\n", "print(f(", "assert f(1) == 1\n", "if __name__ == '__main__':\n"] {
-            assert_eq!(of(&format!("{body}{trial}")), Some(body.len()), "{trial}");
-        }
-        assert_eq!(of(&format!("{body}def g():\n    print(1)\n```\n# Done")), None);
-        assert_eq!(of("# not yet\n    return x\n"), None, "nothing was written before");
-        assert_eq!(of("    text = \"\"\"\n# in a text\n\"\"\"\n    return text\n"), None);
-        assert_eq!(end("```python\n", "```python\nx = 1\nprint(x)\n"), None, "a program prints");
     }
 
     #[test]
