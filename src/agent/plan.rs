@@ -164,10 +164,10 @@ fn begun(agent: &Agent, task: &Task, plan: &Plan) -> String {
     if !plan.code || settings.paper_exact {
         return String::new();
     }
-    // What the model would copy is given to it. Who asks for long thought, or has a model that thinks, is not hurried.
+    // What the model would copy is given to it, unless it is to think first.
     let may = ways.begins && settings.prefixes && matches!(task.scope, Scope::Standalone);
     if may
-        && matches!(plan.effort, Effort::Auto | Effort::Fast)
+        && !matches!(plan.effort, Effort::Window(_))
         && let Some((language, text)) = stub::stub(&task.prompt, plan.wanted.language)
     {
         return format!("```{}\n{text}", language.fence_tag());

@@ -304,9 +304,10 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             Move::Mend { .. } | Move::Complete { .. } | Move::Remind { .. } => Drawing::Careful,
         };
         // Where the form that was begun led to nothing, the model begins as it likes; and who begins as before writes the
-        // same again.
+        // same again. Who asks for long thought has it reason in words when code alone did not do.
         let again = matches!(next, Move::Mend { .. }) || drawing == Drawing::Varied;
-        let own = (again && plan.intent.wish == super::intent::Wish::Change) || self.stumbled();
+        let freely = plan.intent.wish == super::intent::Wish::Change || plan.effort == Effort::Deep;
+        let own = (again && freely) || self.stumbled();
         let prefix = if own { String::new() } else { begun.to_owned() };
         if !prefix.is_empty() {
             let text = prefix.clone();

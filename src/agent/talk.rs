@@ -32,6 +32,21 @@ fn converses(agent: &Agent) -> bool {
     Ways::of(agent).converses && !agent.settings.paper_exact
 }
 
+/// Has the engine keep a session's conversations for the next run of the program: who goes on with it need not wait until
+/// they are read again.
+pub(super) async fn keep_for_later(agent: &Agent, session: &Session) {
+    for (conversation, in_project) in [(&session.conversation, true), (&session.alone, false)] {
+        let messages = conversation.messages();
+        if messages.is_empty() || !converses(agent) {
+            continue;
+        }
+        if let Ok(prompt) = agent.render(&messages) {
+            // What is not kept is read again.
+            let _ = agent.engine.keep_session(session.log(in_project), &prompt).await;
+        }
+    }
+}
+
 impl<'a> Talk<'a> {
     pub(super) fn of(agent: &Agent, session: &'a mut Session, in_project: bool) -> Self {
         let (number, log) = (session.turns.len() as u32, session.log(in_project));

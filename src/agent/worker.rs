@@ -4,6 +4,7 @@
 //! Not for: what the terminal wants besides tasks; its adapter translates.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::conversation::{Conversation, Cut};
 use super::sessions::{Session, Sessions};
-use super::{Agent, Judge, Line, Settings, Transcript};
+use super::{Agent, Judge, Line, Settings, Transcript, talk};
 use crate::cancel::Cancel;
 use crate::engine::{Engine, ModelInfo};
 use crate::error::{Exit, UserError, exit_of};
@@ -80,6 +81,8 @@ pub struct Worker {
     load_cancel: Cancel,
     failure: Arc<Mutex<Option<UserError>>>,
     thread: Option<JoinHandle<()>>,
+    /// The conversation is being kept for the next run.
+    keeping: Arc<AtomicBool>,
     sessions: Option<Sessions>,
     session: Desk,
 }
@@ -97,10 +100,12 @@ impl Worker {
         let load_cancel = Cancel::new();
         let failure = Arc::new(Mutex::new(None));
         let (cancel, told) = (load_cancel.clone(), Arc::clone(&failure));
+        let keeping = Arc::new(AtomicBool::new(false));
+        let keeps = Arc::clone(&keeping);
         let thread = std::thread::Builder::new()
             .name("agent".to_owned())
             .spawn(move || {
-                if let Err(error) = serve(setup, &desk, inbox, &sender, &cancel) {
+                if let Err(error) = serve(setup, &desk, inbox, (&sender, &keeps), &cancel) {
                     let (message, hint) = (error.message.clone(), error.hint.clone());
                     *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     // Nobody listens any more: then nobody needs to know.
@@ -108,7 +113,7 @@ impl Worker {
                 }
             })
             .expect("invariant: the system can start a thread");
-        Self { jobs: Some(jobs), events, load_cancel, failure, thread: Some(thread), sessions, session }
+        Self { jobs: Some(jobs), events, load_cancel, failure, thread: Some(thread), keeping, sessions, session }
     }
 
     /// Hands a task over; `None` where the worker is busy or gone.
@@ -207,15 +212,18 @@ impl Worker {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Ends the thread and waits for it, but not for ever: the model is freed on the way out.
+    /// Ends the thread and waits for it, but not for ever: the model is freed on the way out, and a long conversation is kept
+    /// before.
     pub fn close(mut self, patience: Duration) {
         const STEP: Duration = Duration::from_millis(5);
+        const KEPT_WITHIN: Duration = Duration::from_secs(20);
         self.load_cancel.cancel();
         self.jobs = None;
         self.events.close();
         let Some(thread) = self.thread.take() else { return };
         let mut waited = Duration::ZERO;
-        while !thread.is_finished() && waited < patience {
+        let longer = || if self.keeping.load(Ordering::Relaxed) { KEPT_WITHIN } else { patience };
+        while !thread.is_finished() && waited < longer() {
             std::thread::sleep(STEP);
             waited += STEP;
         }
@@ -234,7 +242,7 @@ fn serve(
     setup: Setup,
     desk: &Desk,
     mut inbox: mpsc::Receiver<Job>,
-    events: &mpsc::Sender<Event>,
+    (events, keeping): (&mpsc::Sender<Event>, &AtomicBool),
     load_cancel: &Cancel,
 ) -> Result<(), UserError> {
     let progress = {
@@ -280,6 +288,12 @@ fn serve(
             *lock(desk) = Some(session);
             // The one who asked may have gone.
             let _ = job.done.send(result);
+        }
+        let last = lock(desk).clone().filter(|_| setup.sessions.is_some());
+        if let Some(session) = last {
+            keeping.store(true, Ordering::Relaxed);
+            talk::keep_for_later(&agent, &session).await;
+            keeping.store(false, Ordering::Relaxed);
         }
     });
     // A trial that hangs in the kernel must not hold the exit.

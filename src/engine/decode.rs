@@ -37,6 +37,11 @@ impl Grain {
         }
     }
 
+    /// How long so many tokens of a prompt take to read, where that has been seen.
+    pub(super) fn seconds(self, tokens: usize) -> Option<f32> {
+        self.tokens_per_s.map(|rate| tokens as f32 / rate)
+    }
+
     /// Tokens of prompts for one batch of at most `tokens_max`: `waiting` are read, `answering` wait meanwhile.
     fn tokens(self, waiting: usize, answering: usize, tokens_max: usize) -> usize {
         let beside = answering > 0;

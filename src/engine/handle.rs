@@ -32,6 +32,7 @@ pub(super) enum Request {
     Choose { prompt: Rendered, choices: Vec<String>, cancel: Cancel, answer: Answer<Vec<f32>> },
     Save { session: SessionId, path: PathBuf, answer: Answer<u64> },
     Restore { session: SessionId, path: PathBuf, answer: Answer<u32> },
+    Keep { session: SessionId, prompt: Rendered, answer: Answer<bool> },
     Stats { session: SessionId, answer: Answer<Option<SessionStats>> },
     End { session: SessionId, answer: Answer<()> },
 }
@@ -44,6 +45,7 @@ impl Request {
             Self::Choose { .. } => SessionId::PROBE,
             Self::Save { session, .. }
             | Self::Restore { session, .. }
+            | Self::Keep { session, .. }
             | Self::Stats { session, .. }
             | Self::End { session, .. } => *session,
         }
@@ -245,6 +247,15 @@ impl Engine {
     /// Where the file is missing, damaged or of another model; the session is empty then.
     pub async fn restore_session(&self, session: SessionId, path: &Path) -> Result<u32, EngineError> {
         self.ask(|answer| Request::Restore { session, path: path.to_owned(), answer }).await
+    }
+
+    /// Keeps a session's cache for the next run of the program, as far as a prompt that goes on with it would use it; returns
+    /// whether it was worth a file (see [`LoadOptions::prompt_states`](super::LoadOptions::prompt_states)).
+    ///
+    /// # Errors
+    /// Where the engine is gone.
+    pub async fn keep_session(&self, session: SessionId, prompt: &Rendered) -> Result<bool, EngineError> {
+        self.ask(|answer| Request::Keep { session, prompt: prompt.clone(), answer }).await
     }
 
     /// Forgets a session and frees its cache.

@@ -190,7 +190,9 @@ fn attempt(
     });
     let inbox = inbox.take().expect("invariant: only one attempt succeeds");
     if ready.send(Ok((info, Arc::clone(&vocabulary)))).is_ok() {
-        let worker = Worker::new(llama, vocabulary).with_states(states).speculating(wanted.options.speculate);
+        let worker = Worker::new(llama, vocabulary)
+            .with_states(states, wanted.options.keep_seconds_min)
+            .speculating(wanted.options.speculate);
         serve(worker, inbox);
     }
     Ok(())

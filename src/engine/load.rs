@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::plan::{KvType, Plan};
-use super::{CANDIDATES_MAX, EngineError, ModelInfo};
+use super::{CANDIDATES_MAX, EngineError, KEEP_SECONDS_MIN, ModelInfo};
 use crate::gguf::{Gguf, GgufError, Label};
 
 /// Bytes that the fingerprint looks at: this many blocks, evenly spread, and the header's beginning.
@@ -51,8 +51,10 @@ pub struct LoadOptions {
     pub adapter: Option<Adapter>,
     /// Rearrange weights for the CPU while loading; without a wish, where it is known to be faster.
     pub repack: Option<bool>,
-    /// Where the states of system prompts are kept between runs; without it none are.
+    /// Where the states of system prompts and of conversations are kept between runs; without it none are.
     pub prompt_states: Option<PathBuf>,
+    /// A conversation whose prompt is read in less time is not kept.
+    pub keep_seconds_min: f32,
     /// Guess what comes next from text that is there, where it pays. Off only to measure what it brings.
     pub speculate: bool,
     /// Refuse a model that is larger than the free memory.
@@ -73,6 +75,7 @@ impl LoadOptions {
             adapter: None,
             repack: None,
             prompt_states: None,
+            keep_seconds_min: KEEP_SECONDS_MIN,
             speculate: true,
             check_memory: true,
         }

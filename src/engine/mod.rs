@@ -101,6 +101,8 @@ pub const SLOTS_MAX: u32 = 32;
 pub const EVENTS_MAX: usize = 256;
 /// Candidates of one request.
 pub const CANDIDATES_MAX: u32 = 32;
+/// A conversation whose prompt is read in less time than this is not kept on the disk.
+pub const KEEP_SECONDS_MIN: f32 = 3.0;
 /// Sequences: a full set of candidates, a probe's fork, and some sessions beside them.
 const SEQUENCES_MAX: u32 = CANDIDATES_MAX + 8;
 /// Rows of logits that are reserved: llama.cpp wants at least one for each sequence.

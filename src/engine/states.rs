@@ -1,18 +1,19 @@
-//! Prompt states on disk: the cache of a prompt's first turn (the system prompt), so that a cold start need not
-//! decode it again.
+//! Prompt states on disk: the cache of a prompt's first turn (the system prompt) and of whole conversations, so that a cold
+//! start need not decode them again.
 //!
-//! A state belongs to one model file, one adapter, one cache type, one version of z1 and exactly these tokens; all of
-//! it is in the file's name. Beside each lies its checksum: a damaged file is thrown away and never reaches llama.cpp.
-//! The folder may be deleted at any time.
+//! A state belongs to one model file, one adapter, one cache type and one version of z1, which are in the file's name. Beside
+//! each lie its tokens, so that the longest beginning of a prompt is found, and its checksum: a damaged file is thrown away
+//! and never reaches llama.cpp. The folder may be deleted at any time.
 //!
-//! Not for: whole sessions (`Engine::save_session`).
+//! Not for: files that the caller names (`Engine::save_session`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
+use super::session::common_prefix;
 use super::{EngineError, TokenId};
 use crate::hex::hex;
 
@@ -20,7 +21,15 @@ use crate::hex::hex;
 const FOLDER_BYTES_MAX: u64 = 1 << 30;
 /// Shorter prefixes are decoded faster than they are worth a file.
 const PREFIX_TOKENS_MIN: usize = 32;
-/// Of states. The checksum has the same name with `sum`.
+/// Conversations shorter than this are not kept.
+const SESSION_TOKENS_MIN: usize = 512;
+/// A conversation that ends in so few tokens of its own is the one that goes on beyond it.
+const OWN_END_TOKENS_MAX: usize = 64;
+/// A state is loaded whole; it must bring at least this part of its tokens.
+const USED_PART_MIN: usize = 4;
+/// Nothing is written for so long.
+const PART_AGE_MAX: Duration = Duration::from_secs(3600);
+/// Of states. The checksum has the same name with `sum`, the tokens with `tokens`.
 const EXTENSION: &str = "state";
 
 /// The states of one loaded model.
@@ -38,33 +47,60 @@ impl States {
         Self { folder, owner: owner.to_owned(), context }
     }
 
-    fn path(&self, tokens: &[TokenId]) -> PathBuf {
+    /// What the names of all states begin with that this model can use.
+    fn own(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(env!("CARGO_PKG_VERSION"));
         hash.update([0]);
         hash.update(&self.context);
-        hash.update([0]);
-        for token in tokens {
-            hash.update(token.to_le_bytes());
-        }
-        self.folder.join(format!("{}-{}.{EXTENSION}", self.owner, hex(&hash.finalize()[..12])))
+        format!("{}-{}-", self.owner, hex(&hash.finalize()[..4]))
     }
 
-    /// The whole and undamaged state of exactly these tokens.
-    pub(super) fn find(&self, tokens: &[TokenId]) -> Option<PathBuf> {
-        let path = self.path(tokens);
-        if !path.is_file() {
+    fn path(&self, tokens: &[TokenId]) -> PathBuf {
+        let hash = Sha256::digest(bytes_of(tokens));
+        self.folder.join(format!("{}{}.{EXTENSION}", self.own(), hex(&hash[..12])))
+    }
+
+    /// The states that this model can use, with their tokens.
+    fn entries(&self) -> Vec<(PathBuf, Vec<TokenId>)> {
+        let own = self.own();
+        let mine = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&own));
+        let paths = states(&self.folder).into_iter().map(|(path, ..)| path).filter(mine);
+        paths
+            .filter_map(|path| Some((tokens_of(&fs::read(path.with_extension("tokens")).ok()?), path)))
+            .map(|(tokens, path)| (path, tokens))
+            .collect()
+    }
+
+    /// The whole and undamaged state that has most of these tokens from the first on, and how many: more than the `known`
+    /// ones by what is worth a file, and none of more than `tokens_max`.
+    pub(super) fn longest(&self, tokens: &[TokenId], known: usize, tokens_max: usize) -> Option<(PathBuf, usize)> {
+        if tokens.len() < known + PREFIX_TOKENS_MIN {
             return None;
         }
-        let expected = fs::read_to_string(path.with_extension("sum")).unwrap_or_default();
-        if checksum(&path).is_ok_and(|found| found == expected) {
-            // Its age decides what goes first; where it cannot be set, a younger one may go.
-            let _ = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-            return Some(path);
+        let mut found: Vec<(usize, PathBuf)> = Vec::new();
+        for (path, own) in self.entries() {
+            let shared = common_prefix(&own, tokens);
+            let brings = shared.saturating_sub(known);
+            if own.len() <= tokens_max && brings >= PREFIX_TOKENS_MIN && brings * USED_PART_MIN >= own.len() {
+                found.push((shared, path));
+            }
         }
-        tracing::warn!(path = %path.display(), "a saved prompt state is damaged and thrown away");
-        forget(&path);
-        None
+        found.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
+        found.into_iter().find_map(|(shared, path)| self.sound(&path).then_some((path, shared)))
+    }
+
+    /// Whether a state is what was written; one that is not goes.
+    fn sound(&self, path: &Path) -> bool {
+        let expected = fs::read_to_string(path.with_extension("sum")).unwrap_or_default();
+        if checksum(path).is_ok_and(|found| found == expected) {
+            // Its age decides what goes first; where it cannot be set, a younger one may go.
+            let _ = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+            return true;
+        }
+        tracing::warn!(path = %path.display(), folder = %self.folder.display(), "a saved prompt state is damaged and thrown away");
+        forget(path);
+        false
     }
 
     /// Whether there is a file for these tokens, sound or not.
@@ -72,23 +108,72 @@ impl States {
         self.path(tokens).is_file()
     }
 
+    /// Whether a conversation is worth a file: long enough, and not there already. `paid` says that it took long to read; one
+    /// that began on the disk did once.
+    pub(super) fn wants(&self, tokens: &[TokenId], paid: bool) -> bool {
+        if tokens.len() < SESSION_TOKENS_MIN {
+            return false;
+        }
+        let entries = self.entries();
+        let shared = |own: &[TokenId]| common_prefix(own, tokens);
+        let there = entries.iter().any(|(_, own)| shared(own) + OWN_END_TOKENS_MAX >= tokens.len());
+        !there && (paid || entries.iter().any(|(_, own)| shared(own) >= SESSION_TOKENS_MIN))
+    }
+
+    /// Stores a conversation, in place of those that it goes on from.
+    pub(super) fn store_session(&self, tokens: &[TokenId], write: impl FnOnce(&Path) -> Result<u64, EngineError>) {
+        let path = self.path(tokens);
+        let before = self.entries();
+        self.store(tokens, write);
+        for (earlier, own) in before {
+            let goes_on =
+                own.len() >= SESSION_TOKENS_MIN && common_prefix(&own, tokens) + OWN_END_TOKENS_MAX >= own.len();
+            if goes_on && earlier != path && path.is_file() {
+                forget(&earlier);
+            }
+        }
+    }
+
     /// Stores the state that `write` writes. A state that cannot be stored only costs time later.
     pub(super) fn store(&self, tokens: &[TokenId], write: impl FnOnce(&Path) -> Result<u64, EngineError>) {
         let path = self.path(tokens);
         let part = path.with_extension(format!("part{}", std::process::id()));
-        let stored = fs::create_dir_all(&self.folder).map_err(|error| error.to_string()).and_then(|()| {
+        let stored = private_folder(&self.folder).map_err(|error| error.to_string()).and_then(|()| {
             write(&part).map_err(|error| error.to_string())?;
             let sum = checksum(&part).map_err(|error| error.to_string())?;
-            // The checksum first: a state without one counts as damaged.
+            // What describes it first: a state without a checksum counts as damaged, and one without tokens is never found.
             fs::write(path.with_extension("sum"), sum).map_err(|error| error.to_string())?;
+            fs::write(path.with_extension("tokens"), bytes_of(tokens)).map_err(|error| error.to_string())?;
             fs::rename(&part, &path).map_err(|error| error.to_string())
         });
         if let Err(reason) = stored {
             tracing::warn!(path = %path.display(), reason, "a prompt state cannot be saved");
             let _ = fs::remove_file(&part);
+            if !path.is_file() {
+                forget(&path);
+            }
         }
         trim(&self.folder, FOLDER_BYTES_MAX);
     }
+}
+
+/// Makes a folder that nobody else can look into: states hold what was said.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    #[cfg(unix)]
+    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
+fn bytes_of(tokens: &[TokenId]) -> Vec<u8> {
+    tokens.iter().flat_map(|token| token.to_le_bytes()).collect()
+}
+
+fn tokens_of(bytes: &[u8]) -> Vec<TokenId> {
+    bytes
+        .chunks_exact(size_of::<TokenId>())
+        .filter_map(|four| Some(TokenId::from_le_bytes(four.try_into().ok()?)))
+        .collect()
 }
 
 /// How many of a prompt's tokens are its first turn: up to where the token that opens it comes again.
@@ -102,6 +187,7 @@ pub(super) fn first_turn(tokens: &[TokenId]) -> Option<usize> {
 pub(super) fn forget(path: &Path) {
     let _ = fs::remove_file(path);
     let _ = fs::remove_file(path.with_extension("sum"));
+    let _ = fs::remove_file(path.with_extension("tokens"));
 }
 
 /// Removes the states of the model with this fingerprint; the bytes that were freed.
@@ -129,6 +215,15 @@ fn states(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
 }
 
 fn trim(folder: &Path, bytes_max: u64) {
+    // What a run that was killed had begun.
+    let old = |entry: &fs::DirEntry| {
+        let age = entry.metadata().ok()?.modified().ok()?.elapsed().ok()?;
+        let part = entry.path().extension()?.to_string_lossy().starts_with("part");
+        Some(part && age > PART_AGE_MAX)
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| old(entry) == Some(true)) {
+        let _ = fs::remove_file(entry.path());
+    }
     let mut found = states(folder);
     found.sort_by_key(|(_, _, used)| *used);
     let mut total: u64 = found.iter().map(|(_, bytes, _)| bytes).sum();
@@ -157,32 +252,58 @@ mod tests {
         Ok(100)
     }
 
+    fn said(length: u32) -> Vec<TokenId> {
+        (0..length as TokenId).collect()
+    }
+
     #[test]
-    fn a_state_is_found_again_by_exactly_what_it_was_made_for() {
+    fn a_state_is_found_again_by_what_it_was_made_for() {
         let folder = tempfile::tempdir().unwrap();
         let states = |owner: &str, context: &str| States::new(folder.path().join("s"), owner, context.to_owned());
-        let mine = states("aa", "f16");
-        assert!(mine.find(&[1, 2]).is_none());
-        mine.store(&[1, 2], write);
-        assert!(mine.find(&[1, 2]).is_some() && mine.has(&[1, 2]));
-        assert!(mine.find(&[1, 3]).is_none() && states("bb", "f16").find(&[1, 2]).is_none());
-        assert!(states("aa", "q8_0").find(&[1, 2]).is_none());
+        let (mine, turn) = (states("aa", "f16"), said(40));
+        let find =
+            |states: &States, tokens: &[TokenId], known| states.longest(tokens, known, 1000).map(|(_, shared)| shared);
+        assert_eq!(find(&mine, &turn, 0), None);
+        mine.store(&turn, write);
+        assert!(mine.has(&turn));
+        assert_eq!(find(&mine, &said(50), 0), Some(40));
+        // It brings too little, it is too long for the context, it is another's.
+        assert_eq!((find(&mine, &said(50), 9), find(&mine, &[1, 2, 3], 0)), (None, None));
+        assert_eq!(mine.longest(&said(50), 0, 39), None);
+        assert_eq!((find(&states("bb", "f16"), &turn, 0), find(&states("aa", "q8_0"), &turn, 0)), (None, None));
         assert_eq!(remove_states(&folder.path().join("s"), "bb"), 0);
         assert_eq!(remove_states(&folder.path().join("s"), "aa"), 100);
         assert_eq!(fs::read_dir(folder.path().join("s")).unwrap().count(), 0);
     }
 
     #[test]
+    fn a_conversation_is_kept_once_and_in_place_of_what_it_goes_on_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let states = States::new(folder.path().to_owned(), "aa", String::new());
+        states.store(&said(40), write);
+        assert!(!states.wants(&said(500), true), "too short");
+        assert!(states.wants(&said(600), true) && !states.wants(&said(600), false));
+        states.store_session(&said(600), write);
+        assert!(!states.wants(&said(600), true) && !states.wants(&said(650), true), "it is there");
+        assert!(states.wants(&said(900), false), "it began on the disk");
+        states.store_session(&[said(580), vec![7; 400]].concat(), write);
+        assert!(!states.has(&said(600)) && states.has(&said(40)));
+        assert_eq!(states.longest(&said(700), 0, 4096).map(|(_, shared)| shared), Some(580));
+    }
+
+    #[test]
     fn a_damaged_state_is_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
         let states = States::new(folder.path().to_owned(), "aa", String::new());
+        let turn = said(40);
         for damage in [&[7_u8; 99][..], &[8; 100], b""] {
-            states.store(&[1], write);
-            fs::write(states.path(&[1]), damage).unwrap();
-            assert!(states.find(&[1]).is_none() && !states.has(&[1]));
+            states.store(&turn, write);
+            fs::write(states.path(&turn), damage).unwrap();
+            assert!(states.longest(&turn, 0, 100).is_none() && !states.has(&turn));
         }
-        states.store(&[1], |_| Err(EngineError::Gone));
-        assert!(!states.has(&[1]));
+        states.store(&turn, |_| Err(EngineError::Gone));
+        assert!(!states.has(&turn));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
@@ -191,10 +312,15 @@ mod tests {
         let states = States::new(folder.path().to_owned(), "aa", String::new());
         for (token, age_s) in [(1, 30), (2, 10), (3, 20)] {
             states.store(&[token], write);
-            let then = SystemTime::now() - std::time::Duration::from_secs(age_s);
+            let then = SystemTime::now() - Duration::from_secs(age_s);
             fs::File::options().write(true).open(states.path(&[token])).unwrap().set_modified(then).unwrap();
         }
+        for (name, age_s) in [("x.part1", 4000), ("y.part2", 10)] {
+            let then = SystemTime::now() - Duration::from_secs(age_s);
+            fs::File::create(folder.path().join(name)).unwrap().set_modified(then).unwrap();
+        }
         trim(folder.path(), 250);
+        assert_eq!(["x.part1", "y.part2"].map(|name| folder.path().join(name).exists()), [false, true]);
         assert_eq!([1, 2, 3].map(|token| states.has(&[token])), [false, true, true]);
     }
 

@@ -52,12 +52,12 @@ impl<M: TokenModel> Worker<M> {
         if let Some(branch) = self.unpark(id, sequence, tokens, known(of_others(self))) {
             return branch;
         }
-        // Making room for it may have taken what others had.
-        let other = of_others(self);
-        let known = known(other);
-        if let Some(branch) = self.load_first_turn(sequence, tokens, known) {
+        // Making room for it may have taken what others had; so may making room for what the disk has.
+        let here = known(of_others(self));
+        if let Some(branch) = self.load_state(sequence, &tokens[..usable], here) {
             return branch;
         }
+        let other = of_others(self);
         let reused = match other {
             Some((from, shared)) if shared > own_tokens => {
                 self.model.truncate_sequence(sequence, 0);
@@ -108,21 +108,60 @@ impl<M: TokenModel> Worker<M> {
         self.release(sequence);
     }
 
-    /// Fills a sequence with the prompt's first turn from the disk, where that is more than the `known` tokens that are
-    /// in the cache anyway.
-    fn load_first_turn(&mut self, sequence: Sequence, tokens: &[TokenId], known: usize) -> Option<Branch> {
-        let turn = &tokens[..first_turn(tokens).filter(|&length| length > known)?];
-        let path = self.states.as_ref()?.find(turn)?;
-        self.model.truncate_sequence(sequence, 0);
-        match self.model.load_sequence(sequence, &path) {
-            Ok(found) if found == turn => Some(Branch { sequence, tokens: found }),
+    /// Fills a sequence with the longest beginning of the prompt that the disk has, where that is more than the `known`
+    /// tokens that are in the cache anyway. The sequence keeps what it had where nothing is loaded.
+    fn load_state(&mut self, sequence: Sequence, tokens: &[TokenId], known: usize) -> Option<Branch> {
+        let tokens_max = self.model.info().context_tokens_max as usize;
+        let (path, shared) = self.states.as_ref()?.longest(tokens, known, tokens_max)?;
+        let spare = self.sessions.take_free()?;
+        let loaded = loop {
+            match self.model.load_sequence(spare, &path) {
+                Err(EngineError::State { reason, .. }) if reason.contains(NO_CELLS) => {
+                    if !self.make_room() {
+                        // Nothing is wrong with the file.
+                        self.release(spare);
+                        return None;
+                    }
+                }
+                loaded => break loaded,
+            }
+        };
+        match loaded {
+            Ok(found) if found.get(..shared) == tokens.get(..shared) => {
+                self.model.truncate_sequence(sequence, 0);
+                self.model.copy_sequence(spare, sequence, shared as u32);
+                self.release(spare);
+                Some(Branch { sequence, tokens: tokens[..shared].to_vec() })
+            }
             other => {
                 tracing::warn!(path = %path.display(), error = ?other.err(), "a saved prompt state cannot be used");
-                self.model.truncate_sequence(sequence, 0);
+                self.release(spare);
                 forget(&path);
                 None
             }
         }
+    }
+
+    /// Keeps a conversation for the next run of the program: of the session's branches the one that the prompt goes on from,
+    /// as far as it does. Returns whether it was worth a file.
+    pub(super) fn keep(&mut self, id: SessionId, prompt: &Rendered) -> bool {
+        let tokens = self.tokenize_for(id, prompt);
+        self.recall(id);
+        let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
+        let shared = |branch: &&Branch| common_prefix(&branch.tokens, &tokens);
+        let (Some(states), Some(whole)) = (&self.states, branches.iter().max_by_key(shared)) else { return false };
+        let kept = &tokens[..shared(&whole)];
+        let from = whole.sequence;
+        let paid = self.grain.seconds(kept.len()).is_some_and(|seconds| seconds >= self.keep_seconds_min);
+        if !states.wants(kept, paid) {
+            return false;
+        }
+        // A sequence of its own, because a file holds all that its sequence has.
+        let Some(sequence) = self.sessions.take_free() else { return false };
+        self.model.copy_sequence(from, sequence, kept.len() as u32);
+        states.store_session(kept, |path| self.model.save_sequence(sequence, kept, path));
+        self.release(sequence);
+        true
     }
 
     /// Writes a session's longest branch to a file.

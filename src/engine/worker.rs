@@ -14,7 +14,7 @@ use super::model::{Sequence, TokenModel, Turn, Vocabulary};
 use super::parking::Parking;
 use super::session::{Branch, Sessions, common_prefix};
 use super::states::States;
-use super::{EngineError, GenerateRequest, REQUESTS_MAX, SessionId, SessionStats, TokenId};
+use super::{EngineError, GenerateRequest, KEEP_SECONDS_MIN, REQUESTS_MAX, SessionId, SessionStats, TokenId};
 use crate::thinking::Window;
 
 /// A request waits for another's prompt where it saves at least so many tokens.
@@ -39,6 +39,8 @@ pub(super) struct Worker<M: TokenModel> {
     pub(super) pace: Pace,
     /// How fast prompts are read.
     pub(super) grain: Grain,
+    /// A conversation that was read in less is not worth a file.
+    pub(super) keep_seconds_min: f32,
     /// What made room for others.
     pub(super) parking: Parking<M::Parked>,
 }
@@ -60,14 +62,15 @@ impl<M: TokenModel> Worker<M> {
             speculate: true,
             pace,
             grain: Grain::default(),
+            keep_seconds_min: KEEP_SECONDS_MIN,
             parking,
         }
     }
 
-    /// Keeps the states of system prompts there.
+    /// Keeps the states of system prompts there, and of conversations whose prompts took so long to read.
     #[cfg(feature = "llama")]
-    pub(super) fn with_states(self, states: Option<States>) -> Self {
-        Self { states, ..self }
+    pub(super) fn with_states(self, states: Option<States>, keep_seconds_min: f32) -> Self {
+        Self { states, keep_seconds_min, ..self }
     }
 
     /// Whether to guess.
@@ -151,6 +154,7 @@ impl<M: TokenModel> Worker<M> {
             }
             Request::Save { session, path, answer } => drop(answer.send(self.save(session, &path))),
             Request::Restore { session, path, answer } => drop(answer.send(self.restore(session, &path))),
+            Request::Keep { session, prompt, answer } => drop(answer.send(Ok(self.keep(session, &prompt)))),
             Request::Stats { session, answer } => drop(answer.send(Ok(self.stats(session)))),
             Request::End { session, answer } => {
                 self.end(session);

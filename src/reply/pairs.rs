@@ -59,7 +59,8 @@ pub(super) fn join(lines: &[&str], known: &Known, shown: &[Shown<'_>], texts: &m
 
 /// The file in which the first fence's lines become the second's.
 fn replaced(lines: &[&str], shown: &[Shown<'_>], old: &Fenced, new: &Fenced) -> Option<String> {
-    static REPLACE: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b(?:replace|change|swap)\b[^.!?]*\W*$"));
+    static REPLACE: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"(?i)\b(?:replace|change|swap)\b(?:[^.!?]|[.!?]\S)*\W*$"));
     static WITH: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)^\W*(?:with|to|by|into)\b(?:\s+[\w`']+){0,5}\W*$"));
     static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
         compile(r"(?i)^\W*(?:the )?(?:before|old|original|current|wrong|from)(?: code| lines?| version)?\W*$")
