@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::examples;
+use super::{asserts, examples};
 use crate::reply::Wanted;
 use crate::task::{Check, Language, StdioCase};
 
@@ -29,21 +29,35 @@ pub struct Stated {
 
 /// Reads a prompt.
 pub fn stated(prompt: &str) -> Stated {
+    // Who has tests written for a function has the function.
+    static TESTS_FOR: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)\b(?:write|add|create)\s+(?:\w+\s+){0,2}tests?\s+(?:for|to)\b|\binto a class\b")
+    });
     let language = language(prompt);
     let mut checks = Vec::new();
-    if language.is_none_or(|language| language == Language::Python) {
-        let lines = python_checks(prompt);
+    let python = language.is_none_or(|language| language == Language::Python);
+    if python && !is_elsewhere(prompt) && !TESTS_FOR.is_match(prompt) {
+        let found = asserts::found(prompt);
         let given = entry(prompt).map(|(name, _)| name);
         let named = given.clone().or_else(|| examples::function_named(prompt));
-        let from_words = examples::calls(prompt, named.as_deref());
-        // Each kind of its own: doctests beside statements are neither.
-        let all = lines.into_iter().chain(from_words).take(CHECKS_MAX);
-        let (doctests, asserts): (Vec<_>, Vec<_>) = all.partition(|check| check.starts_with(">>>"));
-        let asserts = match &given {
+        let mut asserts = found.asserts;
+        for check in examples::calls(prompt, named.as_deref()) {
+            // Prose repeats its asserts; the same check twice proves no more.
+            if !asserts.contains(&check) {
+                asserts.push(check);
+            }
+        }
+        let asserts = match &named {
             Some(entry) => of_known_names(asserts, prompt, entry),
             None => asserts,
         };
-        checks.extend([doctests, asserts].into_iter().filter_map(|some| together(&some)));
+        // Each kind of its own: doctests beside statements are neither.
+        checks.extend(
+            [found.doctests, asserts]
+                .into_iter()
+                .chain(found.tests.into_iter().map(|test| vec![test]))
+                .filter_map(together),
+        );
     }
     let python = !checks.is_empty();
     if !python {
@@ -66,10 +80,20 @@ pub fn stated(prompt: &str) -> Stated {
 fn of_known_names(checks: Vec<String>, prompt: &str, entry: &str) -> Vec<String> {
     let calls = |text: &str, name: &str| text.matches(&format!("{name}(")).count();
     let in_checks = |name: &str| checks.iter().map(|check| calls(check, name)).sum::<usize>();
-    let unknown: Vec<String> = called_names(&checks.join("\n"))
-        .into_iter()
-        .filter(|name| name != entry && prompt.matches(name.as_str()).count() <= in_checks(name))
-        .collect();
+    let given = |name: &str| {
+        let mut lines = prompt.lines().filter(|line| line.contains(name));
+        let told = |line: &str| {
+            let line = line.to_ascii_lowercase();
+            ["given", "you have", " api ", "provided", "existing"].iter().any(|word| line.contains(word))
+        };
+        lines.any(told)
+    };
+    let spoken_of = |name: &str| {
+        let ways = [format!("`{name}`"), format!("function {name}"), format!("called {name}"), format!("named {name}")];
+        calls(prompt, name) > in_checks(name) || ways.iter().any(|way| prompt.contains(way.as_str()))
+    };
+    let mut unknown = called_names(&checks.join("\n"));
+    unknown.retain(|name| name != entry && (given(name) || !spoken_of(name)));
     let calls_none = |check: &String| unknown.iter().all(|name| calls(check, name) == 0);
     checks.into_iter().filter(calls_none).collect()
 }
@@ -88,15 +112,10 @@ fn source(check: &Check) -> Option<&str> {
     if let Check::Asserts { source, .. } = check { Some(source) } else { None }
 }
 
-/// Checks of one kind as one; prose repeats its asserts, and the same check twice proves no more.
-fn together(some: &[String]) -> Option<Check> {
-    let mut source = String::new();
-    for check in some.iter().filter(|check| !check.is_empty()) {
-        if !source.contains(check.as_str()) {
-            source.push_str(check);
-            source.push('\n');
-        }
-    }
+/// Checks of one kind as one.
+fn together(some: Vec<String>) -> Option<Check> {
+    let lines = some.into_iter().filter(|check| !check.is_empty()).take(CHECKS_MAX);
+    let source: String = lines.flat_map(|check| [check.trim_end().to_owned(), "\n".to_owned()]).collect();
     (!source.is_empty()).then_some(Check::Asserts { source, hidden: false })
 }
 
@@ -137,6 +156,17 @@ pub fn unshown(checks: &[Check], prompt: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.trim_end().to_owned())
 }
 
+/// Whether a prompt asks for a language that nothing here runs: its examples are not Python's.
+fn is_elsewhere(prompt: &str) -> bool {
+    static OTHER: LazyLock<Regex> = LazyLock::new(|| {
+        compile(concat!(
+            r"(?i)(?:\b(?:in|using|with|to|into)\s+(?:ruby|c#|csharp|kotlin|php|haskell|swift|scala|perl|lua|elixir|clojure|dart|ocaml|sql|html|js|vba|matlab|julia)(?:\W|$)",
+            r"|\b(?:ruby|c#|csharp|kotlin|php|haskell|swift|scala|perl|lua|elixir|clojure|dart|ocaml|sql|html|js|vba|matlab|julia)\s+(?:function|program|script|code|class|method|module|solution|query|page))"
+        ))
+    });
+    OTHER.is_match(prompt)
+}
+
 /// The language that a prompt asks for.
 pub fn language(prompt: &str) -> Option<Language> {
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
@@ -151,11 +181,22 @@ pub fn language(prompt: &str) -> Option<Language> {
             r"|(?:function|program|code|script|tool|library|parser|server|it|this)\s+in (?P<c>C|Go)\b)"
         ))
     });
+    // What is translated into a language is not in it.
+    static INTO: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)\b(?:translat\w+|convert\w*|port\w*|rewrite|migrate)\b[^.\n]{0,80}?\b(?:to|into|in)\s+(?P<to>python3?|javascript|js|typescript|rust|java|bash|cpp|golang)\b",
+        )
+    });
     let named = |text: &str| match text.to_ascii_lowercase().as_str() {
         "node" | "node.js" => Some(Language::JavaScript),
         other => Language::from_fence_tag(other),
     };
     let first = NAMED.captures_iter(prompt).find_map(|found| named(found.name("a").or(found.name("b"))?.as_str()));
+    let into = || {
+        let found = INTO.captures(prompt)?;
+        let to = &found["to"];
+        named(if to.eq_ignore_ascii_case("js") { "javascript" } else { to })
+    };
     // "go" and "c" are words of English; only their capitals name a language.
     let by_letter = || {
         let found = C_OR_GO.captures(prompt)?;
@@ -167,112 +208,7 @@ pub fn language(prompt: &str) -> Option<Language> {
             .filter_map(crate::reply::Fence::language)
             .find(|language| *language != Language::Shell)
     };
-    first.or_else(by_letter).or_else(by_fence)
-}
-
-/// Asserts and doctests, each complete, margin taken off.
-fn python_checks(prompt: &str) -> Vec<String> {
-    let lines = without_traces(prompt);
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < lines.len() {
-        let line = lines[at].trim_start();
-        let several = line.matches("assert").count() > 1;
-        if !several && (line.starts_with("assert ") || line.starts_with("assert(")) {
-            let (statement, used) = statement(&lines[at..]);
-            // `assert f(2) => 3` is how some write it.
-            found.extend(statement.map(|text| examples::stated_call(text["assert".len()..].trim()).unwrap_or(text)));
-            at += used;
-        } else if line.starts_with(">>> ") {
-            let (example, used) = doctest(&lines[at..]);
-            found.extend(example);
-            at += used;
-        } else {
-            found.extend(asserts_within(line));
-            at += 1;
-        }
-    }
-    found
-}
-
-/// A prompt's lines without those of pasted test output: what a trace quotes is no check of the user's. Their places stay,
-/// empty.
-fn without_traces(prompt: &str) -> Vec<&str> {
-    static SECTION: LazyLock<Regex> = LazyLock::new(|| compile(r"^(?:_{3,} .* _{3,}|=+ (?:FAILURES|ERRORS) =+)$"));
-    static SECTION_END: LazyLock<Regex> = LazyLock::new(|| {
-        compile(r"^(?:=+ (?:short test summary|\d+ (?:failed|passed)|warnings).*|FAILED .*|\d+ (?:failed|passed).*)$")
-    });
-    static MARKED: LazyLock<Regex> = LazyLock::new(|| compile(r"^\s*(?:>(?:[^>]|$)|E\s{2,}|E$)"));
-    static FRAME: LazyLock<Regex> = LazyLock::new(|| compile(r#"^\s*File ".*", line \d+"#));
-    let (mut section, mut frame) = (false, false);
-    let kept = |line| {
-        section = (section || SECTION.is_match(line)) && !SECTION_END.is_match(line);
-        let quoted = std::mem::replace(&mut frame, FRAME.is_match(line));
-        if section || quoted || MARKED.is_match(line) { "" } else { line }
-    };
-    prompt.lines().map(kept).collect()
-}
-
-/// Asserts in the middle of a line of prose: "Write f. assert f(1) == 2; assert f(2) == 3".
-fn asserts_within(line: &str) -> Vec<String> {
-    static SPOT: LazyLock<Regex> =
-        LazyLock::new(|| compile(r"(?:^|[\s`;(])(assert\s*\(?\s*(?:not\s+)?[A-Za-z_][\w.]*\()"));
-    let plain = examples::without_strings_in_place(line);
-    let starts: Vec<usize> = SPOT.captures_iter(&plain).filter_map(|found| Some(found.get(1)?.start())).collect();
-    let ends = starts.iter().skip(1).copied().chain([line.len()]);
-    let cut = |(from, to): (&usize, usize)| {
-        let text = line.get(*from..to)?;
-        // A statement ends at the mark that closes the code, or where the sentence goes on.
-        let end = examples::without_strings_in_place(text).find(['`', ';']).unwrap_or(text.len());
-        let text = text[..end].trim_end().trim_end_matches(['.', ',']).trim_end();
-        let text = text.strip_suffix(" and").unwrap_or(text).trim_end_matches([' ', ',']);
-        examples::balanced(text).then(|| text.to_owned())
-    };
-    starts.iter().zip(ends).filter_map(cut).collect()
-}
-
-/// One statement that may go on over several lines while a bracket is open.
-fn statement(lines: &[&str]) -> (Option<String>, usize) {
-    const LINES_MAX: usize = 40;
-    let margin = indent(lines[0]);
-    let mut text = String::new();
-    for (at, line) in lines.iter().take(LINES_MAX).enumerate() {
-        text.push_str(line.get(margin.min(indent(line))..).unwrap_or(line).trim_end());
-        if examples::balanced(&text) {
-            // Prose that happens to begin with the word is no statement.
-            let code = text.contains('(') || text.contains("==");
-            return (code.then_some(text), at + 1);
-        }
-        text.push('\n');
-    }
-    (None, 1)
-}
-
-/// `>>>` with its continuation lines and what it must print; an example without output only prepares.
-fn doctest(lines: &[&str]) -> (Option<String>, usize) {
-    let margin = indent(lines[0]);
-    let cut = |line: &str| line.get(margin.min(indent(line))..).unwrap_or(line).trim_end().to_owned();
-    let mut text = cut(lines[0]);
-    let mut used = 1;
-    for line in &lines[1..] {
-        let plain = line.trim();
-        if plain.is_empty()
-            || plain.starts_with(">>>")
-            || plain.starts_with("\"\"\"")
-            || plain.starts_with("'''")
-            || plain.starts_with("```")
-        {
-            break;
-        }
-        text.push('\n');
-        text.push_str(&cut(line));
-        used += 1;
-    }
-    (Some(text), used)
-}
-
-fn indent(line: &str) -> usize {
-    line.len() - line.trim_start().len()
+    into().or(first).or_else(by_letter).or_else(by_fence)
 }
 
 /// The last function that the prompt gives as code, and the code before it where that defines something.

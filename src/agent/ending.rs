@@ -17,15 +17,17 @@ pub(super) struct Ending<'a> {
     pub(super) prefix: &'a str,
     /// What its code must define, where nothing beside it is asked for.
     pub(super) names: &'a [String],
+    /// Something beside it is asked for: tests, a use.
+    pub(super) more: bool,
 }
 
 /// Whether a task asks for more than the function that its checks call: tests, a use, words.
 pub(super) fn asks_for_more(prompt: &str) -> bool {
     static MORE: LazyLock<Regex> = LazyLock::new(|| {
         compile(concat!(
-            r"(?i)\b(?:(?:write|add|include|with|and|plus|show|give)\s+(?:\w+\s+){0,3}(?:tests?|asserts?|demo|usage|main)",
-            r"|unit ?tests?|pytest|unittest|doctests?|explain|explanation|describe|discuss|analy[sz]e|complexity|compare|script|program|cli|command line",
-            r"|stdin|standard input)\b"
+            r"(?i)\b(?:(?:write|add|include|with|and|plus|show|give|provide|create|verify)\s+(?:\w+\s+|`){0,3}(?:tests?|asserts?|assertions?|assert|demo|usage|main|it with assertions)",
+            r"|unit ?tests?|pytest|unittest|doctests?|test (?:cases|suite)|test_\w+|explain|explanation|describe|discuss|script|program|cli|command[ -]line",
+            r"|stdin|standard input|driver code|benchmark|time it|how (?:it works|to use)|call it|use it|prints?|printing|__main__|main\(\))"
         ))
     });
     MORE.is_match(prompt)
@@ -34,6 +36,9 @@ pub(super) fn asks_for_more(prompt: &str) -> bool {
 impl Ending<'_> {
     /// Where in a reply it is over.
     pub(super) fn find(&self, text: &str) -> Option<usize> {
+        if self.more {
+            return None;
+        }
         if stub::begins(self.prefix) {
             // Who was given the function's head has nothing else to say.
             return trial(
@@ -75,9 +80,13 @@ fn tries(line: &str) -> bool {
 
 /// A comment at the margin that speaks of trying.
 fn comments(line: &str) -> bool {
-    const SAYS: [&str; 6] = ["test", "example", "usage", "check", "driver", "output"];
-    let says = |comment: &str| SAYS.iter().any(|word| comment.to_ascii_lowercase().contains(word));
-    line.strip_prefix('#').is_some_and(says)
+    static TRIES: LazyLock<Regex> = LazyLock::new(|| {
+        compile(concat!(
+            r"(?i)^#+\s*(?:(?:\w+ ){0,2}(?:tests?|testing|examples?|usage|asserts?|driver)\b",
+            r"|(?:check|verify|print|output)\b(?: (?:the |your |my )?(?:\w+ ){0,1}(?:function|code|solution|results?|outputs?)\b|:|\s*$))"
+        ))
+    });
+    line.ends_with('\n') && TRIES.is_match(line)
 }
 
 /// The same where nothing was begun, so that a whole program may be meant: a heading of trials.
@@ -125,8 +134,9 @@ mod tests {
     #[test]
     fn a_function_is_over_where_its_own_trial_begins() {
         let prefix = "```python\ndef f(x):\n    \"\"\"One.\"\"\"\n";
-        let of =
-            |body: &str| Ending { prefix, names: &[] }.find(&format!("{prefix}{body}")).map(|at| at - prefix.len());
+        let of = |body: &str| {
+            Ending { prefix, names: &[], more: false }.find(&format!("{prefix}{body}")).map(|at| at - prefix.len())
+        };
         let body = "    # a comment\n    return x\n\n";
         for trial in ["# Test cases\nprint(f(1))\n", "print(f(", "assert f(1) == 1\n", "if __name__ == '__main__':\n"] {
             assert_eq!(of(&format!("{body}{trial}")), Some(body.len()), "{trial}");
@@ -134,14 +144,18 @@ mod tests {
         assert_eq!(of(&format!("{body}def g():\n    print(1)\n```\n# Done")), None);
         assert_eq!(of("# not yet\n    return x\n"), None, "nothing was written before");
         assert_eq!(of("    text = \"\"\"\n# in a text\n\"\"\"\n    return text\n"), None);
-        let program = Ending { prefix: "```python\n", names: &[] };
+        assert_eq!(of(&format!("{body}# Return the greatest, latest one\ndef g():\n")), None, "no trial");
+        assert_eq!(of(&format!("{body}# Helper: check if prime\ndef g():\n")), None, "no trial");
+        let asked = Ending { prefix, names: &[], more: true };
+        assert_eq!(asked.find(&format!("{prefix}{body}assert f(1) == 1\n")), None, "it is asked for");
+        let program = Ending { prefix: "```python\n", names: &[], more: false };
         assert_eq!(program.find("```python\nx = 1\nprint(x)\n"), None, "a program prints");
     }
 
     #[test]
     fn so_is_a_reply_of_its_own_once_all_is_defined() {
         let names = ["f".to_owned(), "Stack".to_owned()];
-        let of = |text: &str| Ending { prefix: "", names: &names }.find(text);
+        let of = |text: &str| Ending { prefix: "", names: &names, more: false }.find(text);
         let code = "Here it is:\n```python\nclass Stack:\n    pass\n\ndef f(x):\n    return x\n\n";
         for trial in ["# Test the function\n", "assert f(1) == 1", "# Example usage:\nprint(f(1))\n"] {
             assert_eq!(of(&format!("{code}{trial}")), Some(code.len()), "{trial}");

@@ -17,6 +17,7 @@ use crate::task::{Outcome, Scope, Task};
 use crate::traits::Traits;
 use sessions::Session;
 
+mod asserts;
 mod attempt;
 pub mod checks;
 pub mod conversation;

@@ -37,6 +37,8 @@ pub struct Plan {
     pub prefix: String,
     /// What a reply's code must define and is over with; empty where it may have more to say.
     pub(super) ends_with: Vec<String>,
+    /// The task asks for more than the function that its checks call.
+    pub(super) more: bool,
     /// Visible checks that the prompt does not show yet.
     pub(super) shown_checks: Option<String>,
 }
@@ -63,6 +65,7 @@ impl Plan {
             decides: true,
             prefix: String::new(),
             ends_with: Vec::new(),
+            more: false,
             shown_checks: None,
         }
     }
@@ -146,13 +149,14 @@ pub(super) async fn plan(agent: &Agent, task: &Task, line: &mut Line) -> anyhow:
         decides,
         prefix: String::new(),
         ends_with: Vec::new(),
+        more: ending::asks_for_more(&task.prompt),
         shown_checks,
     };
     plan.hint = hint(agent, &plan)?;
     plan.prefix = begun(agent, task, &plan);
     // What is drafted in a thought may be tried there; a window that is to be as in the paper is not cut.
     let may_end = matches!(task.scope, Scope::Standalone) && !Ways::of(agent).drafts && !settings.paper_exact;
-    if may_end && plan.language() == Language::Python && !ending::asks_for_more(&task.prompt) {
+    if may_end && plan.language() == Language::Python && !plan.more {
         plan.ends_with = plan.wanted.names.clone();
     }
     Ok(plan)

@@ -244,7 +244,8 @@ impl<K: Kind> Round<'_, K> {
     }
 
     fn ending(&self) -> Ending<'_> {
-        Ending { prefix: &self.ask.prefix, names: &self.at.with.plan.ends_with }
+        let plan = self.at.with.plan;
+        Ending { prefix: &self.ask.prefix, names: &plan.ends_with, more: plan.more }
     }
 
     async fn heard(&mut self, event: EngineEvent, generation: &Generation, line: &mut Line) {

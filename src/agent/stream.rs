@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_reply_whose_beginning_was_given_is_read_whole() {
-        let python = Ending { prefix: "```python\n", names: &[] };
+        let python = Ending { prefix: "```python\n", names: &[], more: false };
         let mut said = Trajectory::ended("x = 1\n```\nhint```py\ny");
         (said.shift_at, said.answer_at) = (Some(10), 14);
         let whole = begun_with(python, said);

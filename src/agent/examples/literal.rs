@@ -142,6 +142,11 @@ fn strings() -> &'static Regex {
     &STRING
 }
 
+/// Whether a text is one Python literal and nothing else.
+pub(in crate::agent) fn is_value(text: &str) -> bool {
+    literal(text) == Some(text.len())
+}
+
 /// The length of the Python literal that a text begins with.
 pub(super) fn literal(text: &str) -> Option<usize> {
     static SCALAR: LazyLock<Regex> = LazyLock::new(|| {
@@ -154,8 +159,39 @@ pub(super) fn literal(text: &str) -> Option<usize> {
         let end = closing(text)?;
         // Names inside mean that it is no literal (or that it is JSON, which Python does not read).
         let plain = without_strings(&text[..end]);
+        if plain.contains("..") {
+            return None;
+        }
         let known = |name: &str| matches!(name, "True" | "False" | "None") || name.starts_with(['e', 'E']);
         return INSIDE.find_iter(&plain).all(|name| known(name.as_str())).then_some(end);
     }
-    SCALAR.find(text).map(|found| found.end())
+    // `007` is no number.
+    let octal = |found: &str| {
+        found.len() > 1
+            && found.trim_start_matches(['-', '+']).starts_with('0')
+            && found.chars().all(|c| c.is_ascii_digit())
+    };
+    SCALAR.find(text).filter(|found| !octal(found.as_str())).map(|found| found.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_end_when_all_is_closed() {
+        assert!(balanced("assert f('(') == 1"));
+        assert!(!balanced("assert f("));
+        assert!(!balanced("assert f(1) == \\"));
+    }
+
+    #[test]
+    fn values_are_told_from_what_only_begins_like_one() {
+        for value in ["1", "-2.5", "'a'", "[1, (2, None)]", "{'a': True}", "0"] {
+            assert!(is_value(value), "{value}");
+        }
+        for other in ["007", "[1, ...]", "[a]", "1 2", "int", "{1, ..}"] {
+            assert!(!is_value(other), "{other}");
+        }
+    }
 }

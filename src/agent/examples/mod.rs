@@ -2,13 +2,15 @@
 //!
 //! Not for: deciding which of them are checks (see [`super::checks`]).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 mod calls;
 mod literal;
 mod samples;
 mod told;
 
 pub(super) use calls::{calls, stated_call};
-pub(super) use literal::{balanced, is_python_word, without_strings, without_strings_in_place};
+pub(super) use literal::{balanced, is_python_word, is_value, without_strings, without_strings_in_place};
 pub(super) use samples::stdio;
 pub(super) use told::function_named;
 
@@ -24,8 +26,17 @@ struct Example {
 }
 
 impl Example {
+    /// A number with a fraction is as exact as it is written: nobody writes the last digits of a sum of floats.
     fn check(&self) -> String {
-        format!("assert {} == {}", self.call, self.value)
+        const EXACT_DIGITS: usize = 6;
+        let digits = self.value.split_once('.').map_or("", |(_, digits)| digits);
+        let is_fraction =
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && self.sort() == Some('0');
+        match digits.len() {
+            0 | 1 if is_fraction => format!("assert round({}, {EXACT_DIGITS}) == {}", self.call, self.value),
+            2.. if is_fraction => format!("assert round({}, {}) == {}", self.call, digits.len(), self.value),
+            _ => format!("assert {} == {}", self.call, self.value),
+        }
     }
 
     /// What sort of value it gives, by its first character; `None` of `None`, which goes with every sort.
@@ -43,12 +54,11 @@ impl Example {
 /// Without what contradicts itself, and without what only defines: `tri(1) = 3` beside `tri(3) = [1, 3, 2, 8]`.
 fn consistent(prompt: &str, mut found: Vec<Example>) -> Vec<Example> {
     let plain = |text: &str| text.replace(char::is_whitespace, "").replace('\'', "\"");
-    let contradicted = |one: &Example| {
-        found.iter().any(|other| plain(&one.call) == plain(&other.call) && plain(&one.value) != plain(&other.value))
-    };
-    let keep: Vec<bool> = found.iter().map(|one| !contradicted(one)).collect();
-    let mut kept = keep.into_iter();
-    found.retain(|_| kept.next().unwrap_or(true));
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for one in &found {
+        values.entry(plain(&one.call)).or_default().insert(plain(&one.value));
+    }
+    found.retain(|one| values.get(&plain(&one.call)).is_none_or(|values| values.len() == 1));
     let mut sorts = found.iter().filter(|one| one.loose).filter_map(Example::sort);
     let first = sorts.next();
     if sorts.all(|sort| Some(sort) == first) {

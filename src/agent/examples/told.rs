@@ -8,18 +8,34 @@ use regex::Regex;
 
 use super::Example;
 use super::calls::{arguments, value};
-use super::literal::{closing, literal};
+use super::literal::{closing, is_python_word, literal};
 use crate::agent::checks::compile;
 
 /// The function that a prompt names to be written: `a function max_product(nums)`.
 pub(in crate::agent) fn function_named(prompt: &str) -> Option<String> {
     static NAMED: LazyLock<Regex> =
-        LazyLock::new(|| compile(r"(?i)\b(?:function\s+(?:called\s+|named\s+)?|def\s+)`?([A-Za-z_]\w*)\("));
-    NAMED.captures(prompt).map(|found| found[1].to_owned())
+        LazyLock::new(|| compile(r"(?i)\b(?:function\s+(?:called\s+|named\s+)?|def\s+)`?([A-Za-z_]\w*)`?\("));
+    static ASKED: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)\b(?:write|implement|create|define|complete)\s+(?:(?:an?|the|python|async|function|generator|decorator)\s+)*`?([A-Za-z_]\w*)`?\(",
+        )
+    });
+    let found = NAMED.captures(prompt).or_else(|| ASKED.captures(prompt));
+    found.map(|found| found[1].to_owned()).filter(|name| !is_python_word(name))
 }
 
 /// What the prompt tells of a function's inputs and outputs.
 pub(super) fn values(prompt: &str, entry: &str) -> Vec<Example> {
+    // Built structures are not what is written, what is changed in place is not what is returned, and of a method there is no
+    // saying whose it is.
+    static OTHERWISE: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"\b[Ii]n[- ]place\b|\b(?:ListNode|TreeNode|Node)\b|\(self\b|\b[Pp]rints?\b|\b[Ll]inked lists?\b|\b[Bb]inary tree",
+        )
+    });
+    if OTHERWISE.is_match(prompt) || entry == "main" || entry.starts_with('_') || several_named(prompt) {
+        return Vec::new();
+    }
     let parameters = parameters(prompt, entry);
     let lines: Vec<&str> = prompt.lines().collect();
     let mut found = Vec::new();
@@ -28,6 +44,17 @@ pub(super) fn values(prompt: &str, entry: &str) -> Vec<Example> {
         found.extend(told.and_then(|told| told.example(entry, parameters.as_ref(), at)));
     }
     found
+}
+
+/// Whether more than one function is spoken of with its parameters: nobody knows whose inputs are told.
+fn several_named(prompt: &str) -> bool {
+    static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"\b([A-Za-z_]\w*)\((?:self\s*,\s*)?[A-Za-z_]\w*(?:\s*:[^,()]*)?(?:\s*,\s*[A-Za-z_]\w*(?:\s*:[^,()]*)?)*\)",
+        )
+    });
+    let names = SIGNATURE.captures_iter(prompt).map(|found| found[1].to_owned()).filter(|name| !is_python_word(name));
+    names.collect::<std::collections::BTreeSet<_>>().len() > 1
 }
 
 /// Arguments, by name where they have one, and what is given for them.
@@ -46,7 +73,7 @@ impl Told {
         let named_as_written = parameters.is_some_and(by_name);
         let usable = if named == self.given.len() {
             // Where no signature says how the parameters are called, they come in the order that they are told in.
-            parameters.is_none_or(|known| named_as_written || fits(known))
+            parameters.is_none_or(fits)
         } else {
             named == 0 && parameters.is_some_and(fits)
         };
@@ -55,7 +82,10 @@ impl Told {
             _ => value.clone(),
         };
         let call = || format!("{entry}({})", self.given.iter().map(argument).collect::<Vec<_>>().join(", "));
-        (usable && !self.given.is_empty()).then(|| Example {
+        // `arr = {5, 1, 4}` is an array of another language.
+        let braced = |value: &str| value.starts_with('{') && !value.contains(':');
+        let foreign = braced(&self.value) || self.given.iter().any(|(_, value)| braced(value));
+        (usable && !foreign && !self.given.is_empty()).then(|| Example {
             call: call(),
             value: self.value.clone(),
             loose: false,
@@ -73,11 +103,11 @@ fn in_a_sentence(line: &str) -> Option<Told> {
             r"|is|returns|gives|equals)\s*:?\s*`?"
         ))
     });
-    let begins = GIVEN.find(line)?;
-    let name_at = line[..begins.end()].rfind(|c: char| c.is_whitespace() && c != '=').map_or(0, |at| at + 1);
-    // "lst = [1]": the blank before `=` is none before the name.
-    let from = line[..begins.end() - 1].trim_end();
-    let name_at = from.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(name_at, |at| at + 1);
+    static WRONG: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b(?:but|wrong|instead|currently)\b"));
+    let begins = GIVEN.find(line).filter(|_| !WRONG.is_match(line))?;
+    let before = line[..begins.end() - 1].trim_end();
+    let no_name = |(at, c): (usize, char)| (!(c.is_alphanumeric() || c == '_')).then(|| at + c.len_utf8());
+    let name_at = before.char_indices().rev().find_map(no_name).unwrap_or(0);
     let (given, rest) = assignments(&line[name_at..], '=');
     let output = OUTPUT.find(rest)?;
     let (value, _) = value(&rest[output.end()..])?;
@@ -241,5 +271,16 @@ mod tests {
         check("For n = 3 it is faster", &[]);
         check("If x = 1 the result is better", &[]);
         check("For all lists the output should be 1", &[]);
+        check("For\u{a0}x = 3 the output should be 9", &["assert f(3) == 9"]);
+        check("For n = 0 the function returns 1, but it should return 0", &[]);
+    }
+
+    #[test]
+    fn what_cannot_be_called_as_told_is_left_out() {
+        assert!(read("def f(a, b):\nIf b = 0, the function should return None.", "f").is_empty());
+        assert!(read("Given is_prime(n), write next_prime(n).\nInput: 7\nOutput: 11", "is_prime").is_empty());
+        assert!(read("def f(nums):\nModify nums in-place.\nInput: nums = [1]\nOutput: [1]", "f").is_empty());
+        assert!(read("class Solution:\n    def f(self, n):\nInput: n = 1\nOutput: 2", "f").is_empty());
+        assert!(read("def main(a, b):\nInput: a = 2, b = 3\nOutput: 5", "main").is_empty());
     }
 }

@@ -377,7 +377,20 @@ def same_literal(wanted, got):
         wanted, got = ast.literal_eval(wanted.strip()), ast.literal_eval(got.strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
-    return type(wanted) is type(got) and repr(wanted) == repr(got)
+    return same_value(wanted, got)
+
+
+def same_value(wanted, got):
+    """Equal, and of one type all the way down: 1 is not True. Neither a dict nor a set has an order."""
+    if type(wanted) is not type(got):
+        return False
+    if isinstance(wanted, (list, tuple)):
+        return len(wanted) == len(got) and all(map(same_value, wanted, got))
+    if isinstance(wanted, dict):
+        return wanted.keys() == got.keys() and all(same_value(value, got[key]) for key, value in wanted.items())
+    if isinstance(wanted, float):
+        return wanted == got or abs(wanted - got) <= 1e-9 * max(1.0, abs(wanted))
+    return wanted == got
 
 
 def says(error, wanted):
@@ -470,7 +483,10 @@ def prepare(spec, link, line):
     if is_doctest:
         import doctest
 
-        source = "\n".join(e.source for e in doctest.DocTestParser().get_examples(source))
+        try:
+            source = "\n".join(e.source for e in doctest.DocTestParser().get_examples(source))
+        except ValueError as error:
+            raise Unfit(f"the examples are not written as doctests are: {error}") from error
         spec["tests"], original = source, spec["tests"]
     try:
         tree = ast.parse(source)
