@@ -66,10 +66,8 @@ impl States {
         let own = self.own();
         let mine = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&own));
         let paths = states(&self.folder).into_iter().map(|(path, ..)| path).filter(mine);
-        paths
-            .filter_map(|path| Some((tokens_of(&fs::read(path.with_extension("tokens")).ok()?), path)))
-            .map(|(tokens, path)| (path, tokens))
-            .collect()
+        let read = |path: PathBuf| Some((tokens_of(&fs::read(path.with_extension("tokens")).ok()?), path));
+        paths.filter_map(read).map(|(tokens, path)| (path, tokens)).collect()
     }
 
     /// The whole and undamaged state that has most of these tokens from the first on, and how many: more than the `known`

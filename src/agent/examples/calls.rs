@@ -52,9 +52,11 @@ pub(in crate::agent) fn calls(prompt: &str, entry: Option<&str>) -> Vec<String> 
 }
 
 /// Whether a line says that what follows is what there is, and not what there should be.
-fn is_about_now(line: &str) -> bool {
+pub(in crate::agent) fn is_about_now(line: &str) -> bool {
     static NOW: LazyLock<Regex> = LazyLock::new(|| {
-        compile(r"(?i)^\W*(?:current(?:ly)?|actual(?:ly)?|now|right now|got|wrong|before|the bug|bug)\b")
+        compile(
+            r"(?i)^\W*(?:currently\b|right now\b|(?:current|actual(?:ly)?|now|got|wrong|before|the bug|bug)\b.*:\W*$)",
+        )
     });
     NOW.is_match(line)
 }
@@ -279,6 +281,7 @@ mod tests {
     #[test]
     fn what_is_now_or_by_chance_is_no_example() {
         assert!(calls("Currently:\n\nf(2.5) == 2\n\nI want 3.", Some("f")).is_empty());
+        assert_eq!(calls("Now write f(n).\nf(2) -> 4", Some("f")), ["assert f(2) == 4"]);
         assert!(calls("Roll some dice: roll(2, 6) -> 7", Some("roll")).is_empty());
         assert!(calls("It returns a string: to_binary(5)\nto_binary(5) -> 101", Some("to_binary")).is_empty());
         assert!(calls("load_csv('people.csv') -> []\nstatus('https://a.b') -> 200", None).is_empty());

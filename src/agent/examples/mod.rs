@@ -9,7 +9,7 @@ mod literal;
 mod samples;
 mod told;
 
-pub(super) use calls::{calls, stated_call};
+pub(super) use calls::{calls, is_about_now, stated_call};
 pub(super) use literal::{balanced, is_python_word, is_value, without_strings, without_strings_in_place};
 pub(super) use samples::stdio;
 pub(super) use told::function_named;
