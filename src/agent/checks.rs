@@ -29,35 +29,11 @@ pub struct Stated {
 
 /// Reads a prompt.
 pub fn stated(prompt: &str) -> Stated {
-    // Who has tests written for a function has the function.
-    static TESTS_FOR: LazyLock<Regex> = LazyLock::new(|| {
-        compile(r"(?i)\b(?:write|add|create)\s+(?:\w+\s+){0,2}tests?\s+(?:for|to)\b|\binto a class\b")
-    });
     let language = language(prompt);
+    let given = entry(prompt);
     let mut checks = Vec::new();
-    let python = language.is_none_or(|language| language == Language::Python);
-    if python && !is_elsewhere(prompt) && !TESTS_FOR.is_match(prompt) {
-        let found = asserts::found(prompt);
-        let given = entry(prompt).map(|(name, _)| name);
-        let named = given.clone().or_else(|| examples::function_named(prompt));
-        let mut asserts = found.asserts;
-        for check in examples::calls(prompt, named.as_deref()) {
-            // Prose repeats its asserts; the same check twice proves no more.
-            if !asserts.contains(&check) {
-                asserts.push(check);
-            }
-        }
-        let asserts = match &named {
-            Some(entry) => of_known_names(asserts, prompt, entry),
-            None => asserts,
-        };
-        // Each kind of its own: doctests beside statements are neither.
-        checks.extend(
-            [found.doctests, asserts]
-                .into_iter()
-                .chain(found.tests.into_iter().map(|test| vec![test]))
-                .filter_map(together),
-        );
+    if language.is_none_or(|language| language == Language::Python) {
+        checks = python_checks(prompt, given.as_ref().map(|(name, _)| name.as_str()));
     }
     let python = !checks.is_empty();
     if !python {
@@ -66,13 +42,38 @@ pub fn stated(prompt: &str) -> Stated {
             checks.push(Check::Stdio { cases, hidden: false });
         }
     }
-    let given = entry(prompt);
+    let (entry, helpers) = given.unzip();
     Stated {
         checks,
-        language: language.or(python.then_some(Language::Python)).or(given.is_some().then_some(Language::Python)),
-        helpers: given.as_ref().map(|(_, helpers)| helpers.clone()).unwrap_or_default(),
-        entry: given.map(|(name, _)| name),
+        language: language.or((python || entry.is_some()).then_some(Language::Python)),
+        helpers: helpers.unwrap_or_default(),
+        entry,
     }
+}
+
+/// The checks of a prompt that may ask for Python, each kind of its own: doctests beside statements are neither. `given` is the
+/// function that it leaves open.
+fn python_checks(prompt: &str, given: Option<&str>) -> Vec<Check> {
+    // Who has tests written for a function has the function.
+    static TESTS_FOR: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)\b(?:write|add|create)\s+(?:\w+\s+){0,2}tests?\s+(?:for|to)\b|\binto a class\b")
+    });
+    if is_elsewhere(prompt) || TESTS_FOR.is_match(prompt) {
+        return Vec::new();
+    }
+    let asserts::Found { doctests, mut asserts, tests } = asserts::found(prompt);
+    let named = given.map(str::to_owned).or_else(|| examples::function_named(prompt));
+    for check in examples::calls(prompt, named.as_deref()) {
+        // Prose repeats its asserts; the same check twice proves no more.
+        if !asserts.contains(&check) {
+            asserts.push(check);
+        }
+    }
+    if let Some(entry) = &named {
+        asserts = of_known_names(asserts, prompt, entry);
+    }
+    let blocks = tests.into_iter().map(|test| vec![test]);
+    [doctests, asserts].into_iter().chain(blocks).filter_map(together).collect()
 }
 
 /// Without those that call, in place of the function to be completed, one that the prompt speaks of nowhere else: a slip of

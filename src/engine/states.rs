@@ -66,8 +66,11 @@ impl States {
         let own = self.own();
         let mine = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&own));
         let paths = states(&self.folder).into_iter().map(|(path, ..)| path).filter(mine);
-        let read = |path: PathBuf| Some((tokens_of(&fs::read(path.with_extension("tokens")).ok()?), path));
-        paths.filter_map(read).map(|(tokens, path)| (path, tokens)).collect()
+        let read = |path: PathBuf| {
+            let bytes = fs::read(path.with_extension("tokens")).ok()?;
+            Some((path, tokens_of(&bytes)))
+        };
+        paths.filter_map(read).collect()
     }
 
     /// The whole and undamaged state that has most of these tokens from the first on, and how many: more than the `known`
@@ -85,20 +88,7 @@ impl States {
             }
         }
         found.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
-        found.into_iter().find_map(|(shared, path)| self.sound(&path).then_some((path, shared)))
-    }
-
-    /// Whether a state is what was written; one that is not goes.
-    fn sound(&self, path: &Path) -> bool {
-        let expected = fs::read_to_string(path.with_extension("sum")).unwrap_or_default();
-        if checksum(path).is_ok_and(|found| found == expected) {
-            // Its age decides what goes first; where it cannot be set, a younger one may go.
-            let _ = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
-            return true;
-        }
-        tracing::warn!(path = %path.display(), folder = %self.folder.display(), "a saved prompt state is damaged and thrown away");
-        forget(path);
-        false
+        found.into_iter().find_map(|(shared, path)| is_sound(&path).then_some((path, shared)))
     }
 
     /// Whether there is a file for these tokens, sound or not.
@@ -118,24 +108,12 @@ impl States {
         !there && (paid || entries.iter().any(|(_, own)| shared(own) >= SESSION_TOKENS_MIN))
     }
 
-    /// Stores a conversation, in place of those that it goes on from.
-    pub(super) fn store_session(&self, tokens: &[TokenId], write: impl FnOnce(&Path) -> Result<u64, EngineError>) {
-        let path = self.path(tokens);
-        let before = self.entries();
-        self.store(tokens, write);
-        for (earlier, own) in before {
-            let goes_on =
-                own.len() >= SESSION_TOKENS_MIN && common_prefix(&own, tokens) + OWN_END_TOKENS_MAX >= own.len();
-            if goes_on && earlier != path && path.is_file() {
-                forget(&earlier);
-            }
-        }
-    }
-
-    /// Stores the state that `write` writes. A state that cannot be stored only costs time later.
+    /// Stores the state that `write` writes, in place of the conversations that it goes on from. A state that cannot be stored
+    /// only costs time later.
     pub(super) fn store(&self, tokens: &[TokenId], write: impl FnOnce(&Path) -> Result<u64, EngineError>) {
         let path = self.path(tokens);
         let part = path.with_extension(format!("part{}", std::process::id()));
+        let before = self.entries();
         let stored = private_folder(&self.folder).map_err(|error| error.to_string()).and_then(|()| {
             write(&part).map_err(|error| error.to_string())?;
             let sum = checksum(&part).map_err(|error| error.to_string())?;
@@ -144,6 +122,14 @@ impl States {
             fs::write(path.with_extension("tokens"), bytes_of(tokens)).map_err(|error| error.to_string())?;
             fs::rename(&part, &path).map_err(|error| error.to_string())
         });
+        if stored.is_ok() {
+            let goes_on = |own: &[TokenId]| common_prefix(own, tokens) + OWN_END_TOKENS_MAX >= own.len();
+            for (earlier, own) in before {
+                if own.len() >= SESSION_TOKENS_MIN && goes_on(&own) && earlier != path {
+                    forget(&earlier);
+                }
+            }
+        }
         if let Err(reason) = stored {
             tracing::warn!(path = %path.display(), reason, "a prompt state cannot be saved");
             let _ = fs::remove_file(&part);
@@ -179,6 +165,19 @@ pub(super) fn first_turn(tokens: &[TokenId]) -> Option<usize> {
     let opening = tokens.first()?;
     let length = tokens.iter().skip(1).position(|token| token == opening)? + 1;
     (length >= PREFIX_TOKENS_MIN).then_some(length)
+}
+
+/// Whether a state is what was written; one that is not goes.
+fn is_sound(path: &Path) -> bool {
+    let expected = fs::read_to_string(path.with_extension("sum")).unwrap_or_default();
+    if checksum(path).is_ok_and(|found| found == expected) {
+        // Its age decides what goes first; where it cannot be set, a younger one may go.
+        let _ = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+        return true;
+    }
+    tracing::warn!(path = %path.display(), "a saved prompt state is damaged and thrown away");
+    forget(path);
+    false
 }
 
 /// Removes a state.
@@ -281,10 +280,10 @@ mod tests {
         states.store(&said(40), write);
         assert!(!states.wants(&said(500), true), "too short");
         assert!(states.wants(&said(600), true) && !states.wants(&said(600), false));
-        states.store_session(&said(600), write);
+        states.store(&said(600), write);
         assert!(!states.wants(&said(600), true) && !states.wants(&said(650), true), "it is there");
         assert!(states.wants(&said(900), false), "it began on the disk");
-        states.store_session(&[said(580), vec![7; 400]].concat(), write);
+        states.store(&[said(580), vec![7; 400]].concat(), write);
         assert!(!states.has(&said(600)) && states.has(&said(40)));
         assert_eq!(states.longest(&said(700), 0, 4096).map(|(_, shared)| shared), Some(580));
     }

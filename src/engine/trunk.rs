@@ -100,12 +100,29 @@ impl<M: TokenModel> Worker<M> {
         }
         let branches = self.sessions.get(id).map(|session| session.branches.as_slice()).unwrap_or_default();
         let Some(whole) = branches.iter().find(|branch| branch.tokens.starts_with(turn)) else { return };
-        let from = whole.sequence;
-        // A sequence of its own, because a file holds all that its sequence has.
-        let Some(sequence) = self.sessions.take_free() else { return };
-        self.model.copy_sequence(from, sequence, length as u32);
-        states.store(turn, |path| self.model.save_sequence(sequence, turn, path));
+        self.store_state(whole.sequence, turn);
+    }
+
+    /// Stores the beginning of a sequence, which has these tokens. Returns whether there was a sequence for it: a file holds
+    /// all that its sequence has.
+    fn store_state(&mut self, from: Sequence, tokens: &[TokenId]) -> bool {
+        let Some(sequence) = self.sessions.take_free() else { return false };
+        self.model.copy_sequence(from, sequence, tokens.len() as u32);
+        if let Some(states) = &self.states {
+            states.store(tokens, |path| self.model.save_sequence(sequence, tokens, path));
+        }
         self.release(sequence);
+        true
+    }
+
+    /// Reads a file into a free sequence; others make room for it as long as there are any.
+    fn load_with_room(&mut self, sequence: Sequence, path: &Path) -> Result<Vec<TokenId>, EngineError> {
+        loop {
+            match self.model.load_sequence(sequence, path) {
+                Err(EngineError::State { reason, .. }) if reason.contains(NO_CELLS) && self.make_room() => {}
+                loaded => return loaded,
+            }
+        }
     }
 
     /// Fills a sequence with the longest beginning of the prompt that the disk has, where that is more than the `known`
@@ -114,24 +131,17 @@ impl<M: TokenModel> Worker<M> {
         let tokens_max = self.model.info().context_tokens_max as usize;
         let (path, shared) = self.states.as_ref()?.longest(tokens, known, tokens_max)?;
         let spare = self.sessions.take_free()?;
-        let loaded = loop {
-            match self.model.load_sequence(spare, &path) {
-                Err(EngineError::State { reason, .. }) if reason.contains(NO_CELLS) => {
-                    if !self.make_room() {
-                        // Nothing is wrong with the file.
-                        self.release(spare);
-                        return None;
-                    }
-                }
-                loaded => break loaded,
-            }
-        };
-        match loaded {
+        match self.load_with_room(spare, &path) {
             Ok(found) if found.get(..shared) == tokens.get(..shared) => {
                 self.model.truncate_sequence(sequence, 0);
                 self.model.copy_sequence(spare, sequence, shared as u32);
                 self.release(spare);
                 Some(Branch { sequence, tokens: tokens[..shared].to_vec() })
+            }
+            // Nothing is wrong with the file.
+            Err(EngineError::State { reason, .. }) if reason.contains(NO_CELLS) => {
+                self.release(spare);
+                None
             }
             other => {
                 tracing::warn!(path = %path.display(), error = ?other.err(), "a saved prompt state cannot be used");
@@ -151,17 +161,8 @@ impl<M: TokenModel> Worker<M> {
         let shared = |branch: &&Branch| common_prefix(&branch.tokens, &tokens);
         let (Some(states), Some(whole)) = (&self.states, branches.iter().max_by_key(shared)) else { return false };
         let kept = &tokens[..shared(&whole)];
-        let from = whole.sequence;
         let paid = self.grain.seconds(kept.len()).is_some_and(|seconds| seconds >= self.keep_seconds_min);
-        if !states.wants(kept, paid) {
-            return false;
-        }
-        // A sequence of its own, because a file holds all that its sequence has.
-        let Some(sequence) = self.sessions.take_free() else { return false };
-        self.model.copy_sequence(from, sequence, kept.len() as u32);
-        states.store_session(kept, |path| self.model.save_sequence(sequence, kept, path));
-        self.release(sequence);
-        true
+        states.wants(kept, paid) && self.store_state(whole.sequence, kept)
     }
 
     /// Writes a session's longest branch to a file.
@@ -192,13 +193,7 @@ impl<M: TokenModel> Worker<M> {
     pub(super) fn restore(&mut self, id: SessionId, path: &Path) -> Result<u32, EngineError> {
         self.end(id);
         let sequence = self.allocate();
-        let loaded = loop {
-            match self.model.load_sequence(sequence, path) {
-                Err(EngineError::State { reason, .. }) if reason.contains(NO_CELLS) && self.make_room() => {}
-                loaded => break loaded,
-            }
-        };
-        match loaded {
+        match self.load_with_room(sequence, path) {
             Ok(tokens) => {
                 let count = tokens.len() as u32;
                 self.sessions.touch(id).branches.push(Branch { sequence, tokens });

@@ -23,7 +23,10 @@ pub struct Names {
 /// Reads statements; `None` where they are no Python.
 pub fn of_python(source: &str) -> Option<Names> {
     const BYTES_MAX: usize = 1 << 16;
-    let tree = syntax::parse(Grammar::Python, source).filter(|_| source.len() <= BYTES_MAX)?;
+    if source.len() > BYTES_MAX {
+        return None;
+    }
+    let tree = syntax::parse(Grammar::Python, source)?;
     let root = tree.root_node();
     if root.has_error() {
         return None;

@@ -132,7 +132,6 @@ fn call(text: &str, name_bytes: usize, line: usize) -> Option<(Example, &str)> {
     let rest = &text[call.len()..];
     let join = JOIN.captures(rest)?;
     let (value, after) = value(&rest[join.get(0)?.end()..])?;
-    // "f(3) is 9" of a sentence; a comment may hold the value alone.
     let example = Example { call: call.to_owned(), value, loose: join.name("loose").is_some(), line };
     Some((example, after))
 }
