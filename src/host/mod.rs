@@ -172,35 +172,106 @@ pub fn cancel_when_asked(cancel: &Cancel) {
     });
 }
 
-/// Ctrl-C, SIGTERM and a closed terminal.
-struct Interrupts {
+/// Ctrl-C, SIGTERM and a closed terminal. It listens for as long as it lives: a signal that comes while nobody waits is the next
+/// one, where a wait that is begun anew each time (`tokio::signal::ctrl_c`) would never hear of it.
+pub struct Interrupts {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    /// None where whoever started the program shut hang-ups out (`nohup`).
     #[cfg(unix)]
-    hang_up: tokio::signal::unix::Signal,
+    hang_up: Option<tokio::signal::unix::Signal>,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
     count: u32,
 }
 
 impl Interrupts {
-    fn listen() -> io::Result<Self> {
+    /// Begins to listen. Within a runtime.
+    ///
+    /// # Errors
+    /// Where the system gives no signals.
+    pub fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            Ok(Self { terminate: signal(SignalKind::terminate())?, hang_up: signal(SignalKind::hangup())?, count: 0 })
+            let hang_up = match hang_up_is_ignored() {
+                true => None,
+                false => Some(signal(SignalKind::hangup())?),
+            };
+            let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            Ok(Self { interrupt, terminate, hang_up, count: 0 })
         }
-        #[cfg(not(unix))]
-        Ok(Self { count: 0 })
+        #[cfg(windows)]
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()?, count: 0 })
     }
 
-    async fn next(&mut self) {
+    /// The next of them.
+    pub async fn next(&mut self) {
         #[cfg(unix)]
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
+        {
+            let hung_up = async {
+                match &mut self.hang_up {
+                    Some(hang_up) => hang_up.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+                _ = hung_up => {}
+            }
         }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
+        #[cfg(windows)]
+        let _ = self.interrupt.recv().await;
         self.count += 1;
+    }
+}
+
+/// Whether the program was started with hang-ups shut out, as by `nohup`: a listener would undo that. Only Linux says it
+/// without unsafe code.
+#[cfg(unix)]
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    shuts_out_hang_ups(&status)
+}
+
+/// The same from the words of `/proc/PID/status` (proc(5): a mask in hexadecimal, signal 1 in the lowest bit).
+#[cfg(unix)]
+fn shuts_out_hang_ups(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_up_that_is_shut_out_is_told_from_others() {
+        assert!(shuts_out_hang_ups("Name:\tz1\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"));
+        assert!(!shuts_out_hang_ups("Name:\tz1\nSigIgn:\t0000000000001000\nSigCgt:\t1\n"));
+        assert!(!shuts_out_hang_ups(""));
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_comes_while_nobody_waits_is_not_lost() {
+        let mut interrupts = Interrupts::listen().unwrap();
+        for round in 1..=3 {
+            // A wait that is given up, as by every event of a task.
+            tokio::select! {
+                biased;
+                () = interrupts.next() => panic!("nothing was sent yet"),
+                () = std::future::ready(()) => {}
+            }
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
+            // The handler passes it on before anybody waits again.
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+            interrupts.next().await;
+            assert_eq!(interrupts.count, round);
+        }
     }
 }

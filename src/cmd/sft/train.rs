@@ -7,6 +7,7 @@ use super::probe::Probe;
 use super::recipe::RunArgs;
 use crate::cancel::Cancel;
 use crate::error::{Exit, UserError};
+use crate::host::Interrupts;
 use crate::sft::core::model::Model;
 use crate::sft::export::load;
 use crate::sft::tokenizer::Tokenizer;
@@ -185,20 +186,11 @@ pub(super) fn cancel_on_signals(cancel: &Cancel) -> anyhow::Result<()> {
     let cancel = cancel.clone();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         runtime.block_on(async {
-            #[cfg(unix)]
-            {
-                use tokio::signal::unix::{SignalKind, signal};
-                let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-                tokio::select! {
-                    _ = tokio::signal::ctrl_c() => {}
-                    _ = terminate.recv() => {}
-                }
-            }
-            #[cfg(not(unix))]
-            let _ = tokio::signal::ctrl_c().await;
+            let Ok(mut interrupts) = Interrupts::listen() else { return };
+            interrupts.next().await;
             cancel.cancel();
             // A second interrupt does not wait for the step.
-            let _ = tokio::signal::ctrl_c().await;
+            interrupts.next().await;
             std::process::exit(i32::from(Exit::Interrupted.code()));
         });
     })?;
