@@ -13,6 +13,7 @@ use regex::Regex;
 use super::checks::compile;
 use super::examples;
 use crate::reply::fence::{self, Fence};
+use crate::repo_map::modules::is_standard;
 use crate::repo_map::names::{Names, of_python};
 use crate::task::Language;
 
@@ -224,48 +225,9 @@ fn sound(text: &str, prompt: &str) -> Option<String> {
 /// what comes from them is what is to be written.
 fn in_order(examples: Vec<String>, prompt: &str) -> Vec<String> {
     static FOREIGN: LazyLock<Regex> = LazyLock::new(|| compile(r"^>>> (?:from|import) (?P<module>\w+)"));
-    const KNOWN: [&str; 40] = [
-        "math",
-        "collections",
-        "itertools",
-        "functools",
-        "re",
-        "datetime",
-        "decimal",
-        "fractions",
-        "random",
-        "string",
-        "json",
-        "typing",
-        "operator",
-        "statistics",
-        "heapq",
-        "bisect",
-        "copy",
-        "os",
-        "sys",
-        "io",
-        "pathlib",
-        "time",
-        "textwrap",
-        "dataclasses",
-        "enum",
-        "numpy",
-        "pandas",
-        "csv",
-        "calendar",
-        "hashlib",
-        "base64",
-        "types",
-        "abc",
-        "contextlib",
-        "tempfile",
-        "struct",
-        "queue",
-        "array",
-        "cmath",
-        "uuid",
-    ];
+    /// Beside Python's own: what is there on most machines, and what no task asks to be written.
+    const COMMON: [&str; 2] = ["numpy", "pandas"];
+    let is_known = |module: &str| is_standard(module) || COMMON.contains(&module);
     let mut bound = BTreeSet::new();
     let mut kept = Vec::new();
     for example in examples {
@@ -274,7 +236,7 @@ fn in_order(examples: Vec<String>, prompt: &str) -> Vec<String> {
             .take_while(|line| line.starts_with(">>>") || line.starts_with("..."))
             .map(|line| line.get(4..).unwrap_or(""))
             .collect();
-        if FOREIGN.captures(&example).is_some_and(|found| !KNOWN.contains(&&found["module"])) {
+        if FOREIGN.captures(&example).is_some_and(|found| !is_known(&found["module"])) {
             continue;
         }
         let Some(mut names) = of_python(&code.join("\n")) else { continue };

@@ -3,7 +3,7 @@
 //! Not for: reading replies or judging candidates; those differ by the kind of task ([`super::search::Kind`]).
 
 use crate::prompt::Message;
-use crate::task::{Finish, Trajectory, Usage, Verdict};
+use crate::task::{FailureKind, Finish, Trajectory, Usage, Verdict};
 
 /// What a reply turned out to be. `W` is what is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,22 @@ pub(super) fn crashed(verdict: &Verdict) -> bool {
     verdict.report().is_some_and(|report| {
         !report.failures.is_empty() && report.failures.iter().all(|failure| failure.kind.is_crash())
     })
+}
+
+/// The verdict that stands for what most attempts could not be built for, the newest of those that say the same. `known`
+/// is what was said before the first: what stands there is nothing new.
+pub(super) fn common_build_failure<'a, W>(attempts: &'a [Attempt<W>], known: &str) -> Option<&'a Verdict> {
+    let says = |verdict: &'a Verdict| -> Option<&'a str> {
+        let first = verdict.report()?.failures.first().filter(|failure| failure.kind == FailureKind::Syntax)?;
+        first.got.lines().next().filter(|line| !line.trim().is_empty() && !known.contains(line.trim()))
+    };
+    let broken: Vec<(&str, &Verdict)> = attempts
+        .iter()
+        .filter_map(|attempt| attempt.verdict.as_ref())
+        .filter_map(|verdict| Some((says(verdict)?, verdict)))
+        .collect();
+    let often = |line: &str| broken.iter().filter(|(other, _)| *other == line).count();
+    broken.iter().max_by_key(|(line, _)| often(line)).map(|(_, verdict)| *verdict)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use regex::Regex;
 
 use super::checks::compile;
 use super::stub;
+use crate::reply::fence::fences;
+use crate::task::Language;
 
 /// What tells that a reply is over.
 #[derive(Clone, Copy, Debug)]
@@ -101,17 +103,11 @@ fn says_trial(line: &str) -> bool {
 
 /// Where the body of an open block of Python begins, where the text ends in one.
 fn open_python(text: &str) -> Option<usize> {
-    let (mut at, mut open) = (0, None);
-    for line in text.split_inclusive('\n') {
-        at += line.len();
-        if let Some(info) = line.strip_prefix("```") {
-            open = match open {
-                Some(_) => None,
-                None => Some((at, ["python", "py", "python3", ""].contains(&info.trim()))),
-            };
-        }
+    let fence = fences(text).pop().filter(|fence| !fence.closed)?;
+    if !fence.info.is_empty() && fence.language() != Some(Language::Python) {
+        return None;
     }
-    open.filter(|(_, python)| *python).map(|(from, _)| from)
+    Some(fence.start + text[fence.start..].find('\n')? + 1)
 }
 
 /// Whether code defines a name at its margin.

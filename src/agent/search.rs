@@ -34,8 +34,9 @@ pub(super) trait Kind {
     /// reply has ended.
     fn early(&self, closed: &[Fence]) -> Option<Self::What>;
 
-    /// Whether closed fences may be all of an answer: what then comes is prose, unless it is another block.
-    fn may_be_over(&self, closed: &[Fence]) -> Over;
+    /// Whether the fences of a reply that have closed may be all of an answer: what then comes is prose, unless it is
+    /// another block.
+    fn may_be_over(&self, reply: &str, closed: &[Fence]) -> Over;
 
     /// Whether what follows an answer's last block shows that nothing more of use comes.
     fn is_beside(&self, after: &str) -> bool {
@@ -102,6 +103,16 @@ pub(super) trait Kind {
     /// A prompt file that names an unknown variable.
     fn complete(&self, of: &Attempt<Self::What>) -> anyhow::Result<(Vec<Message>, String)> {
         Ok((self.mend(of)?, String::new()))
+    }
+
+    /// What is added to the task for another draw: what the attempts so far came to know and the task does not say. Empty
+    /// where there is nothing.
+    ///
+    /// # Errors
+    /// A prompt file that names an unknown variable.
+    fn warning(&self, attempts: &[Attempt<Self::What>]) -> anyhow::Result<String> {
+        let _ = attempts;
+        Ok(String::new())
     }
 
     /// The turns that say why a reply was of no use.
@@ -238,8 +249,12 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         line: &mut Line,
     ) -> anyhow::Result<Option<u32>> {
         let mut begun = with.plan.prefix.clone();
+        let mut warning = String::new();
         let (tail, on) = match next {
-            Move::Draw { .. } => (Vec::new(), None),
+            Move::Draw { .. } => {
+                warning = kind.warning(&self.attempts)?;
+                (Vec::new(), None)
+            }
             Move::Mend { of } => (kind.mend(&self.attempts[of])?, self.attempts[of].candidate().cloned()),
             Move::Complete { of } => {
                 let (tail, words) = kind.complete(&self.attempts[of])?;
@@ -258,7 +273,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         let round = self.rounds();
         let mut samples = if let Move::Draw { samples } = next { samples.max(1) } else { 1 };
         loop {
-            let (ask, prompt_tokens) = self.ask((next, samples), (&tail, &begun), with, talk, line).await?;
+            let (ask, prompt_tokens) = self.ask((next, samples), (&tail, &warning, &begun), with, talk, line).await?;
             let Some(ask) = ask else { return Ok(Some(prompt_tokens)) };
             let at = round::At { with, kind, earlier: &self.attempts, on: on.as_ref(), tail: &tail };
             let played = round::play(&at, &Ask { session: talk.log(), round, ..ask }, line).await?;
@@ -289,7 +304,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
     async fn ask(
         &self,
         (next, samples): (Move, u32),
-        (tail, begun): (&[Message], &str),
+        (tail, warning, begun): (&[Message], &str, &str),
         With { agent, plan }: With<'_>,
         talk: &mut Talk<'_>,
         line: &mut Line,
@@ -297,7 +312,11 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         if let Some(text) = talk.make_room(agent, plan, tail) {
             line.emit(Event::Step { text }).await;
         }
-        let mut prompt = agent.render(&talk.messages(tail))?;
+        let mut messages = talk.messages(tail);
+        if let Some(last) = messages.last_mut().filter(|_| !warning.is_empty()) {
+            last.content = format!("{}\n\n{warning}", last.content.trim_end());
+        }
+        let mut prompt = agent.render(&messages)?;
         let drawing = match next {
             Move::Draw { .. } if self.moves.is_empty() => Drawing::First,
             Move::Draw { .. } => Drawing::Varied,

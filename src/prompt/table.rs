@@ -17,6 +17,7 @@ pub(super) const DEFAULT: &[Row] = &[
     ("project_output", include_str!("../../prompts/project_output.md")),
     ("project_system", include_str!("../../prompts/project_system.md")),
     ("project_tools", include_str!("../../prompts/project_tools.md")),
+    ("project_warning", include_str!("../../prompts/project_warning.md")),
     ("revise_crash", include_str!("../../prompts/revise_crash.md")),
     ("revise_wrong", include_str!("../../prompts/revise_wrong.md")),
     ("serve_tools", include_str!("../../prompts/serve_tools.md")),

@@ -59,12 +59,14 @@ impl Known {
         }
     }
 
+    /// The files of this name, in whatever folder.
+    pub fn namesakes(&self, path: &str) -> &[String] {
+        self.by_name.get(&file_name(path).to_lowercase()).map_or(&[], Vec::as_slice)
+    }
+
     /// The one file of this name, in whatever folder.
     pub fn by_name_only(&self, path: &str) -> Option<String> {
-        match self.by_name.get(&file_name(path).to_lowercase()).map(Vec::as_slice) {
-            Some([only]) => Some(only.clone()),
-            _ => None,
-        }
+        if let [only] = self.namesakes(path) { Some(only.clone()) } else { None }
     }
 }
 

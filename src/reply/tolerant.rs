@@ -145,12 +145,13 @@ impl Reader<'_> {
         Seen { closed, named, elsewhere: came.collect() }
     }
 
-    /// An edit of existing text that names a file that is not there: the one file of that name may be meant.
+    /// An edit of existing text that names a file that is not there: the one file of that name may be meant, or the one of
+    /// several that has the text.
     fn place(&self, proposed: &mut Proposed) {
         let path = proposed.edit.path();
         let existing = matches!(&proposed.edit, Edit::Replace { search, .. } if !search.trim().is_empty());
         if existing && !self.known.contains(path) && proposed.instead.is_none() {
-            proposed.instead = self.known.by_name_only(path);
+            proposed.instead = self.known.by_name_only(path).or_else(|| self.namesake_with(&proposed.edit));
         }
         proposed.weak |= proposed.instead.is_some();
     }
@@ -219,7 +220,7 @@ impl Reader<'_> {
             let mut found = self.known.iter().filter(same);
             found.next().filter(|_| found.next().is_none()).map(str::to_owned)
         };
-        let other = self.known.by_name_only(path).or_else(stem)?;
+        let other = self.known.by_name_only(path).or_else(|| self.likeliest(path, content)).or_else(stem)?;
         let text = self.text_of(&other)?;
         // New definitions resemble nothing; with a name alone, or a folder that is not there, the file's own name says enough.
         let folder = path.rsplit_once('/').map(|(folder, _)| folder);
@@ -229,9 +230,35 @@ impl Reader<'_> {
         fits.then_some(other)
     }
 
+    /// Of several files of a name without a folder, the one that a content resembles; of those that it resembles alike, the
+    /// only one that is a test as it is, or is none. (With a folder it may be one more `__init__.py`.)
+    fn likeliest(&self, name: &str, content: &str) -> Option<String> {
+        let of_name = self.known.namesakes(name).iter().filter(|_| !name.contains('/'));
+        let mut scored: Vec<(f64, &String)> =
+            of_name.filter_map(|other| Some((likeness(other, &self.text_of(other)?, content), other))).collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let best = scored.first()?.0;
+        if best >= LEAD_MIN {
+            scored.retain(|(score, _)| best - score < LEAD_MIN);
+        }
+        if scored.len() > 1 {
+            scored.retain(|(_, other)| is_named_a_test(other) == holds_tests(content));
+        }
+        if let [(_, only)] = scored.as_slice() { Some((*only).clone()) } else { None }
+    }
+
+    /// Of several files of the name that an edit gives, the one that has its text.
+    fn namesake_with(&self, edit: &Edit) -> Option<String> {
+        let Edit::Replace { path, search, .. } = edit else { return None };
+        let has = |other: &&String| self.text_of(other).is_some_and(|text| text.contains(search.trim_end()));
+        let mut found = self.known.namesakes(path).iter().filter(has);
+        found.next().filter(|_| found.next().is_none()).cloned()
+    }
+
     /// The shown file that a fence without a usable path is about.
     fn resolve(&mut self, fence: &Loose, taken: &[String]) -> Option<Proposed> {
-        if fence.content.trim().is_empty() {
+        // How the files that the reply gives are used is no file; alone, "for example" may be all that it is called.
+        if fence.content.trim().is_empty() || fence.shows && !taken.is_empty() {
             return None;
         }
         let named = fence.head.as_ref().map(|head| paths::file_name(&head.path).to_lowercase());
@@ -272,19 +299,15 @@ impl Reader<'_> {
     /// The file that a fence of new definitions can only belong to: the one that can hold them, that others import them
     /// from, or that the reply speaks of.
     fn at_home(&mut self, fence: &Loose, reply: &str) -> Option<Proposed> {
-        let is_test = |path: &str, text: &str| {
-            let path = path.to_lowercase();
-            let here = ["test", "spec"].iter().any(|word| path.contains(word));
-            here || ["#[test]", "assert", "import pytest"].iter().any(|word| text.contains(word))
-        };
-        let named = |path: &str| ["test", "spec"].iter().any(|word| path.to_lowercase().contains(word));
         let can_hold = |file: &Shown<'_>| {
             let names = splice::defined(file.path, &fence.content);
             let header = paths::is_header(file.path);
             let language = Language::from_extension(&paths::extension(file.path));
             let tagged = Language::from_fence_tag(&fence.info).is_none_or(|tag| language == Some(tag));
             let is_code = !names.is_empty() && names != ["main"] && !header && tagged;
-            is_code && splice::is_outlined(file.path, file.text) && named(file.path) == is_test("", &fence.content)
+            is_code
+                && splice::is_outlined(file.path, file.text)
+                && is_named_a_test(file.path) == holds_tests(&fence.content)
         };
         let homes: Vec<Shown<'_>> = self.shown.iter().filter(|file| can_hold(file)).copied().collect();
         let of = |fits: &dyn Fn(&Shown<'_>) -> bool| {
@@ -469,6 +492,15 @@ fn likeness(path: &str, text: &str, content: &str) -> f64 {
     };
     let defined = splice::shared_definitions(path, text, content);
     kept(text, content).max(own * 0.9).max(defined)
+}
+
+fn is_named_a_test(path: &str) -> bool {
+    let path = path.to_lowercase();
+    ["test", "spec"].iter().any(|word| path.contains(word))
+}
+
+fn holds_tests(text: &str) -> bool {
+    ["#[test]", "assert", "import pytest"].iter().any(|word| text.contains(word))
 }
 
 /// The share of the file's lines with text that `content` keeps, in their order.

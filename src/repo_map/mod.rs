@@ -7,6 +7,7 @@
 mod build;
 pub mod grammar;
 pub mod inline_tests;
+pub mod modules;
 pub mod names;
 pub mod outline;
 mod rank;

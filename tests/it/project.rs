@@ -252,6 +252,48 @@ fn what_a_reply_leaves_out_unasked_is_kept_although_no_test_looks_at_it() {
     }
 }
 
+/// What does not build is drawn again with what the compiler said of it.
+#[test]
+fn another_draw_knows_what_did_not_build() {
+    let broken = RIGHT_AT_ONCE.replace("price - price *", "price - (price *");
+    let says = broken.clone();
+    let script = Script::answering(move |ask| {
+        let told = ask.prompt.contains("did not get through") && ask.prompt.contains("SyntaxError");
+        Some(Reply::new(if told { RIGHT_AT_ONCE.to_owned() } else { says.clone() }))
+    });
+    let mut place = Place::new(Script { context_tokens_max: 16_384, ..script }, Consent::Yes);
+    if !can_judge(&place) {
+        return;
+    }
+    let outcome = place.run("make the tests pass", None, &[]);
+    assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 2), "{outcome:?}\n{}", place.steps());
+    let said: String = place.session.conversation.messages().iter().map(|m| m.content.clone() + "\n").collect();
+    assert!(!said.contains("did not get through"), "it was said for one draw: {said}");
+}
+
+/// The header is all that the task names, and half of what it asks for.
+#[test]
+fn who_names_a_header_waits_for_both_files() {
+    let (header, body) = ("int twice(int n);\n", "#include \"twice.h\"\n\nint twice(int n)\n{\n    return 2 * n;\n}\n");
+    let more = "\nint thrice(int n)\n{\n    return 3 * n;\n}\n";
+    let reply = format!(
+        "twice.c\n```c\n{body}{more}```\n\nAnd the declaration:\n\n### twice.h\n```c\n{header}int thrice(int n);\n\n/* All of them. */\n```\nNow it can be called.\n"
+    );
+    let mut place = Place::saying(&[&reply, "I would rather not."], Consent::Yes);
+    if !can_judge(&place) {
+        return;
+    }
+    std::fs::write(place.root.join("twice.h"), header).unwrap();
+    std::fs::write(place.root.join("twice.c"), body).unwrap();
+    let task =
+        "Add a function int thrice(int n) to twice, which gives three times its argument. Declare it in twice.h.";
+    let outcome = place.run(task, Some("grep -q thrice twice.h twice.c && grep -c thrice twice.h"), &[]);
+    assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 1), "{outcome:?}\n{}", place.steps());
+    for file in ["twice.h", "twice.c"] {
+        assert!(std::fs::read_to_string(place.root.join(file)).unwrap().contains("thrice"), "{file}");
+    }
+}
+
 #[test]
 fn a_miss_goes_back_with_the_nearest_lines_and_a_remark_asks_again() {
     let mut place = Place::saying(&[MISSED, WRONG, RIGHT], Consent::Ask);

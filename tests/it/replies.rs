@@ -585,6 +585,18 @@ fn a_file_s_name_alone_means_the_one_file_of_that_name() {
     for head in ["### calc.py", "**calc.py**", "app/calc.py"] {
         check(&files, &format!("{head}\n```python\n{sub}```\n"), "src/calc.py", &format!("{text}\n\n{sub}"), true);
     }
+    // Of two of that name, the one that it resembles; or, of definitions alone, the one that is no test.
+    let two = [("src/calc.py", text), ("tests/calc.py", "from src.calc import add\n\nassert add(1, 2) == 3\n")];
+    check(&two, &format!("### calc.py\n```python\n{sub}```\n"), "src/calc.py", &format!("{text}\n\n{sub}"), true);
+    let whole = format!("{text}\n\n{sub}");
+    check(&two, &format!("I add `sub` to the `calc.py` file:\n\n```python\n{whole}```\n"), "src/calc.py", &whole, true);
+    let more = format!("{}assert add(2, 2) == 4\n", two[1].1);
+    check(&two, &format!("calc.py\n```python\n{more}```\n"), "tests/calc.py", &more, true);
+    let edit = "calc.py\n<<<<<<< SEARCH\n    return a + b\n=======\n    return b + a\n>>>>>>> REPLACE\n";
+    check(&two, edit, "src/calc.py", &text.replace("a + b", "b + a"), true);
+    // A folder makes it a file of its own.
+    let (found, plan) = tolerated(&two, &format!("extra/calc.py\n```python\n{sub}```\n"));
+    assert_eq!(found.get("extra/calc.py").map(String::as_str), Some(sub), "{:?} {:?}", plan.refused, plan.notes);
     // "README" is README.md.
     let readme = "# Tool\n\nIt does things.\n\nMore words.\n";
     let longer = format!("{readme}\n## License\n\nMIT\n");

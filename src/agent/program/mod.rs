@@ -131,7 +131,7 @@ impl Kind for Programs<'_> {
         program_in(closed, &self.plan.wanted).map(|candidate| self.completed(candidate))
     }
 
-    fn may_be_over(&self, closed: &[Fence]) -> Over {
+    fn may_be_over(&self, _reply: &str, closed: &[Fence]) -> Over {
         match self.early(closed) {
             Some(_) if !self.plan.prefix.is_empty() || !self.plan.ends_with.is_empty() => Over::Yes,
             // A page comes as HTML, CSS and JavaScript; the first fence may be a step on the way. One that passes ends the reply.

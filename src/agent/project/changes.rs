@@ -8,7 +8,7 @@ use super::look::Looks;
 use super::reading::{self, Base};
 use super::tool::Tools;
 use super::{Patch, check, context, keeping, parts};
-use crate::agent::attempt::{Attempt, Reply};
+use crate::agent::attempt::{Attempt, Reply, common_build_failure};
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
 use crate::agent::{Agent, BoxFuture, Line, Plan, Transcript};
@@ -16,7 +16,7 @@ use crate::cancel::Cancel;
 use crate::engine::StopPolicy;
 use crate::prompt::{Message, Role};
 use crate::reply::Fence;
-use crate::reply::paths::{Known, comment_path, head_path};
+use crate::reply::paths::{Known, comment_path, file_name, head_path, info_path};
 use crate::task::{Language, Report, Trajectory, Verdict};
 use crate::verify;
 use crate::workspace::tree::Tree;
@@ -33,13 +33,15 @@ pub(super) struct Changes<'a> {
     pub(super) check: Option<&'a str>,
     /// It fails before any change.
     pub(super) fails_now: bool,
+    /// How, as the task's turn says it.
+    pub(super) failure: String,
     pub(super) unjudged: Verdict,
     pub(super) looks: Looks,
     /// Files that the task asks to change.
     pub(super) asked: Vec<String>,
     /// Tests are to be written.
     pub(super) wants_tests: bool,
-    /// The task names one file, and no tests are to be written.
+    /// The task names one file, which is more than half of a change, and no tests are to be written.
     pub(super) sole: bool,
     pub(super) tools: Option<Tools>,
     /// The change that the user's remark is about: what comes next builds on it.
@@ -80,7 +82,7 @@ impl Kind for Changes<'_> {
         None
     }
 
-    fn may_be_over(&self, closed: &[Fence]) -> Over {
+    fn may_be_over(&self, reply: &str, closed: &[Fence]) -> Over {
         match closed.last() {
             None => Over::No,
             // A command is run, and what the model makes up as its output is not read.
@@ -89,7 +91,12 @@ impl Kind for Changes<'_> {
             }
             Some(_) if self.plan.intent.is_question() => Over::No,
             // The one file that the task asks to change has come; what follows explains it.
-            Some(last) if self.sole && matches!(self.asked.as_slice(), [only] if is_of(last, only)) => Over::Yes,
+            Some(last)
+                if self.sole
+                    && matches!(self.asked.as_slice(), [only] if is_of(last, only) && !self.is_headed_otherwise(reply, last, only)) =>
+            {
+                Over::Yes
+            }
             Some(_) => Over::Perhaps,
         }
     }
@@ -177,6 +184,16 @@ impl Kind for Changes<'_> {
         Ok((turns, first.map(|path| context::begun(self.tree, path)).unwrap_or_default()))
     }
 
+    /// Whoever has not seen a compiler's objection makes the same mistake again. What a test expects stands in the tests.
+    fn warning(&self, attempts: &[Attempt<Patch>]) -> anyhow::Result<String> {
+        let Some(broken) = common_build_failure(attempts, &self.failure).filter(|_| Ways::of(self.agent).converses)
+        else {
+            return Ok(String::new());
+        };
+        let (check, feedback) = (self.check.unwrap_or_default(), verify::feedback(broken));
+        Ok(self.agent.prompts.render("project_warning", Warning { check, feedback: &feedback })?)
+    }
+
     fn remind(&self, of: &Attempt<Patch>, why: &str) -> anyhow::Result<Vec<Message>> {
         self.answered(of, Again { refused: why, ..Again::default() })
     }
@@ -186,6 +203,18 @@ impl Kind for Changes<'_> {
             return Ok(None);
         }
         self.looks.take(self.agent, self.tree.root(), command, self.tools.as_mut(), line).await
+    }
+}
+
+impl Changes<'_> {
+    /// Whether a block stands under the name of another file.
+    fn is_headed_otherwise(&self, reply: &str, block: &Fence, path: &str) -> bool {
+        let above = reply.get(..block.start).and_then(|above| above.lines().rev().find(|line| !line.trim().is_empty()));
+        let head = above.and_then(|line| head_path(line, &self.known)).map(|head| head.path);
+        let label = || block.body.lines().next().and_then(|line| comment_path(line, &self.known));
+        head.or_else(|| info_path(&block.info, &self.known))
+            .or_else(label)
+            .is_some_and(|named| file_name(&named) != file_name(path))
     }
 }
 
@@ -212,6 +241,13 @@ impl Changes<'_> {
         let again = Again { check: self.check.unwrap_or(again.check), ..again };
         Ok(self.agent.prompts.render("project_again", again)?)
     }
+}
+
+/// What `project_warning.md` may name.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Warning<'a> {
+    check: &'a str,
+    feedback: &'a str,
 }
 
 /// What `project_again.md` may name.

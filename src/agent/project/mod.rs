@@ -173,6 +173,7 @@ impl<'a> Work<'a> {
             known: Known::new(self.tree.listing().paths.into_iter().chain(self.unlisted.clone())),
             check: check.as_deref(),
             fails_now: matches!(self.before, Some(Verdict::Failed(_))),
+            failure: self.failing().map(verify::feedback).unwrap_or_default(),
             unjudged: self.unjudged(),
             looks: look::Looks::default(),
             asked: self.asked.clone(),
@@ -337,7 +338,10 @@ impl<'a> Work<'a> {
         Talk::of(self.agent, self.session, true).open(turns, &short);
         self.asked = self.asked_for(&gathered);
         self.wants_tests = words::wants_tests(&self.task.prompt);
-        self.sole = gathered.files.iter().filter(|worth| worth.named).count() == 1 && !self.wants_tests;
+        let mut named = gathered.files.iter().filter(|worth| worth.named);
+        // What a header declares is written elsewhere.
+        let only = named.next().filter(|worth| named.next().is_none() && !is_header(&worth.path));
+        self.sole = only.is_some() && !self.wants_tests;
         self.plan.prefix = self.prefix(&fitted, &gathered);
         self.session.shown.extend(fitted.digests);
         self.unlisted = gathered.unlisted;

@@ -1,24 +1,8 @@
 //! What a problem's own code imports that Python does not bring with it.
 
+use crate::repo_map::modules::is_standard;
 use crate::task::{Check, Language};
 use crate::verify::suites::Problem;
-
-/// Modules of Python's standard library (3.8 to 3.13), without those whose names begin with `_`.
-const STANDARD: &str = "abc aifc antigravity argparse array ast asynchat asyncio asyncore atexit audioop base64 bdb \
-    binascii bisect builtins bz2 cProfile calendar cgi cgitb chunk cmath cmd code codecs codeop collections colorsys \
-    compileall concurrent configparser contextlib contextvars copy copyreg crypt csv ctypes curses dataclasses datetime \
-    dbm decimal difflib dis distutils doctest email encodings ensurepip enum errno faulthandler fcntl filecmp fileinput \
-    fnmatch fractions ftplib functools gc genericpath getopt getpass gettext glob graphlib grp gzip hashlib heapq hmac \
-    html http idlelib imaplib imghdr imp importlib inspect io ipaddress itertools json keyword lib2to3 linecache locale \
-    logging lzma mailbox mailcap marshal math mimetypes mmap modulefinder msilib msvcrt multiprocessing netrc nis nntplib \
-    nt ntpath nturl2path numbers opcode operator optparse os ossaudiodev pathlib pdb pickle pickletools pipes pkgutil \
-    platform plistlib poplib posix posixpath pprint profile pstats pty pwd py_compile pyclbr pydoc pydoc_data pyexpat \
-    queue quopri random re readline reprlib resource rlcompleter runpy sched secrets select selectors shelve shlex shutil \
-    signal site smtpd smtplib sndhdr socket socketserver spwd sqlite3 sre_compile sre_constants sre_parse ssl stat \
-    statistics string stringprep struct subprocess sunau symtable sys sysconfig syslog tabnanny tarfile telnetlib tempfile \
-    termios textwrap this threading time timeit tkinter token tokenize tomllib trace traceback tracemalloc tty turtle \
-    turtledemo types typing unicodedata unittest urllib uu uuid venv warnings wave weakref webbrowser winreg winsound \
-    wsgiref xdrlib xml xmlrpc zipapp zipfile zipimport zlib zoneinfo __future__ __main__";
 
 /// The packages of third parties that the problem's tests and reference need; empty where there are none.
 pub fn third_party(problem: &Problem) -> Vec<String> {
@@ -31,7 +15,7 @@ pub fn third_party(problem: &Problem) -> Vec<String> {
     });
     let code = ["code", "complete"].into_iter().filter_map(|name| problem.texts.get(name).map(String::as_str));
     let mut found: Vec<String> = tests.chain(code).chain(problem.canonical.as_deref()).flat_map(imported).collect();
-    found.retain(|name| !name.starts_with('_') && !STANDARD.split_whitespace().any(|known| known == name));
+    found.retain(|name| !name.starts_with('_') && !is_standard(name));
     found.sort();
     found.dedup();
     found
@@ -67,6 +51,5 @@ mod tests {
         let found =
             imported("import os, numpy as np\n  from sklearn.svm import SVC\nfrom . import x\nimport a.b  # c\n");
         assert_eq!(found, ["os", "numpy", "sklearn", "a"]);
-        assert!(STANDARD.split_whitespace().any(|name| name == "zoneinfo"));
     }
 }

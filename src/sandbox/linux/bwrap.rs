@@ -55,13 +55,13 @@ struct Orders {
 pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Built<Enclosure> {
     let bwrap = site.order.bwrap.as_ref().ok_or_else(|| Broken::new("find bubblewrap", "it is not installed"))?;
     let ground = loose::lay_ground(&site.order.temp_dir, site.ids, &["box", "tmp", "tmp/home", "shm", "etc"])?;
-    namespaces::small_etc(&ground.0.join("etc"), site.ids).step("write /etc")?;
-    let (work, features) = loose::fill(site, &ground.0.join("box"))?;
+    namespaces::small_etc(&ground.path.join("etc"), site.ids).step("write /etc")?;
+    let (work, features) = loose::fill(site, &ground.path.join("box"))?;
     let orders = Orders { launch: launch(site), channel: channel.is_some() };
     let (plugs, outputs) = plumb(&site.order.request.stdin, channel)?;
     let (socket, inside) = note::packet_pair().step("make sockets")?;
     let (complaint, complains) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("make pipes")?;
-    let argv = argv(bwrap, site, &ground.0)?;
+    let argv = argv(bwrap, site, &ground.path)?;
     let json = serde_json::to_vec(&orders).map_err(|error| Broken::new("write the orders", error))?;
     let orders = enclosure::input(&json).step("write the orders")?;
     let program = File::open("/proc/self/exe").step("open z1's own program")?.into();
@@ -76,7 +76,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
     drop((inside, plugs, complains));
     match await_keeper(&socket, keeper, complaint) {
         Ok(root) => {
-            let watch_disk = Some(work.footprint(&ground.0));
+            let watch_disk = Some(work.footprint(&ground.path));
             let live = Live { keeper, keeper_is_init: false, root, socket, outputs, watch_disk };
             let work_dir = site.seat.clone();
             Ok(Enclosure { tier: Tier::B, live, work, work_dir, features, ground: Some(ground) })

@@ -212,12 +212,17 @@ impl Work {
 
 /// A directory of the host that the trial uses and that goes with it.
 #[derive(Debug)]
-pub(super) struct Ground(pub(super) PathBuf);
+pub(super) struct Ground {
+    pub(super) path: PathBuf,
+    /// Locked as long as the trial lives, which is seen also from where its processes are not (a container with the same
+    /// temporary directory). None where the file system knows no locks.
+    pub(super) _lock: Option<OwnedFd>,
+}
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        if !tree::remove(&self.0) {
-            tracing::warn!(path = %self.0.display(), "a sandbox folder could not be removed");
+        if !tree::remove(&self.path) {
+            tracing::warn!(path = %self.path.display(), "a sandbox folder could not be removed");
         }
     }
 }

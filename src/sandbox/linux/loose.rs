@@ -8,6 +8,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
 use super::enclosure::{Enclosure, Ground, Live, Site, Work, plumb};
 use super::ids::Ids;
 use super::keeper::{self, Reach};
@@ -75,10 +78,10 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
         return Err(Broken::new("network", "tier L has no loopback of its own; a stronger tier is needed"));
     }
     let ground = lay_ground(&site.order.temp_dir, site.ids, &["box", "tmp", "home"])?;
-    let work_dir = ground.0.join("box");
+    let work_dir = ground.path.join("box");
     let (work, features) = fill(site, &work_dir)?;
     let (plugs, outputs) = plumb(&site.order.request.stdin, channel)?;
-    let launch = launch(site, &ground.0, &work_dir);
+    let launch = launch(site, &ground.path, &work_dir);
     let (socket, inside) = note::packet_pair().step("make sockets")?;
     let keeper = match sys::fork(0).step("fork keeper")? {
         Fork::Child => {
@@ -87,7 +90,7 @@ pub(super) fn build(site: &Site<'_>, channel: Option<(OwnedFd, OwnedFd)>) -> Bui
         }
         Fork::Parent(pid) => pid,
     };
-    let watch_disk = Some(work.footprint(&ground.0));
+    let watch_disk = Some(work.footprint(&ground.path));
     let live = Live { keeper, keeper_is_init: false, root: keeper, socket, outputs, watch_disk };
     Ok(Enclosure { tier: Tier::L, live, work, work_dir, features, ground: Some(ground) })
 }
@@ -124,9 +127,10 @@ pub(super) fn lay_ground(temp_dir: &Path, ids: Ids, folders: &[&str]) -> Built<G
     let private = std::fs::Permissions::from_mode(0o700);
     let root = tempfile::Builder::new().prefix(&prefix).permissions(private).tempdir_in(temp_dir);
     let root = root.step("make a work folder")?.keep();
-    let ground = Ground(root.canonicalize().step("make a work folder")?);
+    let path = root.canonicalize().step("make a work folder")?;
+    let ground = Ground { _lock: lock(&path), path };
     for name in [""].iter().chain(folders) {
-        let path = ground.0.join(name);
+        let path = ground.path.join(name);
         if !name.is_empty() {
             std::fs::create_dir(&path).step("make a work folder")?;
         }
@@ -148,11 +152,27 @@ pub(crate) fn sweep(temp_dir: &Path) {
         let Some(pid) = rest.split('-').next().and_then(|pid| pid.parse::<u32>().ok()) else { continue };
         let Ok(found) = entry.path().symlink_metadata() else { continue };
         let ours = found.is_dir() && (found.uid() == me || me == 0);
-        // A number that lives again as another process keeps its folder until the next start.
-        if ours && !Path::new("/proc").join(pid.to_string()).exists() {
+        // A number that lives again as another process keeps its folder until the next start; one that is unknown here
+        // may be a process of another container.
+        if ours && !Path::new("/proc").join(pid.to_string()).exists() && !is_taken(&entry.path()) {
             tree::remove(&entry.path());
         }
     }
+}
+
+/// Takes a work folder for as long as the descriptor is open; `None` where the file system knows no locks.
+fn lock(folder: &Path) -> Option<OwnedFd> {
+    let folder = tree::open_root(folder).ok()?;
+    rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).ok()?;
+    Some(folder)
+}
+
+/// Whether somebody has a work folder.
+fn is_taken(folder: &Path) -> bool {
+    let folder = tree::open_root(folder);
+    folder.is_ok_and(|folder| {
+        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+    })
 }
 
 /// Puts the workspace's files into the work directory and lists them; says what was left out.
@@ -200,5 +220,29 @@ fn launch(site: &Site<'_>, ground: &Path, work_dir: &Path) -> Launch {
         tasks: u64::from(limits.processes_max) + if site.ids.dropped { 0 } else { site.order.user_tasks },
         limits,
         ids: site.ids,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_behind_is_swept_and_what_another_container_uses_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        // No process has a number beyond the kernel's greatest.
+        let of = |name: &str| folder.path().join(format!("{GROUND_PREFIX}{name}"));
+        let (left, used) = (of("4194999-left"), of("4194999-used"));
+        let mine = of(&format!("{}-mine", std::process::id()));
+        for path in [&left, &used, &mine, &folder.path().join("z1-other")] {
+            std::fs::create_dir(path).unwrap();
+        }
+        let held = lock(&used);
+        assert!(held.is_some());
+        sweep(folder.path());
+        assert_eq!((left.exists(), used.exists(), mine.exists()), (false, true, true));
+        drop(held);
+        sweep(folder.path());
+        assert_eq!((used.exists(), mine.exists(), folder.path().join("z1-other").exists()), (false, true, true));
     }
 }

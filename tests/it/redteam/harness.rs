@@ -176,9 +176,11 @@ impl Results {
     }
 }
 
-/// The strictest policy over an empty folder, with room for the driver's processes.
+/// The strictest policy over an empty folder, with room for the driver's processes, and patient: a busy machine may hold
+/// up for seconds what ends at once.
 pub(super) fn empty() -> Policy {
-    Policy::strict(Workspace::Files(Vec::new()), Limits::UNIT)
+    let limits = Limits { wall: std::time::Duration::from_secs(60), ..Limits::UNIT };
+    Policy::strict(Workspace::Files(Vec::new()), limits)
 }
 
 pub(super) fn with_loopback() -> Policy {

@@ -2,9 +2,9 @@
 
 use z1::cancel::Cancel;
 use z1::task::{Candidate, Check, FailureKind, Language, StdioCase, Verdict};
-use z1::verify::{behaviour, generate_inputs};
+use z1::verify::{VerifyOptions, behaviour, generate_inputs};
 
-use super::{asserts, failures, judge, options, walls};
+use super::{asserts, failures, judge, judge_with, options, walls, within};
 use crate::sandbox::run_async;
 
 /// Programs with tests that they pass.
@@ -137,14 +137,14 @@ fn what_cannot_be_judged_is_not_failed() {
 #[test]
 fn limits_are_told_apart() {
     let Some(sandbox) = walls() else { return };
-    let kind = |source: &str| {
-        let verdict = judge(&sandbox, Language::Python, source, asserts("assert f(1) == 1"));
+    let kind = |source: &str, options: &VerifyOptions| {
+        let verdict = judge_with(&sandbox, Language::Python, source, asserts("assert f(1) == 1"), options);
         failures(&verdict).first().map(|failure| failure.kind)
     };
-    assert_eq!(kind("def f(x):\n    while True: pass"), Some(FailureKind::TimeLimit));
-    assert_eq!(kind("def f(x) return x"), Some(FailureKind::Syntax));
-    assert_eq!(kind("def g(x): return x"), Some(FailureKind::Crash));
-    assert_eq!(kind("import ctypes\ndef f(x): ctypes.string_at(0)"), Some(FailureKind::Crash));
+    assert_eq!(kind("def f(x):\n    while True: pass", &within(6)), Some(FailureKind::TimeLimit));
+    assert_eq!(kind("def f(x) return x", &options()), Some(FailureKind::Syntax));
+    assert_eq!(kind("def g(x): return x", &options()), Some(FailureKind::Crash));
+    assert_eq!(kind("import ctypes\ndef f(x): ctypes.string_at(0)", &options()), Some(FailureKind::Crash));
 }
 
 #[test]
