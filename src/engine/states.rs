@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::session::common_prefix;
 use super::{EngineError, TokenId};
-use crate::hex::hex;
+use crate::hex::{absorb, hex};
 
 /// What all states together may take; the ones used longest ago go first.
 const FOLDER_BYTES_MAX: u64 = 1 << 30;
@@ -235,7 +235,7 @@ fn trim(folder: &Path, bytes_max: u64) {
 
 fn checksum(path: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
-    std::io::copy(&mut fs::File::open(path)?, &mut hash)?;
+    absorb(&mut hash, fs::File::open(path)?)?;
     Ok(hex(&hash.finalize()))
 }
 

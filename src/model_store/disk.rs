@@ -1,15 +1,13 @@
 //! What every writer of large files needs: room, checksums, durable renames, and errors that say how to mend them.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Exit, UserError};
-use crate::hex::hex;
+use crate::hex::{absorb, hex};
 
-const CHUNK_BYTES: usize = 1 << 20;
 /// Left free on the disk after a write.
 const DISK_RESERVE_BYTES: u64 = 256 << 20;
 
@@ -18,15 +16,9 @@ const DISK_RESERVE_BYTES: u64 = 256 << 20;
 /// # Errors
 /// A file that cannot be read.
 pub fn sha256_of(path: &Path) -> anyhow::Result<String> {
-    let mut file = File::open(path).map_err(|p| disk_error(path, &p))?;
+    let file = File::open(path).map_err(|p| disk_error(path, &p))?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
-    loop {
-        match file.read(&mut buffer).map_err(|p| disk_error(path, &p))? {
-            0 => break,
-            n => hash.update(&buffer[..n]),
-        }
-    }
+    absorb(&mut hash, file).map_err(|p| disk_error(path, &p))?;
     Ok(hex(&hash.finalize()))
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -79,7 +80,7 @@ impl Prompts {
             origin: origin.place.clone(),
             problem: format!("{problem:#}"),
         };
-        self.environment.get_template(name).map_err(fail)?.render(context).map_err(fail)
+        self.environment.get_template(name).map_err(fail)?.render(Serde(context)).map_err(fail)
     }
 
     /// Every prompt's name and the SHA-256 of its text, for the transcript.

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -178,7 +179,7 @@ impl Words {
             if !self.parts.iter().any(|part| part == title) {
                 return Ok(String::new());
             }
-            let rendered = self.environment.get_template(title).and_then(|template| template.render(context));
+            let rendered = self.environment.get_template(title).and_then(|template| template.render(Serde(context)));
             rendered.map_err(|problem| PromptError::Template {
                 name: self.name.clone(),
                 origin: title.to_owned(),

@@ -221,11 +221,13 @@ impl Reader<'_> {
             | "lexical_declaration"
             | "variable_declaration" => {
                 let mut cursor = node.walk();
+                let is_function =
+                    |value: Node<'_>| matches!(value.kind(), "arrow_function" | "function_expression" | "function");
                 let named = |child: Node<'_>| {
-                    Some((self.field(child, "name")?, child.child_by_field_name("value").map(|v| v.kind())))
+                    let value = child.child_by_field_name("value");
+                    Some((self.field(child, "name")?, value.is_some_and(is_function)))
                 };
-                let (name, value) = node.named_children(&mut cursor).find_map(named)?;
-                let is_function = matches!(value, Some("arrow_function" | "function_expression" | "function"));
+                let (name, is_function) = node.named_children(&mut cursor).find_map(named)?;
                 Some(make(name, is_function))
             }
             "field_definition" | "public_field_definition" => {

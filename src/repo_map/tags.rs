@@ -60,7 +60,7 @@ impl Parsers {
         let mut tags = Tags { about: about(text), ..Tags::default() };
         let mut matches = self.cursor.matches(query, tree.root_node(), text.as_bytes());
         while let Some(found) = matches.next() {
-            for capture in found.captures {
+            for capture in found.captures() {
                 let Ok(name) = capture.node.utf8_text(text.as_bytes()) else { continue };
                 if query.capture_names()[capture.index as usize] == "ref" {
                     refer(&mut tags, name);

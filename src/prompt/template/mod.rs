@@ -11,6 +11,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
@@ -77,8 +79,8 @@ impl ChatTemplate {
             return Err(TemplateError(format!("{} bytes, more than {SOURCE_BYTES_MAX}", source.len())));
         }
         let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|error| TemplateError(format!("{error:#}")))?);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         python::furnish(&mut environment);
         environment
@@ -244,10 +246,10 @@ impl ChatTemplate {
         let switch: BTreeMap<&str, bool> = switch.into_iter().collect();
         let absent = no_tools.map_or_else(|| context! {}, |()| context! { tools => (), documents => () });
         let given = context! {
-            messages => turns,
+            messages => Serde(turns),
             add_generation_prompt => open,
-            bos_token => self.bos_token,
-            eos_token => self.eos_token,
+            bos_token => self.bos_token.as_str(),
+            eos_token => self.eos_token.as_str(),
         };
         let bytes_max = FRAME_BYTES_MAX + 2 * contents.iter().map(String::len).sum::<usize>();
         let mut out = Capped { bytes: Vec::new(), bytes_max };

@@ -27,7 +27,7 @@ pub(super) fn furnish(environment: &mut Environment<'static>) {
 }
 
 /// Prints as Python does: `True`, `None`, lists and mappings by their representation.
-fn print(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.kind() {
         ValueKind::Bool | ValueKind::None | ValueKind::Seq | ValueKind::Map => Ok(out.write_str(&shown(value))?),
         _ => minijinja::escape_formatter(out, state, value),
@@ -200,6 +200,7 @@ impl Json {
 #[cfg(test)]
 mod tests {
     use minijinja::context;
+    use minijinja::value::Serde;
 
     use super::*;
 
@@ -211,7 +212,7 @@ mod tests {
 
     #[test]
     fn values_print_as_in_python() {
-        let value: Value = Value::from_serialize(serde_json::json!({"a": [1, true, null, "it's"], "b": "\n"}));
+        let value: Value = Value::from(Serde(serde_json::json!({"a": [1, true, null, "it's"], "b": "\n"})));
         assert_eq!(rendered("{{ x }}", &value), r#"{'a': [1, True, None, "it's"], 'b': '\n'}"#);
         assert_eq!(rendered("{{ x.a[1] }} {{ x.a[2] }} {{ x.a[1] | string }}", &value), "True None True");
         assert_eq!(rendered("[{{ x }}]", &Value::UNDEFINED), "[]");
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn json_is_written_as_python_s_dumps() {
-        let value = Value::from_serialize(serde_json::json!({"b": "<ä>", "a": [1, {}]}));
+        let value = Value::from(Serde(serde_json::json!({"b": "<ä>", "a": [1, {}]})));
         assert_eq!(rendered("{{ x | tojson }}", &value), r#"{"b": "<ä>", "a": [1, {}]}"#);
         assert_eq!(
             rendered("{{ x | tojson(ensure_ascii=true, sort_keys=true) }}", &value),

@@ -292,8 +292,8 @@ fn content_name(paths: &[&Path]) -> anyhow::Result<String> {
             hash.update(crate::engine::fingerprint(path).with_context(|| format!("cannot read {}", path.display()))?);
             continue;
         }
-        let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        std::io::copy(&mut file, &mut hash).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        crate::hex::absorb(&mut hash, file).with_context(|| format!("cannot read {}", path.display()))?;
     }
     Ok(crate::hex::hex(&hash.finalize()[..8]))
 }

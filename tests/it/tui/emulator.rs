@@ -1,6 +1,8 @@
 //! A terminal in memory: the bytes of the interface go into a vt100 emulator, and everything that must never
 //! reach a terminal (a title, a bell, the clipboard, an unknown sequence) is noted.
 
+use std::num::NonZeroU16;
+
 use z1::tui::TuiOptions;
 use z1::tui::app::{App, Effect, Msg};
 use z1::tui::host::Host;
@@ -62,6 +64,16 @@ impl vt100::Callbacks for Leaks {
     }
 }
 
+/// An emulator that keeps what scrolls away.
+pub(super) fn parser(columns: u16, rows: u16) -> vt100::Parser<Leaks> {
+    vt100::Parser::new_with_callbacks(side(rows), side(columns), SCROLLBACK_ROWS, Leaks::default())
+}
+
+/// A terminal has a row and a column at least.
+pub(super) fn side(length: u16) -> NonZeroU16 {
+    NonZeroU16::new(length).expect("a terminal of no size")
+}
+
 /// The interface's output in an emulator.
 pub(super) struct Emulator {
     parser: vt100::Parser<Leaks>,
@@ -73,7 +85,7 @@ impl Emulator {
     /// `regions`: whether finished rows are pushed through a scroll region. The emulator keeps no scrollback
     /// for regions; without them it keeps everything.
     pub(super) fn new(columns: u16, rows: u16, regions: bool) -> Self {
-        let parser = vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_ROWS, Leaks::default());
+        let parser = parser(columns, rows);
         Self { parser, host: Host::new(columns, rows, regions), begun: false }
     }
 
@@ -95,8 +107,9 @@ impl Emulator {
                 self.process(&bytes);
             }
         }
-        if self.parser.screen().size() != (app.rows, app.columns) {
-            self.parser.screen_mut().set_size(app.rows, app.columns);
+        let size = (side(app.rows), side(app.columns));
+        if self.parser.screen().size() != size {
+            self.parser.screen_mut().set_size(size.0, size.1);
         }
         let mut repaint = false;
         for effect in effects {
@@ -135,7 +148,7 @@ impl Emulator {
     /// The screen's rows without blanks at their ends.
     pub(super) fn rows(&self) -> Vec<String> {
         let screen = self.screen();
-        screen.rows(0, screen.size().1).map(|row| row.trim_end().to_owned()).collect()
+        screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_owned()).collect()
     }
 
     /// Scrollback and screen, oldest first.
@@ -143,7 +156,7 @@ impl Emulator {
         let screen = self.parser.screen_mut();
         screen.set_scrollback(usize::MAX);
         let above = screen.scrollback();
-        let width = screen.size().1;
+        let width = screen.size().1.get();
         let mut rows = Vec::new();
         for back in (1..=above).rev() {
             screen.set_scrollback(back);

@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use serde_json::{Value, json};
 
-use super::emulator::Leaks;
+use super::emulator::{self, Leaks};
 
 /// The longest wait for a condition; a machine that needs more is broken, not slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(10);
-const SCROLLBACK_ROWS: usize = 10_000;
 
 /// What the terminal's side knows.
 struct Side {
@@ -86,7 +85,7 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let keys = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let parser = vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_ROWS, Leaks::default());
+        let parser = emulator::parser(columns, rows);
         let side = Arc::new(Mutex::new(Side { parser, bytes: Vec::new(), ended: false }));
         let reader = pair.master.try_clone_reader().unwrap();
         let (for_thread, answers) = (Arc::clone(&side), Arc::clone(&keys));
@@ -143,7 +142,7 @@ impl Terminal {
     }
 
     pub(super) fn resize(&self, columns: u16, rows: u16) {
-        self.side().parser.screen_mut().set_size(rows, columns);
+        self.side().parser.screen_mut().set_size(emulator::side(rows), emulator::side(columns));
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
