@@ -101,7 +101,7 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
         until: ask.time_left.and_then(|left| Instant::now().checked_add(left)),
         late: false,
         first: None,
-        patient: at.kind.goes_on() && at.earlier.iter().any(|earlier| earlier.said.finish == Finish::Stopped),
+        patient: is_patient(at),
     };
     let request = request(at.with, ask, at.kind.stop());
     let begun = Instant::now();
@@ -117,6 +117,14 @@ pub(super) async fn play<K: Kind>(at: &At<'_, K>, ask: &Ask, line: &mut Line) ->
     let decoded = round.first.map_or(spoken, |first| first.elapsed());
     round.settle(line).await;
     Ok(Played { attempts: round.attempts(), spoken, decoded })
+}
+
+/// Whether replies may go on for longer behind a block: some that were ended there have failed. Where one file was thought
+/// to be all that is wanted, only once two rounds of them have.
+fn is_patient<K: Kind>(at: &At<'_, K>) -> bool {
+    let stopped = at.earlier.iter().filter(|earlier| earlier.said.finish == Finish::Stopped);
+    let rounds: std::collections::BTreeSet<u32> = stopped.map(|earlier| earlier.round).collect();
+    rounds.len() >= if at.kind.goes_on() { 1 } else { 2 }
 }
 
 fn request(With { agent, plan }: With<'_>, ask: &Ask, stop: StopPolicy) -> GenerateRequest {
@@ -324,8 +332,9 @@ impl<K: Kind> Round<'_, K> {
     fn end_of_prose(&mut self, candidate: u32, generation: &Generation) {
         let stream = &mut self.streams[candidate as usize];
         let Some(since) = stream.since else { return };
-        let beside = self.at.kind.is_beside(stream.text.get(stream.closed_at..).unwrap_or(""));
-        let prose_max = if self.patient { PROSE_AGAIN_TOKENS_MAX } else { PROSE_TOKENS_MAX };
+        let lacks = self.at.kind.lacks(&stream.text);
+        let beside = !lacks && self.at.kind.is_beside(stream.text.get(stream.closed_at..).unwrap_or(""));
+        let prose_max = if self.patient || lacks { PROSE_AGAIN_TOKENS_MAX } else { PROSE_TOKENS_MAX };
         if since > prose_max || beside {
             stream.since = None;
             if beside || !stream.is_open() {

@@ -49,6 +49,12 @@ pub(super) trait Kind {
         false
     }
 
+    /// Whether something that the task asks for has not come yet.
+    fn lacks(&self, reply: &str) -> bool {
+        let _ = reply;
+        false
+    }
+
     /// Where the engine itself ends a reply, to the token.
     fn stop(&self) -> StopPolicy {
         StopPolicy::default()

@@ -52,6 +52,8 @@ pub struct Proposed {
     pub label: Option<String>,
     /// A move that goes with the edit.
     pub rename_to: Option<String>,
+    /// The words above the block say that it is added to what is there.
+    pub adds: bool,
 }
 
 impl Proposed {
@@ -74,6 +76,7 @@ impl Proposed {
             deletes: None,
             label: None,
             rename_to: None,
+            adds: false,
         }
     }
 }

@@ -23,6 +23,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod append;
 mod apply_patch;
 pub mod edits;
 pub mod elision;

@@ -46,7 +46,7 @@ impl Known {
 
     /// The one file whose trailing components are `path`'s, or that `path` names with extra leading
     /// components (`myproject/src/a.py` for `src/a.py`).
-    fn closest(&self, path: &str) -> Option<String> {
+    pub fn closest(&self, path: &str) -> Option<String> {
         let same_name = self.by_name.get(&file_name(path).to_lowercase())?;
         let wanted = path.to_lowercase();
         let mut hits = same_name.iter().filter(|known| {
@@ -196,7 +196,7 @@ static SHOWS: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Sentences that say what is to become of a file.
 static MENDS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:updat(?:e[ds]?|ing)|chang(?:e|ed|ing)|modif(?:y|ied|ying)|fix(?:e[ds]|ing)?|replac(?:e|ing)|correct(?:ed|ing)?|edit(?:ed)?|should|rewrit(?:e|ten)|instead)\b")
+    Regex::new(r"(?i)\b(?:updat(?:e[ds]?|ing)|chang(?:e|ed|ing)|modif(?:y|ied|ying)|fix(?:e[ds]|ing)?|replac(?:e|ing)|correct(?:ed|ing)?|edit(?:ed)?|should|rewrit(?:e|ten)|instead|add(?:s|ed)?)\b")
         .expect("invariant: the pattern of mending is valid")
 });
 /// Sentences about how it was before.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::edits::{self, Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Known};
 use super::walk::{Loose, Walk};
-use super::{elision, pairs, splice};
+use super::{append, elision, pairs, splice};
 use crate::scan;
 use crate::task::{Edit, Language};
 
@@ -21,7 +21,7 @@ pub struct Shown<'a> {
 }
 
 /// A fence that keeps this share of a file's lines can be the file.
-const WHOLE_KEPT_MIN: f64 = 0.6;
+pub(super) const WHOLE_KEPT_MIN: f64 = 0.6;
 /// Of two files that a fence resembles, the better one must be better by this.
 const LEAD_MIN: f64 = 0.15;
 /// A file in which names were changed keeps at least this share of its lines.
@@ -142,7 +142,7 @@ impl Reader<'_> {
             let before = self.shown.iter().find(|file| file.path == other).map_or("", |file| file.text);
             splice::moved(path, &text, other, before, content)
         });
-        Seen { closed, named, elsewhere: came.collect() }
+        Seen { closed, named, adds: false, elsewhere: came.collect() }
     }
 
     /// An edit of existing text that names a file that is not there: the one file of that name may be meant, or the one of
@@ -173,7 +173,8 @@ impl Reader<'_> {
         let Some(text) = self.text_of(&target) else { return Ok(proposed) };
         let content = label_off(content, proposed.label.as_deref(), &text);
         let renamed = target != *path;
-        let Some(became) = become_file(&target, &text, &content, self.seen(&target, proposed.closed, true)) else {
+        let seen = Seen { adds: proposed.adds, ..self.seen(&target, proposed.closed, true) };
+        let Some(became) = become_file(&target, &text, &content, seen) else {
             // Whether it is the file cannot be told.
             let part =
                 splice::is_outlined(&target, &text) || splice::data::coverage(&target, &text, &content).is_some();
@@ -220,13 +221,14 @@ impl Reader<'_> {
             let mut found = self.known.iter().filter(same);
             found.next().filter(|_| found.next().is_none()).map(str::to_owned)
         };
-        let other = self.known.by_name_only(path).or_else(|| self.likeliest(path, content)).or_else(stem)?;
+        let other = self.known.by_name_only(path).or_else(|| self.known.closest(path));
+        let other = other.or_else(|| self.likeliest(path, content)).or_else(stem)?;
         let text = self.text_of(&other)?;
         // New definitions resemble nothing; with a name alone, or a folder that is not there, the file's own name says enough.
         let folder = path.rsplit_once('/').map(|(folder, _)| folder);
         let lost = folder.is_none_or(|folder| !self.known.has_folder(folder));
         let fits = likeness(&other, &text, content) >= LEAD_MIN
-            || (lost && splice::spliced(&other, &text, content, true).is_some());
+            || (lost && (text.trim().is_empty() || splice::spliced(&other, &text, content, true).is_some()));
         fits.then_some(other)
     }
 
@@ -234,8 +236,8 @@ impl Reader<'_> {
     /// only one that is a test as it is, or is none. (With a folder it may be one more `__init__.py`.)
     fn likeliest(&self, name: &str, content: &str) -> Option<String> {
         let of_name = self.known.namesakes(name).iter().filter(|_| !name.contains('/'));
-        let mut scored: Vec<(f64, &String)> =
-            of_name.filter_map(|other| Some((likeness(other, &self.text_of(other)?, content), other))).collect();
+        let like = |other: &str| self.text_of(other).map(|text| likeness(other, &text, content));
+        let mut scored: Vec<(f64, &String)> = of_name.filter_map(|other| Some((like(other)?, other))).collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));
         let best = scored.first()?.0;
         if best >= LEAD_MIN {
@@ -257,8 +259,7 @@ impl Reader<'_> {
 
     /// The shown file that a fence without a usable path is about.
     fn resolve(&mut self, fence: &Loose, taken: &[String]) -> Option<Proposed> {
-        // How the files that the reply gives are used is no file; alone, "for example" may be all that it is called.
-        if fence.content.trim().is_empty() || fence.shows && !taken.is_empty() {
+        if fence.content.trim().is_empty() {
             return None;
         }
         let named = fence.head.as_ref().map(|head| paths::file_name(&head.path).to_lowercase());
@@ -268,18 +269,21 @@ impl Reader<'_> {
             .filter(|file| !taken.iter().any(|path| path == file.path) || self.goes_on(file.path, fence))
             .filter(|file| fits_tag(&fence.info, file.path))
             .filter_map(|file| {
-                let text = self.text_of(file.path)?;
+                // An empty file resembles nothing.
+                let text = self.text_of(file.path).filter(|text| !text.trim().is_empty())?;
                 let same_name = named.as_deref() == Some(&paths::file_name(file.path).to_lowercase());
                 let score = likeness(file.path, &text, &fence.content) + if same_name { 0.5 } else { 0.0 };
                 Some((score, file.path.to_owned(), text))
             })
             .filter(|(score, ..)| *score > 0.2)
+            .filter(|(_, _, text)| taken.is_empty() || !fence.shows || kept(text, &fence.content) >= WHOLE_KEPT_MIN)
             .collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));
         let lead = scored.get(1).map_or(1.0, |second| scored[0].0 - second.0);
         let (_, path, text) = scored.into_iter().next().filter(|_| lead >= LEAD_MIN)?;
         let same_name = named.as_deref() == Some(&paths::file_name(&path).to_lowercase());
-        let became = become_file(&path, &text, &fence.content, self.seen(&path, fence.closed, same_name))?;
+        let seen = Seen { adds: fence.adds, ..self.seen(&path, fence.closed, same_name) };
+        let became = become_file(&path, &text, &fence.content, seen)?;
         self.inferred(fence, path, &text, became)
     }
 
@@ -395,6 +399,8 @@ struct Seen {
     closed: bool,
     /// It is known to be about this file.
     named: bool,
+    /// It is said to be added to what is there.
+    adds: bool,
     /// The definitions that stand in another file's block now.
     elsewhere: BTreeSet<String>,
 }
@@ -410,10 +416,14 @@ fn begins_alike(text: &str, content: &str) -> bool {
     solid(text, OWN).iter().any(|line| begins.contains(line))
 }
 
+fn imports(path: &str, text: &str) -> bool {
+    text.lines().any(|line| append::is_import(path, line))
+}
+
 /// What the file becomes by this fence: the fence itself where it is the file, or the file with the fence's
 /// definitions spliced in.
 fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Became> {
-    let Seen { closed, named, elsewhere } = seen;
+    let Seen { closed, named, adds, elsewhere } = seen;
     let elided = !elision::brought_in(text, content, splice::is_python(path)).is_empty();
     let kept = kept(text, content);
     let (old, new) = (text.lines().count(), content.lines().count());
@@ -428,7 +438,11 @@ fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Beca
     let runs = || splice::keeps_statements(path, text, content);
     let renamed = || kept >= RENAMED_KEPT_MIN && new * 10 >= old * 7 && splice::renames(path, text, content);
     let moved = || gone.iter().all(|name| elsewhere.contains(name));
-    if (is_whole && !drops) || (from_the_top && (resembles || (runs() && (renamed() || moved())))) {
+    // All that it defines and runs is there, and nothing else is meant to be: in a small file a new name changes most lines.
+    let defines_it =
+        || !drops && named && closed && !elided && new * 10 >= old * 7 && !splice::names(path, text).is_empty();
+    let anew = || defines_it() && runs() && (!imports(path, text) || imports(path, content));
+    if (is_whole && !drops) || anew() || (from_the_top && (resembles || (runs() && (renamed() || moved())))) {
         return Some(whole(path, text, content, drops));
     }
     if let Some(spliced) = splice::spliced(path, text, content, named) {
@@ -437,6 +451,13 @@ fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Beca
             return Some(Became { text: content.to_owned(), how: How::Whole });
         }
         return Some(Became { text: spliced.text, how: How::Spliced { left_out: spliced.left_out } });
+    }
+    if adds
+        && closed
+        && !elided
+        && let Some(text) = append::appended(path, text, content)
+    {
+        return Some(Became { text, how: How::Spliced { left_out: 0 } });
     }
     // A file written anew: it defines everything that the old one defined, or is as long where nothing is defined.
     let as_long =
@@ -484,6 +505,9 @@ fn fits_tag(info: &str, path: &str) -> bool {
 /// How much a fence is (a part of) a file: the larger of the share of the file's lines that it keeps, the share of its
 /// own lines that stand in the file, and the share of its definitions that the file has.
 fn likeness(path: &str, text: &str, content: &str) -> f64 {
+    if text.trim().is_empty() {
+        return 0.0;
+    }
     let own = {
         let lines: std::collections::BTreeSet<&str> = text.lines().map(str::trim).collect();
         let solid: Vec<&str> = content.lines().map(str::trim).filter(|l| l.len() > 2).collect();

@@ -7,8 +7,8 @@ use regex::Regex;
 use super::compile;
 use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Head, Known, Meant, Strength};
-use super::tolerant::Shown;
-use super::{apply_patch, heredoc, search_replace, splice, tool_call, unified_diff};
+use super::tolerant::{Shown, WHOLE_KEPT_MIN, kept};
+use super::{append, apply_patch, heredoc, search_replace, splice, tool_call, unified_diff};
 use crate::scan::{self, Block, Format, Kind, marker};
 use crate::task::{Edit, Language};
 
@@ -21,6 +21,8 @@ pub(super) struct Loose {
     pub closed: bool,
     /// The words above it say that it shows something: an example, how it is used, what was there before.
     pub shows: bool,
+    /// They say that it is added to what is there.
+    pub adds: bool,
     pub reply_line: u32,
 }
 
@@ -142,6 +144,9 @@ impl<'a> Walk<'a> {
             content = lines.join("\n").trim_end_matches('\n').to_owned() + "\n";
             self.resume = Some(at);
         }
+        if let Some(parts) = self.files_inside(block, &content) {
+            return self.take_parts(parts, line);
+        }
         let (head, label) = self.headed(head, &content);
         let is_bare = head.as_ref().is_some_and(|h| h.strength == Strength::Bare);
         if !is_bare && block.kind == Kind::Code && tool_call::looks_like(&content) {
@@ -156,12 +161,14 @@ impl<'a> Walk<'a> {
             return self.refuse(RefusalKind::Malformed, Some(&path), at as u32 + 1, message);
         }
         let shows = self.shows_above(from);
+        let adds = self.nearest_above(from).is_some_and(append::says_so);
         let loose = |head: Option<Head>| Loose {
             info: block.info.clone(),
             content: content.clone(),
             head,
             closed: block.closed || block.interrupted,
             shows,
+            adds,
             reply_line: line,
         };
         let is_console = block.kind == Kind::Shell || is_output(&block.info);
@@ -185,7 +192,11 @@ impl<'a> Walk<'a> {
         if let Some(why) = self.uncertain_end(block, &head.path, &body, until) {
             return self.refuse(RefusalKind::Malformed, Some(&head.path), line, why);
         }
-        if is_console && !may_be_shell_file(&head.path) && self.known.contains(&head.path) {
+        if is_console
+            && !may_be_shell_file(&head.path)
+            && self.known.contains(&head.path)
+            && !self.is_most_of(&head.path, &content)
+        {
             let message =
                 format!("the block is tagged as commands or output, and {} is neither; nothing was taken", head.path);
             return self.refuse(RefusalKind::Malformed, Some(&head.path), line, message);
@@ -203,7 +214,43 @@ impl<'a> Walk<'a> {
         proposed.weak = head.strength != Strength::Bare;
         proposed.instead = instead;
         proposed.label = label;
+        proposed.adds = adds;
         self.out.edits.push(proposed);
+    }
+
+    /// The files of a block that holds several, each under a comment that is the path of one of the project's.
+    fn files_inside(&self, block: &Block, content: &str) -> Option<Vec<(String, String)>> {
+        let label = |line: &str| paths::comment_path(line, self.known).filter(|path| self.known.contains(path));
+        let mut parts: Vec<(String, String)> = Vec::new();
+        for line in content.split_inclusive('\n') {
+            match label(line.trim_end()) {
+                Some(path) => parts.push((path, line.to_owned())),
+                None if parts.is_empty() && !line.trim().is_empty() => return None,
+                None => {
+                    if let Some((_, part)) = parts.last_mut() {
+                        part.push_str(line);
+                    }
+                }
+            }
+        }
+        let different: std::collections::BTreeSet<&str> = parts.iter().map(|(path, _)| path.as_str()).collect();
+        (block.closed && parts.len() > 1 && different.len() == parts.len()).then_some(parts)
+    }
+
+    fn take_parts(&mut self, parts: Vec<(String, String)>, line: u32) {
+        for (path, part) in parts {
+            let content = format!("{}\n", part.trim_end());
+            let mut proposed = Proposed::new(Edit::Write { path, content: content.clone() }, Origin::WholeFile, line);
+            proposed.weak = true;
+            proposed.label = content.lines().next().map(str::to_owned);
+            self.out.edits.push(proposed);
+        }
+    }
+
+    /// Whether a block is most of a file that was shown, whatever it is tagged as.
+    fn is_most_of(&self, path: &str, content: &str) -> bool {
+        let file = self.shown.iter().find(|file| file.path == path);
+        file.is_some_and(|file| !file.text.trim().is_empty() && kept(file.text, content) >= WHOLE_KEPT_MIN)
     }
 
     /// Whether the words above a block say that it is no change.
@@ -213,8 +260,12 @@ impl<'a> Walk<'a> {
                 r"(?i)\b(?:examples?|e\.g\.|for instance|use it|used|usage|call it|test it|try it|run it|old|original(?:ly)?|before|current(?:ly)?|existing|was|bug|wrong|problem|references?|same|unchanged|stays?|remains?|nothing else|alternatively|could|optional)\b",
             )
         });
-        let above = self.lines[self.free_from..from].iter().rev().find(|line| !line.trim().is_empty());
-        above.is_some_and(|line| SHOWS.is_match(line) || paths::shows(line))
+        self.nearest_above(from).is_some_and(|line| SHOWS.is_match(line) || paths::shows(line))
+    }
+
+    /// The nearest line with text above a block.
+    fn nearest_above(&self, from: usize) -> Option<&'a str> {
+        self.lines[self.free_from.min(from)..from].iter().rev().find(|line| !line.trim().is_empty()).copied()
     }
 
     /// What a block is headed by: what stands above it, or a path in a comment that is its first line. That line is a label then,
@@ -332,13 +383,15 @@ impl<'a> Walk<'a> {
         self.section_above(index)
     }
 
-    /// The path that is the heading of the section in which a block stands, prose between: it is only likely.
+    /// The path that is the heading of the section or the step in which a block stands, prose between: it is only likely.
     fn section_above(&self, index: usize) -> Option<Head> {
         const LINES_MAX: usize = 40;
+        static HEADING: LazyLock<Regex> =
+            LazyLock::new(|| compile(r"^(?:#{1,6}\s|\s*(?:\d{1,2}[.)]|[-*+])\s|\*\*[^*]+\*\*:?\s*$)"));
         let above = || (self.free_from..index).rev().take(LINES_MAX).map(move |at| self.lines[at]);
         let nearest = above().find(|line| !line.trim().is_empty() && scan::delimiter(line).is_none())?;
-        let heading = above().find(|line| line.starts_with('#'))?;
-        let head = paths::head_path(heading, self.known).filter(|head| head.strength == Strength::Bare)?;
+        let heading = above().find(|line| HEADING.is_match(line))?;
+        let head = paths::head_path(heading, self.known).filter(|head| head.strength != Strength::Shown)?;
         (!paths::shows(nearest)).then_some(Head { strength: Strength::Mention, ..head })
     }
 

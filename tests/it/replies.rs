@@ -610,6 +610,89 @@ fn a_file_s_name_alone_means_the_one_file_of_that_name() {
     assert!(place("import re") < place("WORD = "), "{} {:?}", found["src/calc.py"], plan.notes);
 }
 
+const CART: &str = "from .utils import tax\n\n\nclass Cart:\n    def __init__(self):\n        self.items = []\n\n    def total(self):\n        return sum(self.items)\n";
+const UTILS: &str = "def tax(value):\n    return value * 19 / 100\n";
+
+/// What is said to be added is added, also to a file of one line.
+#[test]
+fn what_is_said_to_be_added_is_added() {
+    for (path, text, head, tag, block, after) in [
+        (".gitignore", "*.pyc\n", "Add this to your `.gitignore` file:", "gitignore", "build/\n", "*.pyc\nbuild/\n"),
+        (
+            "shop/__init__.py",
+            "from .cart import Cart\n",
+            "Add this line to `shop/__init__.py`:",
+            "python",
+            "from .utils import percent\n",
+            "from .cart import Cart\nfrom .utils import percent\n",
+        ),
+        (
+            "css/style.css",
+            "p {\n  top: 0;\n}\n",
+            "Add this rule at the end of `css/style.css`:",
+            "css",
+            ".done {\n  left: 0;\n}\n",
+            "p {\n  top: 0;\n}\n\n.done {\n  left: 0;\n}\n",
+        ),
+        (
+            "app.js",
+            "const app = make();\n\napp.get('/users', (req, res) => {\n  res.json(users);\n});\n\nmodule.exports = app;\n",
+            "To add a health route, add the following code to `app.js`:",
+            "javascript",
+            "app.get('/health', (req, res) => {\n  res.json(1);\n});\n",
+            "const app = make();\n\napp.get('/users', (req, res) => {\n  res.json(users);\n});\n\napp.get('/health', (req, res) => {\n  res.json(1);\n});\n\nmodule.exports = app;\n",
+        ),
+    ] {
+        check(&[(path, text), ("z.py", "x = 1\n")], &format!("{head}\n\n```{tag}\n{block}```\n"), path, after, true);
+    }
+}
+
+#[test]
+fn a_heading_holds_for_its_step_and_an_empty_file_is_no_likeness() {
+    let files = [("shop/__init__.py", ""), ("shop/cart.py", CART), ("shop/utils.py", UTILS)];
+    let percent = "def percent(value, of):\n    return 100 * value / of\n";
+    for heading in
+        ["### Step 1: Update `shop/utils.py`", "**Step 1: Update `shop/utils.py`**", "1. Open `shop/utils.py` and add:"]
+    {
+        let reply =
+            format!("{heading}\n\nWe need one more function below the one that is there.\n\n```python\n{percent}```\n");
+        check(&files, &reply, "shop/utils.py", &format!("{UTILS}\n\n{percent}"), true);
+    }
+    // Without any path, beside an empty file.
+    let whole = format!("{UTILS}\n\n{percent}");
+    check(&files, &format!("Here is the corrected code:\n\n```python\n{whole}```\n"), "shop/utils.py", &whole, true);
+    // A wrong folder before the whole path.
+    let two = [files[1], files[2], ("api/utils.py", "def get(x):\n    return x\n")];
+    check(&two, &format!("myproject/shop/utils.py\n```python\n{whole}```\n"), "shop/utils.py", &whole, true);
+    // Tagged as text.
+    check(&files, &format!("`shop/utils.py`\n```plaintext\n{whole}```\n"), "shop/utils.py", &whole, false);
+}
+
+#[test]
+fn a_block_that_is_said_to_use_something_is_a_file_where_it_is_most_of_one() {
+    let files = [("shop/cart.py", CART), ("shop/utils.py", UTILS)];
+    let (utils, cart) = (UTILS.replace("19", "20"), CART.replace("sum(self.items)", "sum(self.items) + tax(1)"));
+    for sentence in ["Then use it in `shop/cart.py`:", "`shop/cart.py` now looks like this:"] {
+        let reply = format!("**shop/utils.py**\n```python\n{utils}```\n\n{sentence}\n\n```python\n{cart}```\n");
+        let (found, plan) = tolerated(&files, &reply);
+        assert_eq!((&found["shop/cart.py"], &found["shop/utils.py"]), (&cart, &utils), "{:?}", plan.notes);
+    }
+    // One block for both.
+    let reply = format!("Here is all of it:\n\n```python\n# shop/utils.py\n{utils}\n# shop/cart.py\n{cart}```\n");
+    let (found, plan) = tolerated(&files, &reply);
+    assert_eq!((&found["shop/cart.py"], &found["shop/utils.py"]), (&cart, &utils), "{:?}", plan.notes);
+    // A small file in which a name changed everywhere.
+    let cli = "from .core import compute\n\n\ndef main(argv):\n    return compute(argv)\n";
+    let renamed = cli.replace("compute", "evaluate");
+    check(
+        &[("calc/cli.py", cli)],
+        &format!("### `calc/cli.py`\n\n```python\n{renamed}```\n"),
+        "calc/cli.py",
+        &renamed,
+        false,
+    );
+}
+
 #[test]
 fn definitions_are_put_into_their_file_and_the_rest_stays() {
     let files = [("stats.py", STATS), ("b.py", "def other():\n    pass\n")];

@@ -121,6 +121,11 @@ impl Kind for Changes<'_> {
         !self.sole
     }
 
+    /// A file that the task asks to change is named where its block is.
+    fn lacks(&self, reply: &str) -> bool {
+        self.asked.len() > 1 && self.asked.iter().any(|path| !reply.contains(file_name(path)))
+    }
+
     /// A command ends its turn: what would come next is made up.
     fn stop(&self) -> StopPolicy {
         let after_shell = self.plan.intent.is_question() && Ways::of(self.agent).converses;

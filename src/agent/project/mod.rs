@@ -341,7 +341,7 @@ impl<'a> Work<'a> {
         let mut named = gathered.files.iter().filter(|worth| worth.named);
         // What a header declares is written elsewhere.
         let only = named.next().filter(|worth| named.next().is_none() && !is_header(&worth.path));
-        self.sole = only.is_some() && !self.wants_tests;
+        self.sole = only.is_some() && !self.wants_tests && !words::reaches_further(&self.task.prompt);
         self.plan.prefix = self.prefix(&fitted, &gathered);
         self.session.shown.extend(fitted.digests);
         self.unlisted = gathered.unlisted;

@@ -199,6 +199,16 @@ pub(super) fn wants_tests(prompt: &str) -> bool {
     WANTED.is_match(prompt)
 }
 
+/// Whether a task that names one file wants more than that file changed.
+pub(super) fn reaches_further(prompt: &str) -> bool {
+    static FURTHER: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"(?i)\b(?:rename|move|split|extract|everywhere|wherever|throughout|of its own|other files?|new (?:file|module|page)|all (?:files|places)|(?:its|the|all) (?:uses|usages|callers|call sites))\b",
+        )
+    });
+    FURTHER.is_match(prompt)
+}
+
 /// Whether a word of the prompt is in the last part of a test's name, `test_shop.TestShop.test_with_fee`: what stands
 /// before it names a file or a group, which a task may be about without being about this test.
 pub(super) fn names(prompt: &str, test: &str) -> bool {
@@ -222,6 +232,20 @@ mod tests {
         ["src/csv.py", "src/io/line.py", "tests/test_csv.py", "src/io/util.py", "lib/util.py"]
             .map(str::to_owned)
             .to_vec()
+    }
+
+    #[test]
+    fn a_task_that_reaches_beyond_the_file_it_names_says_so() {
+        for further in [
+            "Rename compute in calc/core.py to evaluate and update its uses",
+            "Rename compute in calc/core.py to evaluate everywhere.",
+            "Move the function area out of a.py into a new module of its own named shapes",
+        ] {
+            assert!(reaches_further(further), "{further}");
+        }
+        for plain in ["Add a function move_left to game.py.", "mean() in stats.py is wrong for an empty list"] {
+            assert!(!reaches_further(plain), "{plain}");
+        }
     }
 
     #[test]

@@ -1,0 +1,137 @@
+//! A block that is added to a file where the words above it say so: a rule, a section, a line of a list, a statement,
+//! imports. Pure.
+//!
+//! Not for: definitions and data with keys, which have a place of their own (`splice`).
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{compile, paths};
+
+/// Whether a line says that what follows is added to what is there.
+pub(super) fn says_so(line: &str) -> bool {
+    static ADDS: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)\b(?:add|append|insert|include|put)(?:ing|s|ed)?\b"));
+    static ELSE: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(?i)\b(?:replac\w*|rewrit\w*|whole|entire|complete|full|updated|instead|remov\w*|becomes?)\b")
+    });
+    ADDS.is_match(line) && !ELSE.is_match(line)
+}
+
+/// The file with the block added; `None` where it has some of the block already, so that it is not only an addition, and
+/// where nothing can stand by itself.
+pub(super) fn appended(path: &str, text: &str, content: &str) -> Option<String> {
+    let new: Vec<&str> = content.trim_matches('\n').lines().collect();
+    let old: Vec<&str> = text.lines().collect();
+    let says = |line: &&str| line.chars().filter(|c| c.is_alphanumeric()).count() > 1;
+    let has = |line: &&str| old.iter().any(|other| other.trim() == line.trim());
+    if new.is_empty() || new.iter().filter(|line| says(line)).any(|line| has(&line)) {
+        return None;
+    }
+    let imports = |line: &str| is_import(path, line);
+    if new.iter().all(|line| line.trim().is_empty() || imports(line)) {
+        let after = old.iter().rposition(|line| imports(line))? + 1;
+        return Some(joined(&[&old[..after], &new, &old[after..]]));
+    }
+    let extension = paths::extension(path);
+    let is_list = is_list(path, &old) && new.len() <= 3;
+    let is_text = matches!(extension.as_str(), "css" | "scss" | "less" | "md" | "markdown" | "sql");
+    let is_script = matches!(extension.as_str(), "js" | "mjs" | "cjs" | "ts" | "py");
+    if !(is_list || is_text || is_script) || new.iter().any(|line| line.starts_with([' ', '\t']) && is_list) {
+        return None;
+    }
+    // What a script does last stays last.
+    let last = ["module.exports", "export default", "export {", "if __name__"];
+    let at = old.iter().rposition(|line| is_script && last.iter().any(|word| line.starts_with(word)));
+    let (before, after) = old.split_at(at.unwrap_or(old.len()));
+    let end = before.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
+    let gap: &[&str] = match extension.as_str() {
+        _ if is_list || end == 0 => &[],
+        "py" => &["", ""],
+        _ => &[""],
+    };
+    let behind: &[&str] = if after.is_empty() { &[] } else { gap };
+    Some(joined(&[&before[..end], gap, &new, behind, after]))
+}
+
+fn joined(parts: &[&[&str]]) -> String {
+    parts.concat().into_iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// A file of one thing a line: what is ignored, what is required.
+fn is_list(path: &str, lines: &[&str]) -> bool {
+    let name = paths::file_name(path);
+    let plain = matches!(paths::extension(path).as_str(), "txt" | "in" | "list") || name.starts_with('.');
+    let single = |line: &&str| !line.starts_with([' ', '\t', '[', '{', '<']) && !line.ends_with(['{', ':', '.']);
+    plain && lines.iter().filter(|line| !line.trim().is_empty()).all(single)
+}
+
+/// Whether a line, alone, imports something into a file or out of it again.
+pub(super) fn is_import(path: &str, line: &str) -> bool {
+    static PYTHON: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"^(?:from\s+[\w.]+\s+import\s+[\w, *]+|import\s+[\w., ]+)\s*(?:#.*)?$"));
+    static SCRIPT: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r#"^(?:import\b.*["'];?|export\s*(?:\*|type\b|\{).*\bfrom\s+["'].*["'];?|(?:const|let|var)\s.*=\s*require\(["'][^"']+["']\);?)\s*$"#,
+        )
+    });
+    static OTHER: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r#"^(?:(?:pub\s+)?(?:use|mod)\s[\w:{}, *]+;|#\s*include\s+[<"].+[>"]|import\s+[\w.*]+;)\s*$"#)
+    });
+    match paths::extension(path).as_str() {
+        "py" | "pyi" => PYTHON.is_match(line),
+        "js" | "mjs" | "cjs" | "ts" | "tsx" | "jsx" => SCRIPT.is_match(line),
+        _ => OTHER.is_match(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_words_say_that_something_is_added() {
+        for line in ["Add this to your `.gitignore` file:", "Append the rule to `a.css`:", "and include:"] {
+            assert!(says_so(line), "{line}");
+        }
+        for line in
+            ["Here is the updated `a.css`:", "Replace it and add:", "The whole file, with the rule added:", "`a.css`"]
+        {
+            assert!(!says_so(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_block_goes_where_such_things_stand() {
+        let of = |path: &str, text: &str, content: &str| appended(path, text, content);
+        assert_eq!(of(".gitignore", "*.pyc\n", "build/\n").unwrap(), "*.pyc\nbuild/\n");
+        assert_eq!(of("requirements.txt", "flask==3.0\n\n", "numpy\n").unwrap(), "flask==3.0\nnumpy\n");
+        assert_eq!(
+            of("a.css", "p {\n  top: 0;\n}\n", "q {\n  left: 0;\n}\n").unwrap(),
+            "p {\n  top: 0;\n}\n\nq {\n  left: 0;\n}\n"
+        );
+        let app = "const app = make();\n\nmodule.exports = app;\n";
+        assert_eq!(
+            of("app.js", app, "app.get('/health', ok);\n").unwrap(),
+            "const app = make();\n\napp.get('/health', ok);\n\nmodule.exports = app;\n"
+        );
+        let package = "from .cart import Cart\n\nVERSION = 1\n";
+        assert_eq!(
+            of("shop/__init__.py", package, "from .utils import percent\n").unwrap(),
+            "from .cart import Cart\nfrom .utils import percent\n\nVERSION = 1\n"
+        );
+        let index = "export { a } from \"./a\";\n";
+        assert_eq!(
+            of("index.ts", index, "export { b } from \"./b\";").unwrap(),
+            format!("{index}export {{ b }} from \"./b\";\n")
+        );
+    }
+
+    #[test]
+    fn what_is_there_already_is_no_addition() {
+        assert_eq!(appended("a.css", "p {\n  top: 0;\n}\n", "p {\n  top: 0;\n}\nq {\n}\n"), None);
+        assert_eq!(appended("notes.txt", "A sentence.\n", "more\n"), None, "a text is no list");
+        assert_eq!(appended("a.c", "int a;\n", "a = 1;\n"), None, "no statement stands by itself");
+        assert_eq!(appended("page.html", "<p>a</p>\n", "<p>b</p>\n"), None);
+    }
+}
