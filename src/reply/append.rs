@@ -54,6 +54,45 @@ pub(super) fn appended(path: &str, text: &str, content: &str) -> Option<String> 
     Some(joined(&[&before[..end], gap, &new, behind, after]))
 }
 
+/// The file with a block's imports, where the block is nothing else; `None` where it is more, or where they are all there.
+/// One that imports more from the same place takes the other's place.
+pub(super) fn with_imports(path: &str, text: &str, content: &str) -> Option<String> {
+    let new: Vec<&str> = content.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    if new.is_empty() || !new.iter().all(|line| is_import(path, line)) {
+        return None;
+    }
+    let mut lines: Vec<&str> = text.lines().collect();
+    for line in new {
+        let words = |line: &'_ str| -> std::collections::BTreeSet<String> {
+            line.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_owned).collect()
+        };
+        let smaller = |other: &str| {
+            is_import(path, other)
+                && source(other).is_some_and(|from| source(line) == Some(from))
+                && words(other).is_subset(&words(line))
+        };
+        if lines.contains(&line) {
+            continue;
+        }
+        if let Some(at) = lines.iter().position(|other| smaller(other)) {
+            lines[at] = line;
+        } else {
+            let at = lines.iter().rposition(|other| is_import(path, other))? + 1;
+            lines.insert(at, line);
+        }
+    }
+    let text_after = joined(&[&lines]);
+    (text_after.trim_end() != text.trim_end()).then_some(text_after)
+}
+
+/// Where a line imports from, where it says so apart from what.
+fn source(line: &str) -> Option<&str> {
+    static QUOTED: LazyLock<Regex> = LazyLock::new(|| compile(r#"["']([^"']+)["']"#));
+    let module =
+        line.strip_prefix("from ").and_then(|rest| rest.split_once(" import ")).map(|(module, _)| module.trim());
+    module.or_else(|| QUOTED.captures(line).and_then(|found| found.get(1)).map(|found| found.as_str()))
+}
+
 fn joined(parts: &[&[&str]]) -> String {
     parts.concat().into_iter().fold(String::new(), |text, line| text + line + "\n")
 }
@@ -124,6 +163,30 @@ mod tests {
         assert_eq!(
             of("index.ts", index, "export { b } from \"./b\";").unwrap(),
             format!("{index}export {{ b }} from \"./b\";\n")
+        );
+    }
+
+    #[test]
+    fn imports_are_put_among_the_others() {
+        let cart = "import os\nfrom .utils import percent\n\nx = 1\n";
+        let of = |content: &str| with_imports("cart.py", cart, content);
+        assert_eq!(
+            of("from .utils import percent, money\n").unwrap(),
+            "import os\nfrom .utils import percent, money\n\nx = 1\n"
+        );
+        assert_eq!(
+            of("from .tax import tax\n").unwrap(),
+            "import os\nfrom .utils import percent\nfrom .tax import tax\n\nx = 1\n"
+        );
+        assert_eq!(
+            of("from .utils import money\n").unwrap(),
+            "import os\nfrom .utils import percent\nfrom .utils import money\n\nx = 1\n"
+        );
+        assert_eq!((of("import os\n"), of("import sys\nx = 2\n"), of("")), (None, None, None));
+        let index = "export { a, b } from \"./a\";\n";
+        assert_eq!(
+            with_imports("index.ts", index, "export { a, b, c } from \"./a\";\n").unwrap(),
+            "export { a, b, c } from \"./a\";\n"
         );
     }
 

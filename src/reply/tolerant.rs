@@ -65,11 +65,18 @@ pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Re
         std::mem::take(&mut out.edits).into_iter().map(|proposed| reader.fitted(proposed)).partition(Result::is_ok);
     out.edits = edits.into_iter().filter_map(Result::ok).collect();
     out.refused.extend(refused.into_iter().filter_map(Result::err).map(|refusal| *refusal));
-    let taken: Vec<String> = out.edits.iter().map(|e| e.edit.path().to_owned()).collect();
+    let as_it_is = |edit: &Edit| {
+        let Edit::Write { path, content } = edit else { return false };
+        shown.iter().any(|file| file.path == path && file.text.trim_end() == content.trim_end())
+    };
+    let changes = out.edits.iter().filter(|proposed| !as_it_is(&proposed.edit));
+    let taken: Vec<String> = changes.map(|proposed| proposed.edit.path().to_owned()).collect();
     for fence in &loose {
-        // Beside plain edits, a fence of new definitions alone is rather an example.
-        let found = reader.resolve(fence, &taken);
-        let found = found.or_else(|| if taken.is_empty() { reader.at_home(fence, &text) } else { None });
+        // Beside plain edits, a fence of new definitions alone is rather an example, unless they need it.
+        let found = reader.resolve(fence, &taken).or_else(|| {
+            let alone = taken.is_empty() || (!fence.shows && reader.is_needed(fence, &out.edits));
+            if alone { reader.at_home(fence, &text) } else { None }
+        });
         if let Some(proposed) = found {
             // The refusal of its made-up path is answered by this.
             out.refused.retain(|refusal| refusal.reply_line != fence.reply_line);
@@ -175,6 +182,16 @@ impl Reader<'_> {
         let renamed = target != *path;
         let seen = Seen { adds: proposed.adds, ..self.seen(&target, proposed.closed, true) };
         let Some(became) = become_file(&target, &text, &content, seen) else {
+            // What an earlier block has made of the file is not undone by one that cannot be put into it.
+            if self.texts.contains_key(&target) {
+                let message = format!("what this block is of {target} cannot be told; nothing of it was taken");
+                return Err(Box::new(Refusal::new(
+                    RefusalKind::Malformed,
+                    Some(&target),
+                    proposed.reply_line,
+                    message,
+                )));
+            }
             // Whether it is the file cannot be told.
             let part =
                 splice::is_outlined(&target, &text) || splice::data::coverage(&target, &text, &content).is_some();
@@ -326,6 +343,21 @@ impl Reader<'_> {
         self.inferred(fence, home.path.to_owned(), &text, became)
     }
 
+    /// Whether what the reply changes elsewhere uses what a fence defines and no file has.
+    fn is_needed(&self, fence: &Loose, edits: &[Proposed]) -> bool {
+        let new = |file: &Shown<'_>| {
+            let own = last_names(file.path, file.text);
+            splice::defined(file.path, &fence.content).into_iter().filter(move |name| !own.contains(name))
+        };
+        let names: BTreeSet<String> = self.shown.iter().flat_map(new).collect();
+        let uses =
+            |text: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| names.contains(word));
+        edits.iter().any(|proposed| match &proposed.edit {
+            Edit::Write { content, .. } | Edit::Replace { replace: content, .. } => uses(content),
+            _ => false,
+        })
+    }
+
     /// Whether another file imports one of these names from this file.
     fn imports_from(&self, file: &Shown<'_>, names: &[String]) -> bool {
         let parts: Vec<&str> = file.path.split('/').collect();
@@ -341,8 +373,9 @@ impl Reader<'_> {
             let is_import = ["import ", "from ", "use ", "pub use "].iter().any(|word| line.starts_with(word));
             is_import || line.contains("require(")
         };
+        // As the reply leaves them.
         self.shown.iter().filter(|other| other.path != file.path).any(|other| {
-            other.text.lines().filter(|line| imports(line)).any(|line| {
+            self.text_of(other.path).unwrap_or_default().lines().filter(|line| imports(line)).any(|line| {
                 let words = words(line);
                 words.contains(&module) && names.iter().any(|name| words.contains(name))
             })
@@ -451,6 +484,9 @@ fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Beca
             return Some(Became { text: content.to_owned(), how: How::Whole });
         }
         return Some(Became { text: spliced.text, how: How::Spliced { left_out: spliced.left_out } });
+    }
+    if let Some(text) = append::with_imports(path, text, content).filter(|_| named && closed) {
+        return Some(Became { text, how: How::Spliced { left_out: 0 } });
     }
     if adds
         && closed

@@ -613,6 +613,40 @@ fn a_file_s_name_alone_means_the_one_file_of_that_name() {
 const CART: &str = "from .utils import tax\n\n\nclass Cart:\n    def __init__(self):\n        self.items = []\n\n    def total(self):\n        return sum(self.items)\n";
 const UTILS: &str = "def tax(value):\n    return value * 19 / 100\n";
 
+#[test]
+fn a_file_that_is_quoted_first_and_a_function_that_the_rest_needs_are_no_illustrations() {
+    let files = [("shop/cart.py", CART), ("shop/utils.py", UTILS)];
+    let cart = CART.replace("sum(self.items)", "sum(self.items) + tax(1)");
+    let reply = format!(
+        "The current code of `shop/cart.py` is:\n\n```python\n{CART}```\n\nIt has no tax. Here is the fixed version:\n\n```python\n{cart}```\n"
+    );
+    let (found, plan) = tolerated(&files, &reply);
+    assert_eq!(&found["shop/cart.py"], &cart, "{:?} {:?}", plan.refused, plan.notes);
+    let uses = CART.replace("import tax", "import money, tax").replace("sum(self.items)", "money(sum(self.items))");
+    let money = "def money(value):\n    return round(value, 2)\n";
+    let reply = format!(
+        "**shop/cart.py**\n```python\n{uses}```\n\nAnd the helper in the other file:\n\n```python\n{money}```\n"
+    );
+    let (found, plan) = tolerated(&files[..2], &reply);
+    assert!(found["shop/cart.py"] == uses, "{:?}", plan.notes);
+    assert_eq!(found["shop/utils.py"], format!("{UTILS}\n\n{money}"), "{:?}", plan.notes);
+}
+
+/// A method, and then the import that it needs; what cannot be told undoes nothing.
+#[test]
+fn imports_alone_are_put_beside_what_came_before() {
+    let files = [("shop/cart.py", CART), ("shop/utils.py", UTILS)];
+    let method = "class Cart:\n    def total(self):\n        return sum(self.items) + money(1)\n";
+    let first = format!("In `shop/cart.py`:\n\n```python\n{method}```\n");
+    let want = CART.replace("sum(self.items)", "sum(self.items) + money(1)").replace("import tax", "import tax, money");
+    let reply =
+        format!("{first}\nUpdate the import in `shop/cart.py`:\n\n```python\nfrom .utils import tax, money\n```\n");
+    check(&files, &reply, "shop/cart.py", &want, true);
+    let (found, plan) =
+        tolerated(&files, &format!("{first}\nThen in `shop/cart.py`:\n\n```python\nself.items.sort()\n```\n"));
+    assert!(found["shop/cart.py"].contains("money(1)"), "{:?} {:?}", plan.refused, plan.notes);
+}
+
 /// What is said to be added is added, also to a file of one line.
 #[test]
 fn what_is_said_to_be_added_is_added() {
