@@ -37,7 +37,7 @@ pub(super) struct Attempt<W> {
     pub(super) verdict: Option<Verdict>,
     /// An earlier attempt had proposed the same; the verdict is that one's.
     pub(super) repeats: bool,
-    /// What the task asks to have changed and this leaves as it is.
+    /// What the task asks to have changed and this leaves as it is; what a compiler warns of where it passes.
     pub(super) missing: Vec<String>,
     /// The turns after the task's opening that it answers.
     pub(super) tail: Vec<Message>,

@@ -196,10 +196,7 @@ impl Interrupts {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let hang_up = match hang_up_is_ignored() {
-                true => None,
-                false => Some(signal(SignalKind::hangup())?),
-            };
+            let hang_up = if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
             let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             Ok(Self { interrupt, terminate, hang_up, count: 0 })
         }

@@ -25,7 +25,7 @@ pub(super) fn appended(path: &str, text: &str, content: &str) -> Option<String> 
     let old: Vec<&str> = text.lines().collect();
     let says = |line: &&str| line.chars().filter(|c| c.is_alphanumeric()).count() > 1;
     let has = |line: &&str| old.iter().any(|other| other.trim() == line.trim());
-    if new.is_empty() || new.iter().filter(|line| says(line)).any(|line| has(&line)) {
+    if new.is_empty() || new.iter().filter(|line| says(line)).any(has) {
         return None;
     }
     let imports = |line: &str| is_import(path, line);

@@ -354,7 +354,7 @@ impl Reader<'_> {
             |text: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| names.contains(word));
         edits.iter().any(|proposed| match &proposed.edit {
             Edit::Write { content, .. } | Edit::Replace { replace: content, .. } => uses(content),
-            _ => false,
+            Edit::Delete { .. } => false,
         })
     }
 

@@ -137,13 +137,7 @@ impl<'a> Walk<'a> {
         text: &str,
     ) {
         let line = from as u32 + 1;
-        let mut content = block.body_of(text);
-        if let Some(at) = self.heading_inside(block, &body) {
-            // The fence was never closed: its last line heads the next block.
-            let lines: Vec<&str> = content.lines().take(at - body.start).collect();
-            content = lines.join("\n").trim_end_matches('\n').to_owned() + "\n";
-            self.resume = Some(at);
-        }
+        let content = self.content_of(block, &body, text);
         if let Some(parts) = self.files_inside(block, &content) {
             return self.take_parts(parts, line);
         }
@@ -192,11 +186,7 @@ impl<'a> Walk<'a> {
         if let Some(why) = self.uncertain_end(block, &head.path, &body, until) {
             return self.refuse(RefusalKind::Malformed, Some(&head.path), line, why);
         }
-        if is_console
-            && !may_be_shell_file(&head.path)
-            && self.known.contains(&head.path)
-            && !self.is_most_of(&head.path, &content)
-        {
+        if is_console && self.is_no_file(&head.path, &content) {
             let message =
                 format!("the block is tagged as commands or output, and {} is neither; nothing was taken", head.path);
             return self.refuse(RefusalKind::Malformed, Some(&head.path), line, message);
@@ -216,6 +206,15 @@ impl<'a> Walk<'a> {
         proposed.label = label;
         proposed.adds = adds;
         self.out.edits.push(proposed);
+    }
+
+    /// A fence's content; without its last line where it was never closed and that line heads the next block.
+    fn content_of(&mut self, block: &Block, body: &std::ops::Range<usize>, text: &str) -> String {
+        let content = block.body_of(text);
+        let Some(at) = self.heading_inside(block, body) else { return content };
+        self.resume = Some(at);
+        let lines: Vec<&str> = content.lines().take(at - body.start).collect();
+        lines.join("\n").trim_end_matches('\n').to_owned() + "\n"
     }
 
     /// The files of a block that holds several, each under a comment that is the path of one of the project's.
@@ -247,10 +246,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether a block is most of a file that was shown, whatever it is tagged as.
-    fn is_most_of(&self, path: &str, content: &str) -> bool {
-        let file = self.shown.iter().find(|file| file.path == path);
-        file.is_some_and(|file| !file.text.trim().is_empty() && kept(file.text, content) >= WHOLE_KEPT_MIN)
+    /// Whether a block that is tagged as commands or output cannot be this file: the project's file is neither, and the block
+    /// is not most of it.
+    fn is_no_file(&self, path: &str, content: &str) -> bool {
+        let shown = self.shown.iter().find(|file| file.path == path && !file.text.trim().is_empty());
+        let is_most = shown.is_some_and(|file| kept(file.text, content) >= WHOLE_KEPT_MIN);
+        !may_be_shell_file(path) && self.known.contains(path) && !is_most
     }
 
     /// Whether the words above a block say that it is no change.

@@ -33,7 +33,7 @@ pub use behaviour::{Input, Observation, behaviour, generate_inputs};
 pub use command::program_file;
 pub use feedback::{CHARS_MAX as FEEDBACK_CHARS_MAX, feedback};
 pub use j2::{
-    Hindrance, Wall, decides_about_tests, passes_only_its_own_tests, project, standing, test_command, wall_of,
+    Hindrance, Wall, decides_about_tests, is_doubt, passes_only_its_own_tests, project, standing, test_command, wall_of,
 };
 pub use options::VerifyOptions;
 pub use smoke::smoke;

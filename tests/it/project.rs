@@ -252,6 +252,42 @@ fn what_a_reply_leaves_out_unasked_is_kept_although_no_test_looks_at_it() {
     }
 }
 
+/// A change that passes and that the compiler warns of is looked at once more, and what is still warned of is said.
+#[test]
+fn what_a_compiler_warns_of_is_looked_at_once_more() {
+    if std::process::Command::new("gcc").arg("--version").output().is_err() {
+        eprintln!("skipped: no gcc here");
+        return;
+    }
+    let file = |body: &str| {
+        format!("#include <string.h>\n\n/* Where the last a is, or -1. */\nint last(const char *text)\n{{\n{body}}}\n")
+    };
+    let doubtful = "    size_t at;\n    for (at = strlen(text) - 1; at >= 0; at--)\n        if (text[at] == 'a')\n            return (int)at;\n    return -1;\n";
+    let sound = "    size_t at = strlen(text);\n    while (at > 0)\n        if (text[--at] == 'a')\n            return (int)at;\n    return -1;\n";
+    for (mends, said) in [(true, false), (false, true)] {
+        let reply = |body: &str| format!("last.c\n```c\n{}```\n", file(body));
+        let (first, second) = (reply(doubtful), if mends { reply(sound) } else { "It is right.".to_owned() });
+        let script = Script::answering(move |ask| {
+            let asked = ask.prompt.contains("passes, but") && ask.prompt.contains("last.c:");
+            Some(Reply::new(if asked { second.clone() } else { first.clone() }))
+        });
+        let mut place = Place::new(Script { context_tokens_max: 16_384, ..script }, Consent::Yes);
+        if !can_judge(&place) {
+            return;
+        }
+        std::fs::write(place.root.join("last.c"), file("    (void)text;\n    return 0;\n")).unwrap();
+        let test = "int last(const char *);\nint main(void) { return last(\"banana\") != 5; }\n";
+        std::fs::write(place.root.join("check_last.c"), test).unwrap();
+        let check = "gcc -Wextra -o last_check last.c check_last.c && ./last_check";
+        let outcome = place.run("last() in last.c gives 0 for banana", Some(check), &[]);
+        assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 2), "{outcome:?}\n{}", place.steps());
+        let written = std::fs::read_to_string(place.root.join("last.c")).unwrap();
+        assert_eq!(written.contains("at >= 0"), !mends, "{written}");
+        let verdict = format!("{:?}", outcome.verdict);
+        assert_eq!(verdict.contains("the compiler warns of last.c"), said, "{verdict}");
+    }
+}
+
 /// What does not build is drawn again with what the compiler said of it.
 #[test]
 fn another_draw_knows_what_did_not_build() {

@@ -183,9 +183,11 @@ impl Kind for Changes<'_> {
     }
 
     fn complete(&self, of: &Attempt<Patch>) -> anyhow::Result<(Vec<Message>, String)> {
-        let missing = of.missing.join(", ");
-        let turns = self.answered(of, Again { missing: &missing, ..Again::default() })?;
-        let first = of.missing.first().filter(|_| !self.plan.prefix.is_empty());
+        let (doubts, files): (Vec<String>, Vec<String>) =
+            of.missing.iter().cloned().partition(|word| verify::is_doubt(word));
+        let (missing, warned) = (files.join(", "), doubts.join("\n"));
+        let turns = self.answered(of, Again { missing: &missing, warned: &warned, ..Again::default() })?;
+        let first = files.first().filter(|_| !self.plan.prefix.is_empty());
         Ok((turns, first.map(|path| context::begun(self.tree, path)).unwrap_or_default()))
     }
 
@@ -264,4 +266,6 @@ pub(super) struct Again<'a> {
     pub(super) remark: &'a str,
     /// Files that the task asks to change and a passing change leaves as they are.
     pub(super) missing: &'a str,
+    /// What a compiler says of a passing change.
+    pub(super) warned: &'a str,
 }

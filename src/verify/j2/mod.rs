@@ -20,6 +20,7 @@ mod scan;
 mod snapshot;
 mod told;
 mod trial;
+mod warnings;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use decide::{Run, decide};
 pub use hindrance::{Hindrance, Wall};
 use snapshot::Overlay;
 use trial::{Ran, Stage, trial};
+pub use warnings::is_doubt;
 
 /// The command that this project is tested with, as a user would type it at its root; `None` where none is found. Where
 /// this process was started in a folder within the project, the nearest one that says how it is tested decides.
@@ -198,7 +200,10 @@ impl<'a> Judging<'a> {
             self.decide(false, &self.before, overlay.flags.clone())
         } else {
             let after = trial(&stage, &overlay.stood, Some(&self.before)).await?;
-            self.decide(true, &after, overlay.flags.clone())
+            let mut flags = overlay.flags.clone();
+            let written = overlay.stood.writes.iter().map(|(path, _)| path.as_path());
+            flags.extend(warnings::news(&after.warnings, &self.before.warnings, &written));
+            self.decide(true, &after, flags)
         };
         if overlay.held_back.is_empty() || matches!(stood, Verdict::SandboxFailed { .. }) || self.cancel.is_cancelled()
         {

@@ -21,6 +21,7 @@ use super::own_paths;
 use super::protect;
 use super::runner::{self, Kind, OUR_DIR, Runner, Tool};
 use super::snapshot::{Layer, Standing};
+use super::warnings::{self, Warning};
 
 const CHANNEL: &[u8] = include_bytes!("plugins/z1_channel.py");
 const PYTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_pytest.py");
@@ -51,6 +52,7 @@ pub(crate) struct Ran {
     pub(crate) hindrance: Option<Hindrance>,
     /// What a reader should know of the walls.
     pub(crate) notes: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
     wall: Duration,
     /// Files that decide and that the run wrote to.
     wrote: Vec<PathBuf>,
@@ -117,6 +119,7 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
         evidence,
         hindrance,
         notes: notes(&outcome),
+        warnings: [left.stdout, left.stderr].into_iter().flat_map(warnings::of).collect(),
         only_exit_code: runner.kind == Kind::Shell,
         wall: outcome.wall,
         wrote,
