@@ -75,6 +75,9 @@ impl KvType {
     }
 }
 
+/// llama.cpp's quantised caches hold each head's keys and values in blocks of so many elements.
+const KV_BLOCK_ELEMENTS: u64 = 32;
+
 /// A GPU as ggml reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gpu {
@@ -113,6 +116,8 @@ pub struct Shape {
     pub total_bytes: u64,
     /// Elements of keys and values that one token has in one layer.
     pub kv_elements_per_layer: u64,
+    /// A head's keys and values fill the blocks of the quantised caches.
+    pub kv_in_blocks: bool,
     pub embedding: u64,
     pub feed_forward: u64,
     pub heads: u64,
@@ -249,8 +254,9 @@ impl Shape {
         let own_output = bytes_of("output.weight");
         let output = own_output.or_else(|| bytes_of("token_embd.weight")).unwrap_or(0);
         let head = width / heads.max(1);
-        let per_head =
-            number("attention.key_length").unwrap_or(head) + number("attention.value_length").unwrap_or(head);
+        let (key, value) =
+            (number("attention.key_length").unwrap_or(head), number("attention.value_length").unwrap_or(head));
+        let per_head = key.saturating_add(value);
         let rows = gguf.tensor("token_embd.weight").and_then(|tensor| tensor.dimensions.get(1).copied());
         Ok(Self {
             context_tokens_trained: number("context_length").unwrap_or(4096) as u32,
@@ -259,6 +265,7 @@ impl Shape {
             output_is_embedding: own_output.is_none(),
             total_bytes: gguf.tensors.iter().fold(0, |total, tensor| total.saturating_add(tensor.bytes)),
             kv_elements_per_layer: number("attention.head_count_kv").unwrap_or(heads).saturating_mul(per_head),
+            kv_in_blocks: key.is_multiple_of(KV_BLOCK_ELEMENTS) && value.is_multiple_of(KV_BLOCK_ELEMENTS),
             embedding: width,
             feed_forward: number("feed_forward_length").unwrap_or(4 * width),
             heads,
@@ -367,6 +374,16 @@ const PROCESS_BYTES: u64 = 8 << 20;
 /// # Errors
 /// [`EngineError::TooLarge`] with the figures, where the memory is too small for every way to load.
 pub fn plan(options: &LoadOptions, shape: &Shape, machine: &Machine) -> Result<Plan, EngineError> {
+    if let Some(kv) = options.kv.filter(|kv| *kv != KvType::F16 && !shape.kv_in_blocks) {
+        return Err(EngineError::Load {
+            path: options.path.clone(),
+            reason: format!(
+                "its attention heads are no multiple of {KV_BLOCK_ELEMENTS} wide, as a {} cache needs",
+                kv.name()
+            ),
+            hint: "leave the setting `kv` out, or use `f16`".to_owned(),
+        });
+    }
     let all = choices(options, shape, machine);
     let best = *all.first().expect("invariant: there is at least one way to load");
     let plans = all.iter().map(|&choice| realise(options, shape, machine, (choice, best)));
@@ -425,7 +442,11 @@ fn choices(options: &LoadOptions, shape: &Shape, machine: &Machine) -> Vec<Choic
     let wished = options.context_tokens_max.unwrap_or(trained.min(CONTEXT_TOKENS_WANTED));
     let wished = wished.clamp(CONTEXT_TOKENS_MIN, trained);
     let contexts = if options.context_tokens_max.is_some() { vec![wished] } else { halvings(wished) };
-    let kvs = options.kv.map_or_else(|| vec![KvType::F16, KvType::Q8_0], |kv| vec![kv]);
+    let kvs = match options.kv {
+        Some(kv) => vec![kv],
+        None if shape.kv_in_blocks => vec![KvType::F16, KvType::Q8_0],
+        None => vec![KvType::F16],
+    };
     let (first, last) = (kvs[0], kvs[kvs.len() - 1]);
     let all = shape.layers() + 1;
     let pools = Pool::choices(options.slots.unwrap_or(1).min(SLOTS_MAX));
@@ -549,6 +570,7 @@ mod tests {
             output_is_embedding: false,
             total_bytes: 4460 * MIB,
             kv_elements_per_layer: 4 * 256,
+            kv_in_blocks: true,
             embedding: 3584,
             feed_forward: 18_944,
             heads: 28,
@@ -564,6 +586,7 @@ mod tests {
             output_is_embedding: true,
             total_bytes: 8 * MIB,
             kv_elements_per_layer: 256,
+            kv_in_blocks: true,
             embedding: 256,
             feed_forward: 768,
             heads: 4,
@@ -615,6 +638,16 @@ mod tests {
         assert!((4500..5500).contains(&needed_mib), "{needed_mib}");
         let careless = LoadOptions { check_memory: false, ..options() };
         assert!(plan(&careless, &seven_b(), &machine(4 * GIB, None)).is_ok());
+    }
+
+    #[test]
+    fn heads_that_do_not_fill_blocks_keep_a_plain_cache() {
+        let narrow = Shape { kv_in_blocks: false, ..seven_b() };
+        let ways = choices(&options(), &narrow, &machine(6 * GIB, Some(4 * GIB)));
+        assert!(ways.iter().all(|choice| choice.kv == KvType::F16));
+        let wished = LoadOptions { kv: Some(KvType::Q8_0), ..options() };
+        let refusal = plan(&wished, &narrow, &machine(16 * GIB, None)).unwrap_err().to_string();
+        assert!(refusal.contains("multiple of 32"), "{refusal}");
     }
 
     #[test]
@@ -704,6 +737,7 @@ mod tests {
             feed_forward: u64::from(u32::MAX),
             vocabulary: u64::from(u32::MAX),
             kv_elements_per_layer: u64::MAX,
+            kv_in_blocks: true,
             total_bytes: u64::MAX,
             layer_bytes: vec![u64::MAX; 3],
             ..seven_b()

@@ -387,8 +387,13 @@ impl<'a> Walk<'a> {
     /// The path that is the heading of the section or the step in which a block stands, prose between: it is only likely.
     fn section_above(&self, index: usize) -> Option<Head> {
         const LINES_MAX: usize = 40;
-        static HEADING: LazyLock<Regex> =
-            LazyLock::new(|| compile(r"^(?:#{1,6}\s|\s*(?:\d{1,2}[.)]|[-*+])\s|\*\*[^*]+\*\*:?\s*$)"));
+        static HEADING: LazyLock<Regex> = LazyLock::new(|| {
+            compile(concat!(
+                // A step of a list says what is to be done; other items only speak of a file.
+                r"(?i)^(?:#{1,6}\s|\*\*[^*]+\*\*:?\s*$|\s*(?:\d{1,2}[.)]|[-*+])\s+\**(?:(?:step \d+|first|then|next|now|finally)[:,]?\s+)?",
+                r"(?:open|updat|modif|chang|edit|add|append|creat|replac|fix|extend|in|for)\w*\b)"
+            ))
+        });
         let above = || (self.free_from..index).rev().take(LINES_MAX).map(move |at| self.lines[at]);
         let nearest = above().find(|line| !line.trim().is_empty() && scan::delimiter(line).is_none())?;
         let heading = above().find(|line| HEADING.is_match(line))?;

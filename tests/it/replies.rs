@@ -692,6 +692,11 @@ fn a_heading_holds_for_its_step_and_an_empty_file_is_no_likeness() {
             format!("{heading}\n\nWe need one more function below the one that is there.\n\n```python\n{percent}```\n");
         check(&files, &reply, "shop/utils.py", &format!("{UTILS}\n\n{percent}"), true);
     }
+    // An item that only speaks of a file heads nothing.
+    let reply = format!(
+        "The mistake shows in two places:\n\n- `shop/cart.py`, which calls it.\n\nHere is the corrected code:\n\n```python\n{UTILS}\n\n{percent}```\n"
+    );
+    check(&files, &reply, "shop/utils.py", &format!("{UTILS}\n\n{percent}"), true);
     // Without any path, beside an empty file.
     let whole = format!("{UTILS}\n\n{percent}");
     check(&files, &format!("Here is the corrected code:\n\n```python\n{whole}```\n"), "shop/utils.py", &whole, true);
