@@ -319,7 +319,9 @@ impl<K: Kind> Round<'_, K> {
         let drafts = Ways::of(agent).drafts && stream.part == Some(Part::Thinking) && self.ask.prefix.is_empty();
         if !drafts {
             stream.closed_at = stream.text.len();
-            match self.at.kind.may_be_over(&stream.text, &stream.closed) {
+            // A block that another one interrupts is not the end: the next has begun.
+            let over = if stream.is_open() { Over::No } else { self.at.kind.may_be_over(&stream.text, &stream.closed) };
+            match over {
                 Over::No => {}
                 Over::Yes if !self.patient => stream.stop(candidate, generation),
                 Over::Yes | Over::Perhaps => stream.since = Some(0),

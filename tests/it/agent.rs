@@ -235,6 +235,20 @@ async fn a_reply_to_a_stub_goes_on_from_it_and_the_answer_is_the_whole_function(
     );
 }
 
+/// A model that does not go on from the stub but begins anew is heard to its end. (Slowly, so that a stop would come in time.)
+#[tokio::test]
+async fn a_reply_to_a_stub_that_begins_anew_is_not_cut_where_it_does() {
+    let stub = "def f():\n    \"\"\"One.\n    >>> f()\n    1\n    \"\"\"\n";
+    let anew = format!("Let me think.\n```python\n{stub}    value = 1\n    return value  # right\n```\n");
+    let script = Script::answering(move |_| Some(Reply::new(anew.clone()).slow(Duration::from_millis(10))));
+    let mut bench = bench(script, settings(), Effort::Auto);
+    bench.task.prompt = format!("Complete this function:\n\n```python\n{stub}    pass\n```\n");
+    let heard = bench.run().await;
+    let outcome = heard.outcome();
+    assert_eq!((outcome.status, outcome.rounds), (Status::Verified, 1), "{outcome:?}");
+    assert!(outcome.answer.ends_with("    return value  # right\n"), "{}", outcome.answer);
+}
+
 #[tokio::test]
 async fn a_pass_at_the_first_fence_ends_the_generation() {
     let chatter = Reply::new(code("right") + &words(2000)).slow(Duration::from_millis(2));
