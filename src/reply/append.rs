@@ -28,10 +28,8 @@ pub(super) fn appended(path: &str, text: &str, content: &str) -> Option<String> 
     if new.is_empty() || new.iter().filter(|line| says(line)).any(has) {
         return None;
     }
-    let imports = |line: &str| is_import(path, line);
-    if new.iter().all(|line| line.trim().is_empty() || imports(line)) {
-        let after = old.iter().rposition(|line| imports(line))? + 1;
-        return Some(joined(&[&old[..after], &new, &old[after..]]));
+    if new.iter().all(|line| line.trim().is_empty() || is_import(path, line)) {
+        return with_imports(path, text, content);
     }
     let extension = paths::extension(path);
     let is_list = is_list(path, &old) && new.len() <= 3;

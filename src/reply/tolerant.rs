@@ -252,7 +252,10 @@ impl Reader<'_> {
     /// Of several files of a name without a folder, the one that a content resembles; of those that it resembles alike, the
     /// only one that is a test as it is, or is none. (With a folder it may be one more `__init__.py`.)
     fn likeliest(&self, name: &str, content: &str) -> Option<String> {
-        let of_name = self.known.namesakes(name).iter().filter(|_| !name.contains('/'));
+        if name.contains('/') {
+            return None;
+        }
+        let of_name = self.known.namesakes(name).iter();
         let like = |other: &str| self.text_of(other).map(|text| likeness(other, &text, content));
         let mut scored: Vec<(f64, &String)> = of_name.filter_map(|other| Some((like(other)?, other))).collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -91,12 +91,7 @@ impl Kind for Changes<'_> {
             }
             Some(_) if self.plan.intent.is_question() => Over::No,
             // The one file that the task asks to change has come; what follows explains it.
-            Some(last)
-                if self.sole
-                    && matches!(self.asked.as_slice(), [only] if is_of(last, only) && !self.is_headed_otherwise(reply, last, only)) =>
-            {
-                Over::Yes
-            }
+            Some(last) if self.is_all_that_is_asked(reply, last) => Over::Yes,
             Some(_) => Over::Perhaps,
         }
     }
@@ -213,18 +208,6 @@ impl Kind for Changes<'_> {
     }
 }
 
-impl Changes<'_> {
-    /// Whether a block stands under the name of another file.
-    fn is_headed_otherwise(&self, reply: &str, block: &Fence, path: &str) -> bool {
-        let above = reply.get(..block.start).and_then(|above| above.lines().rev().find(|line| !line.trim().is_empty()));
-        let head = above.and_then(|line| head_path(line, &self.known)).map(|head| head.path);
-        let label = || block.body.lines().next().and_then(|line| comment_path(line, &self.known));
-        head.or_else(|| info_path(&block.info, &self.known))
-            .or_else(label)
-            .is_some_and(|named| file_name(&named) != file_name(path))
-    }
-}
-
 /// Whether a block can be this file or definitions of it, rather than a word or two in passing.
 fn is_of(block: &Fence, path: &str) -> bool {
     const LINES_MIN: usize = 4;
@@ -236,6 +219,16 @@ fn is_of(block: &Fence, path: &str) -> bool {
 }
 
 impl Changes<'_> {
+    /// Whether a block is the one file that the task asks to change, and stands under no other's name.
+    fn is_all_that_is_asked(&self, reply: &str, block: &Fence) -> bool {
+        let [only] = self.asked.as_slice() else { return false };
+        let above = reply.get(..block.start).and_then(|above| above.lines().rev().find(|line| !line.trim().is_empty()));
+        let head = above.and_then(|line| head_path(line, &self.known)).map(|head| head.path);
+        let label = || block.body.lines().next().and_then(|line| comment_path(line, &self.known));
+        let named = head.or_else(|| info_path(&block.info, &self.known)).or_else(label);
+        self.sole && is_of(block, only) && named.is_none_or(|named| file_name(&named) == file_name(only))
+    }
+
     /// The attempt with all that it had answered, and what is said to it.
     fn answered(&self, of: &Attempt<Patch>, again: Again<'_>) -> anyhow::Result<Vec<Message>> {
         let mut turns = of.tail.clone();
