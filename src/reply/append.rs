@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{compile, paths};
+use super::{compile, elision, paths};
 
 /// Whether a line says that what follows is added to what is there.
 pub(super) fn says_so(line: &str) -> bool {
@@ -23,18 +23,24 @@ pub(super) fn says_so(line: &str) -> bool {
 pub(super) fn appended(path: &str, text: &str, content: &str) -> Option<String> {
     let new: Vec<&str> = content.trim_matches('\n').lines().collect();
     let old: Vec<&str> = text.lines().collect();
-    let says = |line: &&str| line.chars().filter(|c| c.is_alphanumeric()).count() > 1;
+    let says = |line: &&str| line.ends_with('{') || line.chars().filter(|c| c.is_alphanumeric()).count() > 1;
     let has = |line: &&str| old.iter().any(|other| other.trim() == line.trim());
-    if new.is_empty() || new.iter().filter(|line| says(line)).any(has) {
+    if new.is_empty() || !elision::brought_in(text, content, paths::extension(path) == "py").is_empty() {
         return None;
     }
-    if new.iter().all(|line| line.trim().is_empty() || is_import(path, line)) {
+    if new.iter().filter(|line| says(line)).any(has) {
+        return None;
+    }
+    if only_imports(path, content) {
         return with_imports(path, text, content);
     }
     let extension = paths::extension(path);
     let is_list = is_list(path, &old) && new.len() <= 3;
     let is_text = matches!(extension.as_str(), "css" | "scss" | "less" | "md" | "markdown" | "sql");
     let is_script = matches!(extension.as_str(), "js" | "mjs" | "cjs" | "ts" | "py");
+    if is_script && only_shows(content) {
+        return None;
+    }
     if !(is_list || is_text || is_script) || new.iter().any(|line| line.starts_with([' ', '\t']) && is_list) {
         return None;
     }
@@ -81,6 +87,32 @@ pub(super) fn with_imports(path: &str, text: &str, content: &str) -> Option<Stri
     }
     let text_after = joined(&[&lines]);
     (text_after.trim_end() != text.trim_end()).then_some(text_after)
+}
+
+/// Whether a text imports something and does nothing else.
+pub(super) fn only_imports(path: &str, text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
+    lines.peek().is_some() && lines.all(|line| is_import(path, line))
+}
+
+/// Whether a script does nothing but show what something gives: an example of its use.
+pub(super) fn only_shows(text: &str) -> bool {
+    static SHOWS: LazyLock<Regex> = LazyLock::new(|| compile(r"^(?:print|console\.\w+|assert)\b|^(?:#|//)"));
+    text.lines().filter(|line| !line.trim().is_empty()).all(|line| SHOWS.is_match(line))
+}
+
+/// Whether a file and a block are nothing but imports from the same places: then the block is the file with other names.
+pub(super) fn imports_the_same(path: &str, text: &str, content: &str) -> bool {
+    let sources = |text: &str| -> Option<Vec<String>> {
+        let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        let mut all: Vec<String> = lines
+            .map(|line| source(line).filter(|_| is_import(path, line)).map(str::to_owned))
+            .collect::<Option<_>>()?;
+        all.sort();
+        Some(all)
+    };
+    let old = sources(text);
+    old.as_ref().is_some_and(|old| !old.is_empty()) && old == sources(content)
 }
 
 /// Where a line imports from, where it says so apart from what.
@@ -180,6 +212,10 @@ mod tests {
             of("from .utils import money\n").unwrap(),
             "import os\nfrom .utils import percent\nfrom .utils import money\n\nx = 1\n"
         );
+        let init = "from .core import compute\n";
+        assert!(imports_the_same("__init__.py", init, "from .core import evaluate\n"));
+        assert!(!imports_the_same("__init__.py", init, "from .cli import main\n"));
+        assert!(!imports_the_same("cart.py", cart, "from .utils import money\n"));
         assert_eq!((of("import os\n"), of("import sys\nx = 2\n"), of("")), (None, None, None));
         let index = "export { a, b } from \"./a\";\n";
         assert_eq!(

@@ -44,6 +44,14 @@ pub fn is_elision(line: &str) -> bool {
     DOTTED.is_match(words) && (begins || CODE_WORD.is_match(words))
 }
 
+/// A text without the lines at its ends that stand for left-out code.
+pub fn stripped(text: &str) -> &str {
+    let skipped = |line: &&str| line.trim().is_empty() || is_elision(line);
+    let before: usize = text.split_inclusive('\n').take_while(skipped).map(str::len).sum();
+    let after: usize = text[before..].split_inclusive('\n').rev().take_while(skipped).map(str::len).sum();
+    &text[before..text.len() - after]
+}
+
 /// Whether a line is nothing but an ellipsis (which in Python is also code).
 pub fn is_bare_dots(line: &str) -> bool {
     matches!(line.trim(), "..." | "…" | "[...]" | "[…]" | "(...)")

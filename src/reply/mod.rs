@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 mod append;
 mod apply_patch;
+pub mod becomes;
 pub mod edits;
 pub mod elision;
 pub mod fence;
@@ -33,12 +34,14 @@ mod names;
 mod pairs;
 pub mod paths;
 pub mod program;
+mod region;
 mod search_replace;
 pub mod splice;
 pub mod tolerant;
 mod tool_call;
 mod unified_diff;
 mod walk;
+pub mod wanted;
 
 pub use fence::{Fence, FenceScanner};
 pub use program::{Wanted, program};

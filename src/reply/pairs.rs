@@ -35,13 +35,12 @@ pub(super) fn join(lines: &[&str], known: &Known, shown: &[Shown<'_>], texts: &m
         Some(Fenced { path, content: content.clone(), line: proposed.reply_line })
     }));
     fences.sort_by_key(|fence| fence.line);
-    // A quotation before the new function, an example and what it prints look the same: only where the reply is nothing but
-    // pairs, none of which defines anything, is the old and the new told for certain.
+    // A quotation before the new function, an example and what it prints look the same: where the words only say "before" and
+    // "after", the old and the new are told for certain if the reply is nothing but pairs, none of which defines anything.
     let plain = fences.len().is_multiple_of(2) && out.edits.iter().all(|edit| edit.origin == Origin::WholeFile);
-    let pairs: Option<Vec<(String, &[Fenced])>> =
-        fences.chunks_exact(2).map(|pair| Some((replaced(lines, shown, &pair[0], &pair[1])?, pair))).collect();
-    for (path, pair) in pairs.filter(|_| plain).unwrap_or_default() {
-        let (old, new) = (&pair[0], &pair[1]);
+    let all: Option<Vec<Pair<'_>>> = fences.chunks_exact(2).map(|pair| pair_of(lines, shown, pair, true)).collect();
+    let some = || fences.windows(2).filter_map(|pair| pair_of(lines, shown, pair, false)).collect();
+    for (path, old, new) in all.filter(|_| plain).unwrap_or_else(some) {
         let gone = |line: u32| line == old.line || line == new.line;
         texts.retain(|loose| !gone(loose.reply_line));
         out.edits.retain(|proposed| !gone(proposed.reply_line));
@@ -57,8 +56,16 @@ pub(super) fn join(lines: &[&str], known: &Known, shown: &[Shown<'_>], texts: &m
     }
 }
 
-/// The file in which the first fence's lines become the second's.
-fn replaced(lines: &[&str], shown: &[Shown<'_>], old: &Fenced, new: &Fenced) -> Option<String> {
+/// A file, the fence that shows lines of it, and the one that shows what they become.
+type Pair<'a> = (String, &'a Fenced, &'a Fenced);
+
+fn pair_of<'a>(lines: &[&str], shown: &[Shown<'_>], pair: &'a [Fenced], alone: bool) -> Option<Pair<'a>> {
+    let [old, new] = pair else { return None };
+    Some((replaced(lines, shown, old, new, alone)?, old, new))
+}
+
+/// The file in which the first fence's lines become the second's. Where they are not `alone`, only an order says so.
+fn replaced(lines: &[&str], shown: &[Shown<'_>], old: &Fenced, new: &Fenced, alone: bool) -> Option<String> {
     static REPLACE: LazyLock<Regex> =
         LazyLock::new(|| compile(r"(?i)\b(?:replace|change|swap)\b(?:[^.!?]|[.!?]\S)*\W*$"));
     static WITH: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)^\W*(?:with|to|by|into)\b(?:\s+[\w`']+){0,5}\W*$"));
@@ -76,8 +83,8 @@ fn replaced(lines: &[&str], shown: &[Shown<'_>], old: &Fenced, new: &Fenced) -> 
         lines.get(end + 1..(new.line as usize).checked_sub(1)?)?.iter().filter(solid).copied().collect();
     let above = lines[..start.saturating_sub(1)].iter().rev().find(solid).copied().unwrap_or("");
     let [between] = between.as_slice() else { return None };
-    let told =
-        (REPLACE.is_match(above) && WITH.is_match(between)) || (BEFORE.is_match(above) && AFTER.is_match(between));
+    let told = (REPLACE.is_match(above) && WITH.is_match(between))
+        || (alone && BEFORE.is_match(above) && AFTER.is_match(between));
     if !closed || !told || old.content == new.content {
         return None;
     }

@@ -13,6 +13,8 @@ use regex::Regex;
 pub struct Known {
     paths: BTreeSet<String>,
     by_name: BTreeMap<String, Vec<String>>,
+    /// Files that are to be made, and where: the task names them, or code imports from them.
+    wanted: BTreeSet<String>,
 }
 
 impl Known {
@@ -22,7 +24,19 @@ impl Known {
         for path in &paths {
             by_name.entry(file_name(path).to_lowercase()).or_default().push(path.clone());
         }
-        Self { paths, by_name }
+        Self { paths, by_name, wanted: BTreeSet::new() }
+    }
+
+    /// The same, and these files are known to be wanted though they are not there.
+    #[must_use]
+    pub fn wanting(mut self, files: impl IntoIterator<Item = String>) -> Self {
+        self.wanted.extend(files.into_iter().filter(|file| !self.paths.contains(file)));
+        self
+    }
+
+    /// Files that are not there and that a new one may be.
+    pub fn wanted(&self) -> &BTreeSet<String> {
+        &self.wanted
     }
 
     pub fn contains(&self, path: &str) -> bool {

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::becomes::{Became, How, Seen, WHOLE_KEPT_MIN, become_file, kept, likeness};
 use super::edits::{self, Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Known};
 use super::walk::{Loose, Walk};
-use super::{append, elision, pairs, splice};
+use super::{append, elision, pairs, splice, wanted};
 use crate::scan;
 use crate::task::{Edit, Language};
 
@@ -20,14 +21,8 @@ pub struct Shown<'a> {
     pub text: &'a str,
 }
 
-/// A fence that keeps this share of a file's lines can be the file.
-pub(super) const WHOLE_KEPT_MIN: f64 = 0.6;
 /// Of two files that a fence resembles, the better one must be better by this.
 const LEAD_MIN: f64 = 0.15;
-/// A file in which names were changed keeps at least this share of its lines.
-const RENAMED_KEPT_MIN: f64 = 0.4;
-/// Data that has this share of a file's keys can be the file.
-const WHOLE_COVERAGE_MIN: f64 = 0.8;
 
 /// Reads every edit out of a reply, tolerantly.
 ///
@@ -45,19 +40,20 @@ const WHOLE_COVERAGE_MIN: f64 = 0.8;
 /// `shown` are the files in the prompt as they stand now; `prompt` is its text, or empty.
 pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Reading {
     let text = scan::proper(&without_echo(reply, prompt));
-    let mut walk = Walk::over(&text, known, shown);
+    let imported = shown.iter().flat_map(|file| wanted::imported(file.path, file.text, known));
+    let known = known.clone().wanting(imported.collect::<Vec<_>>());
+    let mut walk = Walk::over(&text, &known, shown);
     if walk.out.edits.is_empty() && walk.loose.is_empty() {
         walk.take_commands();
     }
     let lines = std::mem::take(&mut walk.lines);
     let (mut loose, mut out) = (walk.loose, walk.out);
-    pairs::join(&lines, known, shown, &mut loose, &mut out);
+    pairs::join(&lines, &known, shown, &mut loose, &mut out);
     let blocks = out.edits.iter().filter_map(|proposed| match &proposed.edit {
         Edit::Write { path, content } => Some((path.clone(), content.clone())),
         _ => None,
     });
-    let mut reader =
-        Reader { known, shown, blocks: blocks.collect(), texts: BTreeMap::new(), given: Vec::new(), notes: Vec::new() };
+    let mut reader = Reader::new(known, shown, blocks.collect());
     for proposed in &mut out.edits {
         reader.place(proposed);
     }
@@ -73,7 +69,8 @@ pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Re
     let taken: Vec<String> = changes.map(|proposed| proposed.edit.path().to_owned()).collect();
     for fence in &loose {
         // Beside plain edits, a fence of new definitions alone is rather an example, unless they need it.
-        let found = reader.resolve(fence, &taken).or_else(|| {
+        let found = reader.resolve(fence, &taken).or_else(|| reader.continued(fence, &out.edits));
+        let found = found.or_else(|| reader.new_file(fence, &out.edits)).or_else(|| {
             let alone = taken.is_empty() || (!fence.shows && reader.is_needed(fence, &out.edits));
             if alone { reader.at_home(fence, &text) } else { None }
         });
@@ -87,7 +84,7 @@ pub fn read(reply: &str, known: &Known, shown: &[Shown<'_>], prompt: &str) -> Re
     }
     out.edits.sort_by_key(|proposed| proposed.reply_line);
     out.notes.append(&mut reader.notes);
-    edits::settle(&mut out, known);
+    edits::settle(&mut out, &reader.known);
     if out.edits.is_empty() && out.refused.is_empty() {
         let message = "the reply holds no change: no fence, block or diff that is about a file of the project";
         out.refused.push(Refusal::new(RefusalKind::NoEdits, None, 1, message));
@@ -121,8 +118,10 @@ fn without_echo(reply: &str, prompt: &str) -> String {
 }
 
 struct Reader<'a> {
-    known: &'a Known,
+    known: Known,
     shown: &'a [Shown<'a>],
+    /// The folder that the reply takes the project to lie in.
+    outer: Option<String>,
     /// The reply's blocks about whole files, as they were written.
     blocks: Vec<(String, String)>,
     /// What earlier fences of the reply made of a file.
@@ -132,7 +131,26 @@ struct Reader<'a> {
     notes: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(known: Known, shown: &'a [Shown<'a>], blocks: Vec<(String, String)>) -> Self {
+        // Where a block of the reply is, its imports say where its new files are.
+        let place = |(path, content): &(String, String)| {
+            let like = |other: &Shown<'_>| (kept(other.text, content) * 100.0) as u32;
+            let of_name = shown.iter().filter(|file| paths::file_name(file.path) == paths::file_name(path));
+            let best = of_name.max_by_key(|file| like(file)).map(|file| file.path.to_owned());
+            known.closest(path).or(best).unwrap_or_else(|| path.clone())
+        };
+        let imported = blocks.iter().flat_map(|block| wanted::imported(&place(block), &block.1, &known));
+        let imported: Vec<String> = imported.collect();
+        let known = known.wanting(imported);
+        let outer = blocks.iter().find_map(|(path, _)| {
+            let inner = known.closest(path).filter(|inner| inner != path)?;
+            let folder = path.strip_suffix(&inner)?;
+            (!known.has_folder(folder.trim_end_matches('/'))).then(|| folder.to_owned())
+        });
+        Self { known, shown, outer, blocks, texts: BTreeMap::new(), given: Vec::new(), notes: Vec::new() }
+    }
+
     fn text_of(&self, path: &str) -> Option<String> {
         self.texts
             .get(path)
@@ -171,9 +189,20 @@ impl Reader<'_> {
         }
         let target = if self.known.contains(path) { Some(path.clone()) } else { self.namesake(path, content) };
         let Some(target) = target else {
+            if let Some(place) = self.place_of_new(path) {
+                self.notes.push(format!("{path} was taken for the new file {place}"));
+                let edit = Edit::Write { path: place, content: content.clone() };
+                return Ok(Proposed { edit, weak: true, instead: None, ..proposed });
+            }
             if paths::is_placeholder(path) {
                 let message = format!("{path} is a placeholder; name a real file of the project");
                 return Err(Box::new(Refusal::new(RefusalKind::NoPath, Some(path), proposed.reply_line, message)));
+            }
+            // There is no other code of a new file.
+            let rest = elision::stripped(content);
+            if rest.len() < content.len() && proposed.closed && !rest.lines().any(elision::is_elision) {
+                let edit = Edit::Write { path: path.clone(), content: format!("{}\n", rest.trim_end()) };
+                return Ok(Proposed { edit, weak: true, ..proposed });
             }
             return Ok(proposed);
         };
@@ -214,11 +243,56 @@ impl Reader<'_> {
         })
     }
 
+    /// Where a new file belongs that is named loosely: where the task or an import has it, or without the folder that the
+    /// reply takes the project to lie in.
+    fn place_of_new(&self, path: &str) -> Option<String> {
+        let inner = || Some(path.strip_prefix(self.outer.as_deref()?)?.to_owned());
+        wanted::meant(path, self.known.wanted(), &self.known).or_else(inner)
+    }
+
+    /// The wanted file that a fence of new definitions without a path, or with a made-up one, is.
+    fn new_file(&mut self, fence: &Loose, edits: &[Proposed]) -> Option<Proposed> {
+        let given = |file: &String| edits.iter().any(|proposed| proposed.edit.path() == file);
+        let tag = Language::from_fence_tag(&fence.info);
+        let is_new = |file: &&String| {
+            let names = splice::defined(file, &fence.content);
+            let language = Language::from_extension(&paths::extension(file));
+            let fits = tag.is_none() || tag == language;
+            // Half of what the project has is an example that uses it, or an older form of it.
+            let is_there =
+                |name: &String| self.shown.iter().any(|file| last_names(file.path, file.text).contains(name));
+            fits && !given(file) && !names.is_empty() && !names.iter().any(is_there)
+        };
+        let path = match &fence.head {
+            Some(head) => wanted::meant(&head.path, self.known.wanted(), &self.known).filter(|path| !given(path))?,
+            None => {
+                let mut found = self.known.wanted().iter().filter(is_new);
+                found.next().filter(|_| found.next().is_none())?.clone()
+            }
+        };
+        if !fence.closed || fence.shows || fence.content.trim().is_empty() {
+            return None;
+        }
+        let line = fence.reply_line;
+        self.notes.push(format!(
+            "the block at line {line} names no file of the project; it was taken for {path}, which is new"
+        ));
+        self.given.push((path.clone(), last_names(&path, &fence.content)));
+        let edit = Edit::Write { path, content: fence.content.clone() };
+        let mut proposed = Proposed::new(edit, Origin::WholeFile, line);
+        proposed.weak = true;
+        proposed.fitted = true;
+        Some(proposed)
+    }
+
     /// Says what of a block was put where, and what was not.
     fn note(&mut self, became: &Became, path: &str, line: u32) {
         match became.how {
             How::Whole => {}
-            How::Mended => self.notes.push(format!("{path}: imports that the block at line {line} left out were kept")),
+            How::Mended => {
+                self.notes
+                    .push(format!("{path}: what the block at line {line} left out at the top of the file was kept"));
+            }
             How::Shortened => {
                 self.notes.push(format!("the block at line {line} leaves out some of what {path} defines"));
             }
@@ -245,7 +319,7 @@ impl Reader<'_> {
         let folder = path.rsplit_once('/').map(|(folder, _)| folder);
         let lost = folder.is_none_or(|folder| !self.known.has_folder(folder));
         let fits = likeness(&other, &text, content) >= LEAD_MIN
-            || (lost && (text.trim().is_empty() || splice::spliced(&other, &text, content, true).is_some()));
+            || (lost && (text.trim().is_empty() || become_file(&other, &text, content, Seen::named()).is_some()));
         fits.then_some(other)
     }
 
@@ -265,6 +339,11 @@ impl Reader<'_> {
         }
         if scored.len() > 1 {
             scored.retain(|(_, other)| is_named_a_test(other) == holds_tests(content));
+        }
+        if scored.len() > 1 {
+            let file = |path: &str| self.shown.iter().find(|file| file.path == path);
+            let names = splice::defined(name, content);
+            scored.retain(|(_, other)| file(other).is_some_and(|file| self.imports_from(file, &names)));
         }
         if let [(_, only)] = scored.as_slice() { Some((*only).clone()) } else { None }
     }
@@ -316,8 +395,29 @@ impl Reader<'_> {
         // What a block with markers made of the file is not known here.
         let fitted = self.texts.contains_key(path);
         let given = |name: &String| self.given.iter().any(|(file, names)| file == path && names.contains(name));
-        let code = !new.is_empty() && new.iter().all(|name| own.contains(name) && !given(name));
+        // A class with a new method has one of them.
+        let code = new.iter().any(|name| own.contains(name)) && !new.iter().any(given);
         fitted && code && !quotes && !fence.shows
+    }
+
+    /// The file of the block before, where a fence says no path and can only go on with it: its imports, or what the words
+    /// above say is added.
+    fn continued(&mut self, fence: &Loose, edits: &[Proposed]) -> Option<Proposed> {
+        let before = edits.iter().filter(|proposed| proposed.reply_line < fence.reply_line);
+        let path = before.max_by_key(|proposed| proposed.reply_line)?.edit.path().to_owned();
+        // What a block with markers made of the file is not known here.
+        if !edits.iter().all(|proposed| proposed.fitted || proposed.edit.path() != path) {
+            return None;
+        }
+        let imports = append::only_imports(&path, &fence.content);
+        let adds = fence.adds && !splice::defined(&path, &fence.content).is_empty();
+        if fence.head.is_some() || fence.shows || !(imports || adds) || !fits_tag(&fence.info, &path) {
+            return None;
+        }
+        let text = self.text_of(&path)?;
+        let seen = Seen { adds: fence.adds, ..self.seen(&path, fence.closed, true) };
+        let became = become_file(&path, &text, &fence.content, seen)?;
+        self.inferred(fence, path, &text, became)
     }
 
     /// The file that a fence of new definitions can only belong to: the one that can hold them, that others import them
@@ -333,7 +433,13 @@ impl Reader<'_> {
                 && splice::is_outlined(file.path, file.text)
                 && is_named_a_test(file.path) == holds_tests(&fence.content)
         };
-        let homes: Vec<Shown<'_>> = self.shown.iter().filter(|file| can_hold(file)).copied().collect();
+        // A rule of a style sheet resembles no other.
+        let extension = fence.info.to_lowercase();
+        let sheets = || self.shown.iter().filter(|file| paths::extension(file.path) == extension).copied().collect();
+        let homes: Vec<Shown<'_>> = match extension.as_str() {
+            "css" | "scss" | "less" => sheets(),
+            _ => self.shown.iter().filter(|file| can_hold(file)).copied().collect(),
+        };
         let of = |fits: &dyn Fn(&Shown<'_>) -> bool| {
             let found: Vec<Shown<'_>> = homes.iter().filter(|file| fits(file)).copied().collect();
             if let [only] = found.as_slice() { Some(*only) } else { None }
@@ -380,7 +486,9 @@ impl Reader<'_> {
         self.shown.iter().filter(|other| other.path != file.path).any(|other| {
             self.text_of(other.path).unwrap_or_default().lines().filter(|line| imports(line)).any(|line| {
                 let words = words(line);
-                words.contains(&module) && names.iter().any(|name| words.contains(name))
+                let by_name = || words.contains(&module);
+                let from = wanted::imports_from(line, other.path, file.path, &self.known).unwrap_or_else(by_name);
+                from && names.iter().any(|name| words.contains(name))
             })
         })
     }
@@ -397,6 +505,8 @@ impl Reader<'_> {
         }
         self.given.push((path.clone(), last_names(&path, &fence.content)));
         self.texts.insert(path.clone(), became.text.clone());
+        let imported = wanted::imported(&path, &became.text, &self.known);
+        self.known = std::mem::take(&mut self.known).wanting(imported);
         let mut proposed = Proposed::new(Edit::Write { path, content: became.text }, Origin::WholeFile, line);
         proposed.weak = true;
         proposed.fitted = true;
@@ -404,114 +514,11 @@ impl Reader<'_> {
     }
 }
 
-/// What a file becomes by a fence.
-struct Became {
-    text: String,
-    how: How,
-}
-
 /// The names that a text defines; a method's without its class's.
 fn last_names(path: &str, text: &str) -> BTreeSet<String> {
     let last = |name: String| name.rsplit('.').next().unwrap_or_default().to_owned();
     let loose = splice::defined(path, text);
     splice::names(path, text).into_iter().chain(loose).map(last).collect()
-}
-
-/// What the fence was taken for.
-#[derive(Clone, Copy)]
-enum How {
-    /// The file.
-    Whole,
-    /// The file, but for imports that it left out.
-    Mended,
-    /// The file without some of its definitions.
-    Shortened,
-    /// Definitions or keys of the file.
-    Spliced { left_out: usize },
-}
-
-/// What is known of a fence besides what it holds.
-struct Seen {
-    closed: bool,
-    /// It is known to be about this file.
-    named: bool,
-    /// It is said to be added to what is there.
-    adds: bool,
-    /// The definitions that stand in another file's block now.
-    elsewhere: BTreeSet<String>,
-}
-
-/// Whether a fence begins as the file does: one of its first lines stands among the fence's.
-fn begins_alike(text: &str, content: &str) -> bool {
-    const OWN: usize = 2;
-    const FENCE_S: usize = 5;
-    let solid = |text: &str, count: usize| -> Vec<String> {
-        text.lines().map(str::trim).filter(|line| line.len() > 2).take(count).map(str::to_owned).collect()
-    };
-    let begins = solid(content, FENCE_S);
-    solid(text, OWN).iter().any(|line| begins.contains(line))
-}
-
-fn imports(path: &str, text: &str) -> bool {
-    text.lines().any(|line| append::is_import(path, line))
-}
-
-/// What the file becomes by this fence: the fence itself where it is the file, or the file with the fence's
-/// definitions spliced in.
-fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Became> {
-    let Seen { closed, named, adds, elsewhere } = seen;
-    let elided = !elision::brought_in(text, content, splice::is_python(path)).is_empty();
-    let kept = kept(text, content);
-    let (old, new) = (text.lines().count(), content.lines().count());
-    let covers = splice::data::coverage(path, text, content).is_none_or(|share| share >= WHOLE_COVERAGE_MIN);
-    let resembles = !elided && closed && kept >= WHOLE_KEPT_MIN && covers;
-    let is_whole = resembles && new * 10 >= old * 7;
-    let gone = splice::dropped(path, text, content);
-    let drops = !gone.is_empty();
-    // From its beginning on and without a word of left-out code: what is missing was taken away (where most of the file
-    // is there), has another name (where as much is new) or stands in another block now.
-    let from_the_top = drops && named && closed && !elided && begins_alike(text, content);
-    let runs = || splice::keeps_statements(path, text, content);
-    let renamed = || kept >= RENAMED_KEPT_MIN && new * 10 >= old * 7 && splice::renames(path, text, content);
-    let moved = || gone.iter().all(|name| elsewhere.contains(name));
-    // All that it defines and runs is there, and nothing else is meant to be: in a small file a new name changes most lines.
-    let defines_it =
-        || !drops && named && closed && !elided && new * 10 >= old * 7 && !splice::names(path, text).is_empty();
-    let anew = || defines_it() && runs() && (!imports(path, text) || imports(path, content));
-    if (is_whole && !drops) || anew() || (from_the_top && (resembles || (runs() && (renamed() || moved())))) {
-        return Some(whole(path, text, content, drops));
-    }
-    if let Some(spliced) = splice::spliced(path, text, content, named) {
-        // All that the file has is in the block, and the block has nothing else: read either way it is the same.
-        if closed && !elided && spliced.left_out == 0 && spliced.text.trim_end() == content.trim_end() {
-            return Some(Became { text: content.to_owned(), how: How::Whole });
-        }
-        return Some(Became { text: spliced.text, how: How::Spliced { left_out: spliced.left_out } });
-    }
-    if let Some(text) = append::with_imports(path, text, content).filter(|_| named && closed) {
-        return Some(Became { text, how: How::Spliced { left_out: 0 } });
-    }
-    if adds
-        && closed
-        && !elided
-        && let Some(text) = append::appended(path, text, content)
-    {
-        return Some(Became { text, how: How::Spliced { left_out: 0 } });
-    }
-    // A file written anew: it defines everything that the old one defined, or is as long where nothing is defined.
-    let as_long =
-        splice::is_outlined(path, text) || (kept >= 0.3 && new * 10 >= old * 7 && covers) || (old <= 2 && new >= old);
-    let rewritten = !elided && closed && as_long && !drops;
-    rewritten.then(|| whole(path, text, content, false))
-}
-
-/// A fence as the file, with the imports that it left out.
-fn whole(path: &str, text: &str, content: &str, drops: bool) -> Became {
-    let how = if drops { How::Shortened } else { How::Whole };
-    match splice::with_imports(path, text, content) {
-        Some(text) => Became { text, how: if drops { how } else { How::Mended } },
-        None => Became { text: content.to_owned(), how },
-    }
 }
 
 /// Without the comment that served as the heading, unless the file has that line itself.
@@ -541,22 +548,6 @@ fn fits_tag(info: &str, path: &str) -> bool {
     }
 }
 
-/// How much a fence is (a part of) a file: the larger of the share of the file's lines that it keeps, the share of its
-/// own lines that stand in the file, and the share of its definitions that the file has.
-fn likeness(path: &str, text: &str, content: &str) -> f64 {
-    if text.trim().is_empty() {
-        return 0.0;
-    }
-    let own = {
-        let lines: std::collections::BTreeSet<&str> = text.lines().map(str::trim).collect();
-        let solid: Vec<&str> = content.lines().map(str::trim).filter(|l| l.len() > 2).collect();
-        let shared = solid.iter().filter(|line| lines.contains(*line)).count();
-        if solid.is_empty() { 0.0 } else { shared as f64 / solid.len() as f64 }
-    };
-    let defined = splice::shared_definitions(path, text, content);
-    kept(text, content).max(own * 0.9).max(defined)
-}
-
 fn is_named_a_test(path: &str) -> bool {
     let path = path.to_lowercase();
     ["test", "spec"].iter().any(|word| path.contains(word))
@@ -564,16 +555,4 @@ fn is_named_a_test(path: &str) -> bool {
 
 fn holds_tests(text: &str) -> bool {
     ["#[test]", "assert", "import pytest"].iter().any(|word| text.contains(word))
-}
-
-/// The share of the file's lines with text that `content` keeps, in their order.
-pub fn kept(text: &str, content: &str) -> f64 {
-    let solid =
-        |t: &str| -> Vec<String> { t.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect() };
-    let (old, new) = (solid(text), solid(content));
-    let equal: usize = similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new)
-        .iter()
-        .map(|operation| if let similar::DiffOp::Equal { len, .. } = operation { *len } else { 0 })
-        .sum();
-    if old.is_empty() { 1.0 } else { equal as f64 / old.len() as f64 }
 }

@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::becomes::{WHOLE_KEPT_MIN, kept};
 use super::compile;
 use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Head, Known, Meant, Strength};
-use super::tolerant::{Shown, WHOLE_KEPT_MIN, kept};
+use super::tolerant::Shown;
 use super::{append, apply_patch, heredoc, search_replace, splice, tool_call, unified_diff};
 use crate::scan::{self, Block, Format, Kind, marker};
 use crate::task::{Edit, Language};
@@ -175,7 +176,9 @@ impl<'a> Walk<'a> {
             }
             return;
         };
-        if head.strength == Strength::Shown {
+        // "Then import it in `a.py`" shows nothing.
+        let imports = self.known.contains(&head.path) && append::only_imports(&head.path, &content);
+        if head.strength == Strength::Shown && !imports {
             self.out.notes.push(format!("the block at line {line} shows something about {}; it is no file", head.path));
             // Unless it says by what it holds that it is.
             if block.kind == Kind::Code {
@@ -217,9 +220,16 @@ impl<'a> Walk<'a> {
         lines.join("\n").trim_end_matches('\n').to_owned() + "\n"
     }
 
-    /// The files of a block that holds several, each under a comment that is the path of one of the project's.
+    /// The files of a block that holds several, each under a comment that is the path of one of the project's, or of a new
+    /// one in one of its folders.
     fn files_inside(&self, block: &Block, content: &str) -> Option<Vec<(String, String)>> {
-        let label = |line: &str| paths::comment_path(line, self.known).filter(|path| self.known.contains(path));
+        let in_folder = |path: &str| match path.rsplit_once('/') {
+            Some((folder, _)) => self.known.has_folder(folder),
+            None => self.known.iter().any(|other| !other.contains('/')),
+        };
+        let is_file =
+            |path: &String| self.known.contains(path) || self.known.wanted().contains(path) || in_folder(path);
+        let label = |line: &str| paths::comment_path(line, self.known).filter(is_file);
         let mut parts: Vec<(String, String)> = Vec::new();
         for line in content.split_inclusive('\n') {
             match label(line.trim_end()) {
@@ -233,7 +243,8 @@ impl<'a> Walk<'a> {
             }
         }
         let different: std::collections::BTreeSet<&str> = parts.iter().map(|(path, _)| path.as_str()).collect();
-        (block.closed && parts.len() > 1 && different.len() == parts.len()).then_some(parts)
+        let known = parts.iter().any(|(path, _)| self.known.contains(path));
+        (block.closed && known && parts.len() > 1 && different.len() == parts.len()).then_some(parts)
     }
 
     fn take_parts(&mut self, parts: Vec<(String, String)>, line: u32) {
@@ -247,11 +258,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether a block that is tagged as commands or output cannot be this file: the project's file is neither, and the block
-    /// is not most of it.
+    /// is not most of it, nor code of its kind.
     fn is_no_file(&self, path: &str, content: &str) -> bool {
         let shown = self.shown.iter().find(|file| file.path == path && !file.text.trim().is_empty());
         let is_most = shown.is_some_and(|file| kept(file.text, content) >= WHOLE_KEPT_MIN);
-        !may_be_shell_file(path) && self.known.contains(path) && !is_most
+        let is_code = append::only_imports(path, content) || !splice::defined(path, content).is_empty();
+        !may_be_shell_file(path) && self.known.contains(path) && !is_most && !is_code
     }
 
     /// Whether the words above a block say that it is no change.

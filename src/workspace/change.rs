@@ -6,8 +6,8 @@ use super::matching::{self, Miss, Rung};
 use super::parsing;
 use super::plan::{Draft, Refused, Rules};
 use super::{splice, version};
+pub(super) use crate::reply::becomes::kept;
 use crate::reply::edits::{Hint, Insert, Origin, Proposed, Refusal, RefusalKind};
-pub(super) use crate::reply::tolerant::kept;
 use crate::reply::{elision, paths};
 use crate::task::Edit;
 

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::reply::becomes::kept;
 use crate::reply::splice::{self, data};
-use crate::reply::tolerant::kept;
 
 /// A whole-file block may not shrink a file of at least this many lines …
 const LARGE_FILE_LINES: usize = 100;

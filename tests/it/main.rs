@@ -26,6 +26,7 @@ mod mutation;
 mod project;
 mod redteam;
 mod replies;
+mod reply_forms;
 mod repo_map;
 mod sandbox;
 mod serve;

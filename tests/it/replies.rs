@@ -11,9 +11,9 @@ use z1::reply::paths::Known;
 use z1::reply::tolerant::{self, Shown};
 use z1::workspace::plan::{self, FileState, Plan, Rules};
 
-type Files = BTreeMap<String, String>;
+pub(crate) type Files = BTreeMap<String, String>;
 
-fn states(before: &Files, edits: &[edits::Proposed]) -> plan::Before {
+pub(crate) fn states(before: &Files, edits: &[edits::Proposed]) -> plan::Before {
     plan::paths_needed(edits)
         .into_iter()
         .map(|path| {
@@ -28,7 +28,7 @@ fn planned(before: &Files, reply: &str) -> Plan {
     plan::plan(&states(before, &reading.edits), &reading, Rules::default())
 }
 
-fn applied(before: &Files, plan: &Plan) -> Files {
+pub(crate) fn applied(before: &Files, plan: &Plan) -> Files {
     let mut files = before.clone();
     for file in &plan.files {
         match &file.after {
@@ -565,14 +565,19 @@ fn a_part_of_a_file_without_a_grammar_does_not_become_the_file() {
     let php =
         "<?php\n\nfunction one(){return 1;}\n\nfunction two(){\n    return 2;\n}\n\nfunction three(){return 3;}\n";
     let css = "a {\n  color: red;\n}\n\nb {\n  color: blue;\n}\n\nc {\n  margin: 0;\n}\n";
-    for (path, text, part) in [
-        ("a.php", php, "function one() { return 11; }\n"),
-        ("a.css", css, "b {\n  color: green;\n}\n"),
-        (".gitignore", "*.o\nbuild/\n", "*.pyc\n"),
-    ] {
-        let (found, plan) = tolerated(&[(path, text)], &format!("{path}\n```\n{part}```\n"));
-        assert_eq!(found[path], text, "{path}: {:?}", plan.notes);
-    }
+    let (found, plan) = tolerated(&[("a.php", php)], "a.php\n```\nfunction one() { return 11; }\n```\n");
+    assert_eq!(found["a.php"], php, "{:?}", plan.notes);
+    // Of a list nothing is lost.
+    check(
+        &[(".gitignore", "*.o\nbuild/\n")],
+        ".gitignore\n```\n*.pyc\n```\n",
+        ".gitignore",
+        "*.o\nbuild/\n*.pyc\n",
+        true,
+    );
+    // Where its lines are the only ones of their kind, they say which part it is.
+    let green = css.replace("blue", "green");
+    check(&[("a.css", css)], "a.css\n```css\nb {\n  color: green;\n}\n```\n", "a.css", &green, true);
     let whole = php.replace("return 1;", "return 11;");
     check(&[("a.php", php)], &format!("a.php\n```php\n{whole}```\n"), "a.php", &whole, false);
 }

@@ -19,6 +19,7 @@ use super::ways::Ways;
 use super::{Agent, Line, Plan, plan};
 use crate::event::Event;
 use crate::reply::paths::{self, Known, is_header};
+use crate::reply::wanted;
 use crate::task::{Outcome, Task, Usage, Verdict};
 use crate::verify;
 use crate::workspace::journal::Journal;
@@ -170,7 +171,7 @@ impl<'a> Work<'a> {
             plan: &plan,
             task: &self.task.prompt,
             tree: self.tree,
-            known: Known::new(self.tree.listing().paths.into_iter().chain(self.unlisted.clone())),
+            known: self.known(),
             check: check.as_deref(),
             fails_now: matches!(self.before, Some(Verdict::Failed(_))),
             failure: self.failing().map(verify::feedback).unwrap_or_default(),
@@ -393,6 +394,13 @@ impl<'a> Work<'a> {
         let first = named.iter().copied().find(|path| !is_header(path));
         let first = first.or_else(|| named.iter().find_map(|header| body_of(header)));
         first.and_then(shown).map(context::Shown::begun).unwrap_or_default()
+    }
+
+    /// The project's files, and those that the task names and that are to be made.
+    fn known(&self) -> Known {
+        let known = Known::new(self.tree.listing().paths.into_iter().chain(self.unlisted.clone()));
+        let new = wanted::named(&self.task.prompt, &known);
+        known.wanting(new)
     }
 
     /// The files that the task asks to change by their names, tests aside.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::reply::becomes;
 use crate::reply::edits::{Reading, Refusal, RefusalKind};
 use crate::reply::fence::{self, Fence};
 use crate::reply::paths::Known;
@@ -147,7 +148,7 @@ fn repeated<'a>(fences: &[Fence], shown: &'a [Shown<'_>]) -> Option<&'a str> {
     fences
         .iter()
         .filter(|fence| is_long(fence))
-        .find_map(|fence| shown.iter().find(|file| tolerant::kept(&fence.body, file.text) >= 1.0).map(|file| file.path))
+        .find_map(|fence| shown.iter().find(|file| becomes::kept(&fence.body, file.text) >= 1.0).map(|file| file.path))
 }
 
 /// The command of a reply that ends with a shell block. A script is no command to look around with, and below other code

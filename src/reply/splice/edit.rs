@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::super::{elision, paths};
+use super::super::{elision, paths, region};
 use super::{Part, Spliced, heads, imports, is_java, is_python, joined};
 use crate::repo_map::outline::{Definition, Outline};
 use crate::repo_map::syntax;
@@ -439,7 +439,14 @@ impl<'a> Edit<'a> {
         if errors(&text) > errors(self.text) {
             return None;
         }
-        let left_out = self.part.outline.statements.iter().map(Range::len).sum();
+        // Statements go where they stand in the file in another form; what has no place there is rather an example.
+        let mut left_out = 0;
+        for range in &self.part.outline.statements {
+            match region::placed(self.path, &text, &joined(&self.part.lines[range.clone()])) {
+                Some(changed) if errors(&changed) <= errors(self.text) => text = changed,
+                _ => left_out += range.len(),
+            }
+        }
         Some(Spliced { text, replaced: self.replaced, added: self.added, left_out })
     }
 }

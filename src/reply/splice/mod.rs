@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::paths;
+use super::{elision, paths};
 use crate::repo_map::outline::{Definition, Outline, outline};
 use crate::repo_map::syntax;
 
@@ -33,6 +33,7 @@ pub struct Spliced {
 /// be about this file: then it may hold new definitions alone.
 pub fn spliced(path: &str, text: &str, fence: &str, named: bool) -> Option<Spliced> {
     let Some(file) = outline(path, text) else {
+        let fence = elision::stripped(fence);
         return data::merged(path, text, fence, named).or_else(|| sections::merged(path, text, fence, named));
     };
     let part = Part::read(path, fence)?;
