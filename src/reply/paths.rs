@@ -310,6 +310,10 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
         return Some(Head::bare(path));
     }
     let name = plain.trim_end_matches([':', ',']).trim();
+    // "`bash tests/run.sh`" over a block: what it prints.
+    if let Some(path) = run_path(name, known) {
+        return Some(Head { path, strength: Strength::Shown });
+    }
     if is_spaced_path(name, known) || (quoted && is_quoted_name(name)) {
         return Some(Head::bare(name.to_owned()));
     }
@@ -381,6 +385,18 @@ fn is_spaced_path(text: &str, known: &Known) -> bool {
         && !SHOWS.is_match(folder)
 }
 
+/// The file that a command runs, where a text is one and no file's name.
+fn run_path(text: &str, known: &Known) -> Option<String> {
+    const RUNS: [&str; 20] = [
+        "bash", "sh", "zsh", "python", "python3", "node", "deno", "bun", "ruby", "perl", "php", "pytest", "npm", "npx",
+        "cargo", "go", "make", "java", "source", "cat",
+    ];
+    let text = text.trim_start_matches("$ ");
+    let (first, rest) = text.split_once(' ').filter(|_| !known.contains(text))?;
+    let path = rest.split_whitespace().find(|word| is_path_like(word) || known.contains(word))?;
+    RUNS.contains(&first).then(|| path.trim_start_matches("./").to_owned())
+}
+
 /// A name in quotes that stands alone on its line.
 fn is_quoted_name(text: &str) -> bool {
     is_path_like(&text.replace(' ', "_")) && !text.contains("  ") && !text.contains(':') && text.split(' ').count() <= 6
@@ -392,7 +408,8 @@ fn mentioned(text: &str, known: &Known) -> Option<String> {
     for capture in QUOTED.captures_iter(text) {
         let inner = capture.get(1).or_else(|| capture.get(2)).map_or("", |m| m.as_str());
         let inner = inner.trim_matches(['`', '*', ' ', ':']);
-        if known.contains(inner) || is_path_like(inner) || (inner.contains('/') && is_quoted_name(inner)) {
+        let spaced = inner.contains('/') && is_quoted_name(inner) && run_path(inner, known).is_none();
+        if known.contains(inner) || is_path_like(inner) || spaced {
             found.insert(inner.to_owned());
         }
     }
@@ -552,6 +569,8 @@ mod tests {
             ("`src/app.py` - usage", Strength::Shown),
             ("`src/app.py` - add this function", Strength::Mention),
             ("Usage: src/app.py", Strength::Shown),
+            ("**`python src/app.py`**", Strength::Shown),
+            ("$ python3 -m unittest src/app.py", Strength::Shown),
         ] {
             assert_eq!(head_path(line, &known()).map(|head| head.strength), Some(strength), "{line}");
         }
@@ -559,6 +578,7 @@ mod tests {
 
     #[test]
     fn names_of_every_kind_are_paths() {
+        assert_eq!(head_path("`bash`", &known()), None);
         for path in ["bin/tool", "my dir/new file.py", "café/données.txt", "src/[id]/page.tsx", "данные/файл.txt"]
         {
             assert_eq!(head_path(path, &known()), Some(Head::bare(path.into())), "{path}");

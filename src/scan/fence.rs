@@ -106,6 +106,8 @@ pub(super) struct Fence {
     container: usize,
     pub(super) info: String,
     word: String,
+    /// It is a Markdown file's, by name.
+    named: bool,
     pub(super) start: usize,
     pub(super) body: usize,
     pub(super) inside: Inside,
@@ -123,6 +125,8 @@ pub(super) enum Role {
     Reopens,
     /// It opens an edit block inside.
     Edit,
+    /// It opens the fence that this one is only put around: the text of a reply as "Markdown".
+    Unwraps,
 }
 
 impl Fence {
@@ -138,6 +142,7 @@ impl Fence {
             container,
             info: delimiter.info.to_owned(),
             word,
+            named: headed || named,
             start,
             body,
             inside: Inside::Unknown { heads: 0, dashes: false },
@@ -219,6 +224,11 @@ impl Fence {
         }
         if self.inside == Inside::Wrapper {
             return Some(Role::Reopens);
+        }
+        // Nothing but another fence stands in it, and no file's name above it.
+        let first = self.inside == Inside::Unknown { heads: 0, dashes: false } && self.nested == 0;
+        if first && !self.named && DOCUMENTS.contains(&self.word.as_str()) {
+            return Some(Role::Unwraps);
         }
         if self.is_document() || self.in_string() {
             self.nested += 1;

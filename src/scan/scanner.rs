@@ -76,6 +76,8 @@ pub struct Scanner {
     /// The line before was a `---` header, beginning here.
     dashes: Option<usize>,
     begun: bool,
+    /// A fence around the whole of a reply was opened, and its closing line has not come.
+    unwrapped: bool,
     closed: usize,
     prose_lines: usize,
     /// What a first reading of the whole text found out: where the block that begins at the first offset ends.
@@ -273,6 +275,12 @@ impl Scanner {
             self.enter_marked(line, start, None, events);
             return Next::Done;
         }
+        // Directly behind the last fence inside, what closes the one around them.
+        let closes_wrapper = self.unwrapped && self.prose_lines == 0;
+        if closes_wrapper && fence::delimiter(line).is_some_and(|found| found.info.is_empty()) {
+            self.unwrapped = false;
+            return Next::Done;
+        }
         if self.open_fence(line, start, events) {
             return Next::Done;
         }
@@ -368,6 +376,10 @@ impl Scanner {
             Role::Reopens => {
                 self.open = Open::Fence(fence);
                 self.leave(start, start, false, true, events);
+                return Next::Again;
+            }
+            Role::Unwraps => {
+                self.unwrapped = true;
                 return Next::Again;
             }
         }

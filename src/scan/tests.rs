@@ -134,6 +134,20 @@ fn a_second_opening_leaves_a_forgotten_fence() {
 }
 
 #[test]
+fn a_fence_around_a_whole_reply_is_none() {
+    let code = "def f():\n    return 1\n";
+    let inner = (Kind::Code, "python", code, true);
+    check(&format!("```markdown\n```python\n{code}```\n"), &[inner]);
+    check(&format!("```markdown\n\n```python\n{code}```\n```\n\nIt returns one.\n"), &[inner]);
+    check(&format!("```md\n```python\n{code}```\nIt prints:\n```\n1\n```\n"), &[inner, (Kind::Code, "", "1\n", true)]);
+    let open = blocks(&format!("```markdown\n```python\n{code}"));
+    assert_eq!((open.len(), open[0].info.as_str(), open[0].closed), (1, "python", false));
+    // A file of that kind may begin with one.
+    let file = format!("```python\n{code}```\n");
+    check(&format!("README.md\n```markdown\n{file}```\n"), &[(Kind::Code, "markdown", &file, true)]);
+}
+
+#[test]
 fn a_markdown_file_shows_fences() {
     let inner = "Use:\n```sh\nls\n```\ndone\n";
     check(&format!("```markdown\n{inner}```\n"), &[(Kind::Code, "markdown", inner, true)]);
