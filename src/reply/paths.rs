@@ -311,7 +311,7 @@ pub fn head_path(line: &str, known: &Known) -> Option<Head> {
     }
     let name = plain.trim_end_matches([':', ',']).trim();
     // "`bash tests/run.sh`" over a block: what it prints.
-    if let Some(path) = run_path(name, known) {
+    if let Some(path) = run_path(name, known).filter(|_| quoted || name.starts_with("$ ")) {
         return Some(Head { path, strength: Strength::Shown });
     }
     if is_spaced_path(name, known) || (quoted && is_quoted_name(name)) {
@@ -571,6 +571,7 @@ mod tests {
             ("Usage: src/app.py", Strength::Shown),
             ("**`python src/app.py`**", Strength::Shown),
             ("$ python3 -m unittest src/app.py", Strength::Shown),
+            ("- make `src/app.py` greet:", Strength::Mention),
         ] {
             assert_eq!(head_path(line, &known()).map(|head| head.strength), Some(strength), "{line}");
         }

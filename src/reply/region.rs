@@ -125,13 +125,15 @@ fn aligned(file: &[&str], stretch: &[&str], but: &Range<usize>) -> (f64, Vec<(us
         LeftOut,
     }
     let width = file.len() + 1;
+    let words: Vec<Vec<&str>> = file.iter().map(|line| words(line)).collect();
     let mut best = vec![(0.0, Step::Start); width];
     let mut steps = vec![Step::Start; width];
     for line in stretch {
-        let above = best;
+        let (above, own) = (best, self::words(line));
         best = vec![(above[0].0 - NEW_LINE, Step::New); width];
         for at in 1..width {
-            let pair = if but.contains(&(at - 1)) { None } else { likeness(line, file[at - 1]) };
+            let free = !but.contains(&(at - 1));
+            let pair = free.then(|| likeness((line, &own), (file[at - 1], &words[at - 1]))).flatten();
             let choices = [
                 (above[at].0 - NEW_LINE, Step::New),
                 (best[at - 1].0 - LEFT_OUT * weight(file[at - 1].trim()), Step::LeftOut),
@@ -178,30 +180,29 @@ fn weight(line: &str) -> f64 {
 }
 
 /// What it is worth that two lines are one; `None` where they cannot be.
-fn likeness(new: &str, old: &str) -> Option<f64> {
+fn likeness((new, own): (&str, &[&str]), (old, words): (&str, &[&str])) -> Option<f64> {
     let (new, old) = (new.trim(), old.trim());
     if new == old {
         return Some(weight(new));
     }
-    let share = shared_words(new, old);
+    let share = share_of(own, words);
     (share >= ALIKE_MIN || key(new).is_some_and(|own| key(old) == Some(own))).then_some(share.max(ALIKE_MIN) * 0.8)
 }
 
-fn shared_words(a: &str, b: &str) -> f64 {
-    let words = |line: &str| -> Vec<String> {
-        let all = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        all.filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    };
-    let (a, mut b) = (words(a), words(b));
+fn words(line: &str) -> Vec<&str> {
+    line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect()
+}
+
+/// The share of two lines' words that both have.
+fn share_of(a: &[&str], b: &[&str]) -> f64 {
     let all = a.len() + b.len();
-    let mut shared = 0;
-    for word in &a {
-        if let Some(at) = b.iter().position(|other| other == word) {
-            b.swap_remove(at);
-            shared += 1;
-        }
+    if all == 0 {
+        return 0.0;
     }
-    if all == 0 { 0.0 } else { f64::from(2 * shared) / all as f64 }
+    let count = |words: &[&str], word: &str| words.iter().filter(|other| **other == word).count();
+    // A word counts as often as both have it.
+    let shared: usize = (0..a.len()).filter(|at| count(&a[..=*at], a[*at]) <= count(b, a[*at])).count();
+    (2 * shared) as f64 / all as f64
 }
 
 /// What a line gives a value to.
@@ -215,7 +216,8 @@ fn key(line: &str) -> Option<&str> {
 fn is_same_at_edge(new: &str, old: &str, kind: Kind) -> bool {
     let (new, old) = (new.trim(), old.trim());
     let same_key = key(new).is_some_and(|own| key(old) == Some(own));
-    same_key || shared_words(new, old) >= 1.0 || (kind == Kind::Prose && shared_words(new, old) > ALIKE_MIN)
+    let share = share_of(&words(new), &words(old));
+    same_key || share >= 1.0 || (kind == Kind::Prose && share > ALIKE_MIN)
 }
 
 /// The stretch with the file's indentation; `own` is the line of it that stands where `like` does.

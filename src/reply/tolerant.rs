@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
         let path = match &fence.head {
             Some(head) => wanted::meant(&head.path, self.known.wanted(), &self.known).filter(|path| !given(path))?,
             None => {
-                let mut found = self.known.wanted().iter().filter(is_new);
+                let mut found = self.known.wanted().iter().filter(is_new).filter(|file| self.is_awaited(file, fence));
                 found.next().filter(|_| found.next().is_none())?.clone()
             }
         };
@@ -283,6 +283,23 @@ impl<'a> Reader<'a> {
         proposed.weak = true;
         proposed.fitted = true;
         Some(proposed)
+    }
+
+    /// Whether those that import from a file that is not there use what a fence defines: a file may be missing for other
+    /// reasons, such as that a build makes it.
+    fn is_awaited(&self, file: &str, fence: &Loose) -> bool {
+        let names = splice::defined(file, &fence.content);
+        let imports =
+            |path: &str, line: &str| wanted::imports_from(line, path, file, &self.known).is_some_and(|from| from);
+        let shown = self.shown.iter().map(|other| (other.path, self.text_of(other.path).unwrap_or_default()));
+        let importers: Vec<String> =
+            shown.filter(|(path, text)| text.lines().any(|line| imports(path, line))).map(|(_, text)| text).collect();
+        let uses = |text: &String| {
+            text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .any(|word| names.iter().any(|name| name.rsplit(' ').next() == Some(word)))
+        };
+        // Where nobody imports it, the task names it.
+        importers.is_empty() || importers.iter().any(uses)
     }
 
     /// Says what of a block was put where, and what was not.

@@ -654,6 +654,15 @@ fn imports_alone_are_put_beside_what_came_before() {
 
 /// What is said to be added is added, also to a file of one line.
 #[test]
+fn a_file_that_is_missing_for_another_reason_is_not_what_a_block_means() {
+    let cart = "from ._version import version\n\n\ndef total(xs):\n    return sum(xs)\n";
+    let after = format!("{cart}\n\ndef mean(xs):\n    return total(xs) / len(xs)\n");
+    let files = [("shop/cart.py", cart)];
+    let reply = "```python\ndef mean(xs):\n    return total(xs) / len(xs)\n```\n";
+    check(&files, reply, "shop/cart.py", &after, true);
+}
+
+#[test]
 fn what_is_said_to_be_added_is_added() {
     for (path, text, head, tag, block, after) in [
         (".gitignore", "*.pyc\n", "Add this to your `.gitignore` file:", "gitignore", "build/\n", "*.pyc\nbuild/\n"),
