@@ -4,6 +4,7 @@
 
 use crate::prompt::Message;
 use crate::task::{FailureKind, Finish, Trajectory, Usage, Verdict};
+use crate::verify;
 
 /// What a reply turned out to be. `W` is what is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +38,7 @@ pub(super) struct Attempt<W> {
     pub(super) verdict: Option<Verdict>,
     /// An earlier attempt had proposed the same; the verdict is that one's.
     pub(super) repeats: bool,
-    /// What the task asks to have changed and this leaves as it is; what a compiler warns of where it passes.
+    /// What the task asks to have changed and this leaves as it is.
     pub(super) missing: Vec<String>,
     /// The turns after the task's opening that it answers.
     pub(super) tail: Vec<Message>,
@@ -46,6 +47,18 @@ pub(super) struct Attempt<W> {
 impl<W> Attempt<W> {
     pub(super) const fn candidate(&self) -> Option<&W> {
         self.reply.candidate()
+    }
+
+    /// What a compiler warns of where it passes and that may show a mistake.
+    pub(super) fn doubts(&self) -> impl Iterator<Item = &str> {
+        let passed = self.verdict.as_ref().filter(|verdict| verdict.passed()).and_then(Verdict::report);
+        let flags = passed.into_iter().flat_map(|report| &report.flags).map(String::as_str);
+        flags.filter(|flag| verify::is_doubt(flag))
+    }
+
+    /// How much is left to do where it passes.
+    pub(super) fn lacks(&self) -> usize {
+        self.missing.len() + self.doubts().count()
     }
 
     /// Whether it was cut by a limit.
@@ -72,7 +85,7 @@ pub(super) fn rank(verdict: &Verdict) -> (u8, i64) {
 pub(super) fn best<W>(attempts: &[Attempt<W>]) -> Option<usize> {
     let ranked = attempts.iter().enumerate().filter_map(|(at, attempt)| {
         attempt.candidate()?;
-        Some((rank(attempt.verdict.as_ref()?), std::cmp::Reverse(attempt.missing.len()), std::cmp::Reverse(at)))
+        Some((rank(attempt.verdict.as_ref()?), std::cmp::Reverse(attempt.lacks()), std::cmp::Reverse(at)))
     });
     ranked.max().map(|(_, _, at)| at.0)
 }

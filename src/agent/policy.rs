@@ -91,7 +91,7 @@ pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -
 fn half<W>(attempts: &[Attempt<W>]) -> Option<usize> {
     let best = best(attempts)?;
     let passes = attempts[best].verdict.as_ref().is_some_and(Verdict::passed);
-    (passes && !attempts[best].missing.is_empty()).then_some(best)
+    (passes && attempts[best].lacks() > 0).then_some(best)
 }
 
 /// Whether nothing is left to do: it holds, or nobody can say whether it does.

@@ -21,7 +21,6 @@ use crate::event::{Command, Event};
 use crate::prompt::{Message, Rendered, Segment};
 use crate::reply::fence;
 use crate::task::{Budget, Finish, Part, Report, Tier, Trajectory, Verdict};
-use crate::verify;
 
 /// Tokens after a complete answer in which another block may still begin.
 const PROSE_TOKENS_MAX: u32 = 40;
@@ -547,12 +546,7 @@ impl<K: Kind> Round<'_, K> {
             _ => (None, false),
         };
         let missing = match &reply {
-            Reply::Candidate(what) => {
-                // What passes and is warned of is looked at once more.
-                let passed = verdict.as_ref().filter(|verdict| verdict.passed()).and_then(Verdict::report);
-                let doubts = passed.into_iter().flat_map(|report| &report.flags).filter(|flag| verify::is_doubt(flag));
-                self.at.kind.missing(what).into_iter().chain(doubts.cloned()).collect()
-            }
+            Reply::Candidate(what) => self.at.kind.missing(what),
             _ => Vec::new(),
         };
         let (round, tail) = (self.ask.round, self.at.tail.to_vec());

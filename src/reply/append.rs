@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{compile, elision, paths};
+use super::{compile, elision, joined, paths, splice};
 
 /// Whether a line says that what follows is added to what is there.
 pub(super) fn says_so(line: &str) -> bool {
@@ -25,7 +25,7 @@ pub(super) fn appended(path: &str, text: &str, content: &str) -> Option<String> 
     let old: Vec<&str> = text.lines().collect();
     let says = |line: &&str| line.ends_with('{') || line.chars().filter(|c| c.is_alphanumeric()).count() > 1;
     let has = |line: &&str| old.iter().any(|other| other.trim() == line.trim());
-    if new.is_empty() || !elision::brought_in(text, content, paths::extension(path) == "py").is_empty() {
+    if new.is_empty() || !elision::brought_in(text, content, splice::is_python(path)).is_empty() {
         return None;
     }
     if new.iter().filter(|line| says(line)).any(has) {
@@ -55,7 +55,7 @@ pub(super) fn appended(path: &str, text: &str, content: &str) -> Option<String> 
         _ => &[""],
     };
     let behind: &[&str] = if after.is_empty() { &[] } else { gap };
-    Some(joined(&[&before[..end], gap, &new, behind, after]))
+    Some(joined([&before[..end], gap, &new, behind, after].concat()))
 }
 
 /// The file with a block's imports, where the block is nothing else; `None` where it is more, or where they are all there.
@@ -85,7 +85,7 @@ pub(super) fn with_imports(path: &str, text: &str, content: &str) -> Option<Stri
             lines.insert(at, line);
         }
     }
-    let text_after = joined(&[&lines]);
+    let text_after = joined(lines);
     (text_after.trim_end() != text.trim_end()).then_some(text_after)
 }
 
@@ -121,10 +121,6 @@ fn source(line: &str) -> Option<&str> {
     let module =
         line.strip_prefix("from ").and_then(|rest| rest.split_once(" import ")).map(|(module, _)| module.trim());
     module.or_else(|| QUOTED.captures(line).and_then(|found| found.get(1)).map(|found| found.as_str()))
-}
-
-fn joined(parts: &[&[&str]]) -> String {
-    parts.concat().into_iter().fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// A file of one thing a line: what is ignored, what is required.

@@ -2,7 +2,7 @@
 //! numbers.
 
 use super::edits::{Insert, Origin, Proposed, RefusalKind};
-use super::search_replace::joined;
+use super::joined;
 use super::unified_diff::unquoted;
 use super::walk::{Walk, Want};
 use crate::task::Edit;

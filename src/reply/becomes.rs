@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{append, elision, region, splice};
+use super::{append, elision, joined, region, splice};
 
 /// A fence that keeps this share of a file's lines can be the file.
 pub(super) const WHOLE_KEPT_MIN: f64 = 0.6;
@@ -44,6 +44,13 @@ pub(super) struct Seen {
     pub(super) elsewhere: BTreeSet<String>,
 }
 
+impl Became {
+    /// The file with a part put into it, nothing of which was left out.
+    fn part(text: String) -> Self {
+        Self { text, how: How::Spliced { left_out: 0 } }
+    }
+}
+
 impl Seen {
     /// A closed fence that is about the file.
     pub(super) fn named() -> Self {
@@ -54,7 +61,7 @@ impl Seen {
 /// The lines of a new text that the old one has not.
 fn added(old: &str, new: &str) -> String {
     let had: BTreeSet<&str> = old.lines().map(str::trim).collect();
-    new.lines().filter(|line| !had.contains(line.trim())).fold(String::new(), |all, line| all + line + "\n")
+    joined(new.lines().filter(|line| !had.contains(line.trim())))
 }
 
 /// Whether a fence begins as the file does: one of its first lines stands among the fence's.
@@ -76,6 +83,7 @@ fn imports(path: &str, text: &str) -> bool {
 /// definitions spliced in.
 pub(super) fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> Option<Became> {
     let Seen { closed, named, adds, elsewhere } = seen;
+    let sure = named && closed;
     let elided = !elision::brought_in(text, content, splice::is_python(path)).is_empty();
     let share = kept(text, content);
     let (old, new) = (text.lines().count(), content.lines().count());
@@ -86,26 +94,25 @@ pub(super) fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> 
     let drops = !gone.is_empty();
     // From its beginning on and without a word of left-out code: what is missing was taken away (where most of the file
     // is there), has another name (where as much is new) or stands in another block now.
-    let from_the_top = drops && named && closed && !elided && begins_alike(text, content);
+    let from_the_top = drops && sure && !elided && begins_alike(text, content);
     let runs = || splice::keeps_statements(path, text, content);
     let renamed = || share >= RENAMED_KEPT_MIN && new * 10 >= old * 7 && splice::renames(path, text, content);
     let moved = || gone.iter().all(|name| elsewhere.contains(name));
     // All that it defines and runs is there, and nothing else is meant to be: in a small file a new name changes most lines.
-    let defines_it =
-        || !drops && named && closed && !elided && new * 10 >= old * 7 && !splice::names(path, text).is_empty();
+    let defines_it = || !drops && sure && !elided && new * 10 >= old * 7 && !splice::names(path, text).is_empty();
     let anew = || defines_it() && runs() && (!imports(path, text) || imports(path, content));
     if (is_whole && !drops) || anew() || (from_the_top && (resembles || (runs() && (renamed() || moved())))) {
         return Some(whole(path, text, content, drops));
     }
-    if named && closed && !adds && append::imports_the_same(path, text, content) {
+    if sure && !adds && append::imports_the_same(path, text, content) {
         return Some(whole(path, text, content, drops));
     }
     if let Some(spliced) = splice::spliced(path, text, content, named) {
         // Only its statements are new: they stand beside what the file has.
-        let nothing = spliced.left_out > 0 && spliced.text.trim_end() == text.trim_end() && named && closed;
+        let nothing = spliced.left_out > 0 && spliced.text.trim_end() == text.trim_end() && sure;
         let adds = |new: &String| kept(text, new) >= 1.0 && !append::only_shows(&added(text, new));
-        if let Some(text) = region::placed(path, text, content).filter(|new| nothing && adds(new)) {
-            return Some(Became { text, how: How::Spliced { left_out: 0 } });
+        if let Some(text) = nothing.then(|| region::placed(path, text, content)).flatten().filter(adds) {
+            return Some(Became::part(text));
         }
         // All that the file has is in the block, and the block has nothing else: read either way it is the same.
         if closed && !elided && spliced.left_out == 0 && spliced.text.trim_end() == content.trim_end() {
@@ -113,30 +120,19 @@ pub(super) fn become_file(path: &str, text: &str, content: &str, seen: Seen) -> 
         }
         return Some(Became { text: spliced.text, how: How::Spliced { left_out: spliced.left_out } });
     }
-    if let Some(text) = append::with_imports(path, text, content).filter(|_| named && closed) {
-        return Some(Became { text, how: How::Spliced { left_out: 0 } });
-    }
-    if adds
-        && closed
-        && !elided
-        && let Some(text) = append::appended(path, text, content)
-    {
-        return Some(Became { text, how: How::Spliced { left_out: 0 } });
-    }
-    if named
-        && closed
-        && let Some(text) = region::placed(path, text, content)
-    {
-        return Some(Became { text, how: How::Spliced { left_out: 0 } });
+    let imported = || sure.then(|| append::with_imports(path, text, content)).flatten();
+    let appended = || (adds && closed && !elided).then(|| append::appended(path, text, content)).flatten();
+    let placed = || sure.then(|| region::placed(path, text, content)).flatten();
+    if let Some(text) = imported().or_else(appended).or_else(placed) {
+        return Some(Became::part(text));
     }
     // A file written anew: it defines everything that the old one defined, or is as long where nothing is defined.
     let as_long =
         splice::is_outlined(path, text) || (share >= 0.3 && new * 10 >= old * 7 && covers) || (old <= 2 && new >= old);
     let rewritten = !elided && closed && as_long && !drops;
     // What stands by itself and has nothing of the file is one thing more.
-    let more = || append::appended(path, text, elision::stripped(content)).filter(|_| named && closed);
-    let spliced = |text: String| Became { text, how: How::Spliced { left_out: 0 } };
-    if rewritten { Some(whole(path, text, content, false)) } else { more().map(spliced) }
+    let more = || sure.then(|| append::appended(path, text, elision::stripped(content))).flatten();
+    if rewritten { Some(whole(path, text, content, false)) } else { more().map(Became::part) }
 }
 
 /// A fence as the file, with the first line and the imports that it left out.

@@ -72,6 +72,21 @@ fn compile(pattern: &str) -> regex::Regex {
     regex::Regex::new(pattern).expect("invariant: a pattern of the reader is valid")
 }
 
+/// What comes, where exactly one does: of several nobody is guessed.
+fn only<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// The words of a text, as code has them.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
+}
+
+/// Lines to text: every line ended, nothing for no lines.
+fn joined<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> String {
+    lines.into_iter().fold(String::new(), |text, line| text + line.as_ref() + "\n")
+}
+
 fn tags(languages: &[Language]) -> String {
     languages.iter().map(|language| language.fence_tag()).collect::<Vec<_>>().join(", ")
 }

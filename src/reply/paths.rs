@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::only;
+
 /// The files that the project has, as far as the reader of a reply needs to know them.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -58,19 +60,27 @@ impl Known {
         self.paths.range(inside.clone()..).next().is_some_and(|path| path.starts_with(&inside))
     }
 
+    /// Whether the folder that a path names is there; a bare name names none.
+    pub fn has_folder_of(&self, path: &str) -> bool {
+        path.rsplit_once('/').is_some_and(|(folder, _)| self.has_folder(folder))
+    }
+
+    /// Whether a file of this path is there, whatever its extension.
+    pub fn has_stem(&self, without_extension: &str) -> bool {
+        let from = self.paths.range(without_extension.to_owned()..);
+        from.take_while(|path| path.starts_with(without_extension)).any(|path| stem(path) == without_extension)
+    }
+
     /// The one file whose trailing components are `path`'s, or that `path` names with extra leading
     /// components (`myproject/src/a.py` for `src/a.py`).
     pub fn closest(&self, path: &str) -> Option<String> {
         let same_name = self.by_name.get(&file_name(path).to_lowercase())?;
         let wanted = path.to_lowercase();
-        let mut hits = same_name.iter().filter(|known| {
+        let hits = same_name.iter().filter(|known| {
             let known = known.to_lowercase();
             known == wanted || known.ends_with(&format!("/{wanted}")) || wanted.ends_with(&format!("/{known}"))
         });
-        match (hits.next(), hits.next()) {
-            (Some(hit), None) => Some(hit.clone()),
-            _ => None,
-        }
+        only(hits).cloned()
     }
 
     /// The files of this name, in whatever folder.
@@ -108,7 +118,7 @@ pub fn meant(written: &str, known: &Known) -> Meant {
     if is_placeholder(&path) {
         return known.by_name_only(&path).map_or_else(|| Meant::Placeholder(path.clone()), loosely);
     }
-    if path.rsplit_once('/').is_some_and(|(folder, _)| known.has_folder(folder)) {
+    if known.has_folder_of(&path) {
         return Meant::Exact(path);
     }
     known.closest(&path).map_or_else(|| Meant::Exact(path.clone()), loosely)
@@ -160,6 +170,11 @@ pub fn is_prose(path: &str) -> bool {
 /// The extension, in lower case; empty where there is none.
 pub fn extension(path: &str) -> String {
     file_name(path).rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_lowercase())
+}
+
+/// A path without its extension.
+pub fn stem(path: &str) -> &str {
+    path.rsplit_once('.').map_or(path, |(stem, _)| stem)
 }
 
 /// Whether a file declares in C or C++ what another one defines.

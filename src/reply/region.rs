@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{elision, paths};
+use super::{elision, joined, paths, words};
 
 /// Files and blocks longer than this are not aligned.
 const LINES_MAX: usize = 4_000;
@@ -38,7 +38,7 @@ pub(super) fn placed(path: &str, text: &str, block: &str) -> Option<String> {
         from = range.start + new.len();
         lines.splice(range, new);
     }
-    let changed = lines.iter().fold(String::new(), |all, line| all + line + "\n");
+    let changed = joined(&lines);
     (changed.trim_end() != text.trim_end()).then_some(changed)
 }
 
@@ -125,15 +125,15 @@ fn aligned(file: &[&str], stretch: &[&str], but: &Range<usize>) -> (f64, Vec<(us
         LeftOut,
     }
     let width = file.len() + 1;
-    let words: Vec<Vec<&str>> = file.iter().map(|line| words(line)).collect();
+    let own_words: Vec<Vec<&str>> = file.iter().map(|line| words(line).collect()).collect();
     let mut best = vec![(0.0, Step::Start); width];
     let mut steps = vec![Step::Start; width];
     for line in stretch {
-        let (above, own) = (best, self::words(line));
+        let (above, new_words) = (best, words(line).collect::<Vec<_>>());
         best = vec![(above[0].0 - NEW_LINE, Step::New); width];
         for at in 1..width {
             let free = !but.contains(&(at - 1));
-            let pair = free.then(|| likeness((line, &own), (file[at - 1], &words[at - 1]))).flatten();
+            let pair = free.then(|| likeness((line, &new_words), (file[at - 1], &own_words[at - 1]))).flatten();
             let choices = [
                 (above[at].0 - NEW_LINE, Step::New),
                 (best[at - 1].0 - LEFT_OUT * weight(file[at - 1].trim()), Step::LeftOut),
@@ -189,10 +189,6 @@ fn likeness((new, own): (&str, &[&str]), (old, words): (&str, &[&str])) -> Optio
     (share >= ALIKE_MIN || key(new).is_some_and(|own| key(old) == Some(own))).then_some(share.max(ALIKE_MIN) * 0.8)
 }
 
-fn words(line: &str) -> Vec<&str> {
-    line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect()
-}
-
 /// The share of two lines' words that both have.
 fn share_of(a: &[&str], b: &[&str]) -> f64 {
     let all = a.len() + b.len();
@@ -216,20 +212,22 @@ fn key(line: &str) -> Option<&str> {
 fn is_same_at_edge(new: &str, old: &str, kind: Kind) -> bool {
     let (new, old) = (new.trim(), old.trim());
     let same_key = key(new).is_some_and(|own| key(old) == Some(own));
-    let share = share_of(&words(new), &words(old));
+    let share = share_of(&words(new).collect::<Vec<_>>(), &words(old).collect::<Vec<_>>());
     same_key || share >= 1.0 || (kind == Kind::Prose && share > ALIKE_MIN)
 }
 
-/// The stretch with the file's indentation; `own` is the line of it that stands where `like` does.
-fn reindented(stretch: &[&str], own: &str, like: &str) -> Vec<String> {
-    let blank = |line: &str| line[..line.len() - line.trim_start().len()].to_owned();
+/// Lines with a file's indentation; `own` is the one of them that stands where `like` does.
+pub(super) fn reindented<S: AsRef<str>>(lines: &[S], own: &str, like: &str) -> Vec<String> {
+    fn blank(line: &str) -> &str {
+        &line[..line.len() - line.trim_start().len()]
+    }
     let (own, wanted) = (blank(own), blank(like));
-    let moved = |line: &&str| match line.strip_prefix(own.as_str()) {
+    let moved = |line: &str| match line.strip_prefix(own) {
         _ if line.trim().is_empty() => String::new(),
         Some(rest) => format!("{wanted}{rest}"),
-        None => (*line).to_owned(),
+        None => line.to_owned(),
     };
-    stretch.iter().map(moved).collect()
+    lines.iter().map(|line| moved(line.as_ref())).collect()
 }
 
 #[cfg(test)]

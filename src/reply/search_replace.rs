@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::edits::{Origin, Proposed, RefusalKind};
-use super::paths;
 use super::walk::{Walk, Want};
+use super::{joined, paths};
 use crate::scan::{Block, delimiter, marker};
 use crate::task::Edit;
 
@@ -161,9 +161,4 @@ fn unwrap_fence(lines: Vec<String>, path: &str) -> Vec<String> {
                 .is_some_and(|last| last.mark == fence.mark && last.length >= fence.length && last.info.is_empty())
         });
     if wrapped { lines[1..lines.len() - 1].to_vec() } else { lines }
-}
-
-/// Lines to text: every line ended, nothing for no lines.
-pub(super) fn joined(lines: &[String]) -> String {
-    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }

@@ -4,13 +4,14 @@
 //! Everything inferred here is `weak`: it may be tried behind walls and shown as such, and is never written unless a
 //! check passed or a person looked. `z1 apply` reads strictly.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::becomes::{Became, How, Seen, WHOLE_KEPT_MIN, become_file, kept, likeness};
 use super::edits::{self, Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Known};
 use super::walk::{Loose, Walk};
-use super::{append, elision, pairs, splice, wanted};
+use super::{append, elision, only, pairs, splice, wanted, words};
 use crate::scan;
 use crate::task::{Edit, Language};
 
@@ -151,11 +152,12 @@ impl<'a> Reader<'a> {
         Self { known, shown, outer, blocks, texts: BTreeMap::new(), given: Vec::new(), notes: Vec::new() }
     }
 
+    fn shown_as(&self, path: &str) -> Option<&Shown<'a>> {
+        self.shown.iter().find(|file| file.path == path)
+    }
+
     fn text_of(&self, path: &str) -> Option<String> {
-        self.texts
-            .get(path)
-            .cloned()
-            .or_else(|| self.shown.iter().find(|file| file.path == path).map(|file| file.text.to_owned()))
+        self.texts.get(path).cloned().or_else(|| self.shown_as(path).map(|file| file.text.to_owned()))
     }
 
     /// What is known of a fence about a file. `elsewhere` holds what stands in other files' blocks now and did not before.
@@ -164,7 +166,7 @@ impl<'a> Reader<'a> {
         let name = |path: &str| paths::file_name(path).to_owned();
         let others = self.blocks.iter().filter(|(other, _)| name(other) != name(path));
         let came = others.flat_map(|(other, content)| {
-            let before = self.shown.iter().find(|file| file.path == other).map_or("", |file| file.text);
+            let before = self.shown_as(other).map_or("", |file| file.text);
             splice::moved(path, &text, other, before, content)
         });
         Seen { closed, named, adds: false, elsewhere: came.collect() }
@@ -252,37 +254,38 @@ impl<'a> Reader<'a> {
 
     /// The wanted file that a fence of new definitions without a path, or with a made-up one, is.
     fn new_file(&mut self, fence: &Loose, edits: &[Proposed]) -> Option<Proposed> {
-        let given = |file: &String| edits.iter().any(|proposed| proposed.edit.path() == file);
-        let tag = Language::from_fence_tag(&fence.info);
-        let is_new = |file: &&String| {
-            let names = splice::defined(file, &fence.content);
-            let language = Language::from_extension(&paths::extension(file));
-            let fits = tag.is_none() || tag == language;
-            // Half of what the project has is an example that uses it, or an older form of it.
-            let is_there =
-                |name: &String| self.shown.iter().any(|file| last_names(file.path, file.text).contains(name));
-            fits && !given(file) && !names.is_empty() && !names.iter().any(is_there)
-        };
-        let path = match &fence.head {
-            Some(head) => wanted::meant(&head.path, self.known.wanted(), &self.known).filter(|path| !given(path))?,
-            None => {
-                let mut found = self.known.wanted().iter().filter(is_new).filter(|file| self.is_awaited(file, fence));
-                found.next().filter(|_| found.next().is_none())?.clone()
-            }
-        };
         if !fence.closed || fence.shows || fence.content.trim().is_empty() {
+            return None;
+        }
+        let is_given = |file: &String| edits.iter().any(|proposed| proposed.edit.path() == file);
+        let path = match &fence.head {
+            Some(head) => wanted::meant(&head.path, self.known.wanted(), &self.known)?,
+            None => self.awaited(fence, &is_given)?,
+        };
+        if is_given(&path) {
             return None;
         }
         let line = fence.reply_line;
         self.notes.push(format!(
             "the block at line {line} names no file of the project; it was taken for {path}, which is new"
         ));
-        self.given.push((path.clone(), last_names(&path, &fence.content)));
-        let edit = Edit::Write { path, content: fence.content.clone() };
-        let mut proposed = Proposed::new(edit, Origin::WholeFile, line);
-        proposed.weak = true;
-        proposed.fitted = true;
-        Some(proposed)
+        Some(self.inferred_write(fence, path, fence.content.clone()))
+    }
+
+    /// The one wanted file that new definitions can be; `is_given` says which ones the reply has already.
+    fn awaited(&self, fence: &Loose, is_given: &dyn Fn(&String) -> bool) -> Option<String> {
+        let tag = Language::from_fence_tag(&fence.info);
+        let there = LazyCell::new(|| -> BTreeSet<String> {
+            self.shown.iter().flat_map(|file| last_names(file.path, file.text)).collect()
+        });
+        let is_new = |file: &&String| {
+            let fits = tag.is_none() || tag == Language::from_extension(&paths::extension(file));
+            let names = if fits && !is_given(file) { splice::defined(file, &fence.content) } else { Vec::new() };
+            // Half of what the project has is an example that uses it, or an older form of it.
+            !names.is_empty() && !names.iter().any(|name| there.contains(name))
+        };
+        let wanted = self.known.wanted().iter().filter(is_new);
+        only(wanted.filter(|file| self.is_awaited(file, fence))).cloned()
     }
 
     /// Whether those that import from a file that is not there use what a fence defines: a file may be missing for other
@@ -294,10 +297,8 @@ impl<'a> Reader<'a> {
         let shown = self.shown.iter().map(|other| (other.path, self.text_of(other.path).unwrap_or_default()));
         let importers: Vec<String> =
             shown.filter(|(path, text)| text.lines().any(|line| imports(path, line))).map(|(_, text)| text).collect();
-        let uses = |text: &String| {
-            text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .any(|word| names.iter().any(|name| name.rsplit(' ').next() == Some(word)))
-        };
+        let uses =
+            |text: &String| words(text).any(|word| names.iter().any(|name| name.rsplit(' ').next() == Some(word)));
         // Where nobody imports it, the task names it.
         importers.is_empty() || importers.iter().any(uses)
     }
@@ -326,15 +327,13 @@ impl<'a> Reader<'a> {
         let stem = || {
             let same =
                 |other: &&str| !path.contains('.') && other.rsplit_once('.').is_some_and(|(stem, _)| stem == path);
-            let mut found = self.known.iter().filter(same);
-            found.next().filter(|_| found.next().is_none()).map(str::to_owned)
+            only(self.known.iter().filter(same)).map(str::to_owned)
         };
         let other = self.known.by_name_only(path).or_else(|| self.known.closest(path));
         let other = other.or_else(|| self.likeliest(path, content)).or_else(stem)?;
         let text = self.text_of(&other)?;
         // New definitions resemble nothing; with a name alone, or a folder that is not there, the file's own name says enough.
-        let folder = path.rsplit_once('/').map(|(folder, _)| folder);
-        let lost = folder.is_none_or(|folder| !self.known.has_folder(folder));
+        let lost = !self.known.has_folder_of(path);
         let fits = likeness(&other, &text, content) >= LEAD_MIN
             || (lost && (text.trim().is_empty() || become_file(&other, &text, content, Seen::named()).is_some()));
         fits.then_some(other)
@@ -358,9 +357,8 @@ impl<'a> Reader<'a> {
             scored.retain(|(_, other)| is_named_a_test(other) == holds_tests(content));
         }
         if scored.len() > 1 {
-            let file = |path: &str| self.shown.iter().find(|file| file.path == path);
             let names = splice::defined(name, content);
-            scored.retain(|(_, other)| file(other).is_some_and(|file| self.imports_from(file, &names)));
+            scored.retain(|(_, other)| self.shown_as(other).is_some_and(|file| self.imports_from(file, &names)));
         }
         if let [(_, only)] = scored.as_slice() { Some((*only).clone()) } else { None }
     }
@@ -369,8 +367,7 @@ impl<'a> Reader<'a> {
     fn namesake_with(&self, edit: &Edit) -> Option<String> {
         let Edit::Replace { path, search, .. } = edit else { return None };
         let has = |other: &&String| self.text_of(other).is_some_and(|text| text.contains(search.trim_end()));
-        let mut found = self.known.namesakes(path).iter().filter(has);
-        found.next().filter(|_| found.next().is_none()).cloned()
+        only(self.known.namesakes(path).iter().filter(has)).cloned()
     }
 
     /// The shown file that a fence without a usable path is about.
@@ -405,7 +402,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a fence has other definitions of a file than the reply's blocks about it: then it is one more of them.
     fn goes_on(&self, path: &str, fence: &Loose) -> bool {
-        let Some(text) = self.shown.iter().find(|file| file.path == path).map(|file| file.text) else { return false };
+        let Some(text) = self.shown_as(path).map(|file| file.text) else { return false };
         let (own, new) = (last_names(path, text), last_names(path, &fence.content));
         // A quotation of what stood there, and an example, undo nothing.
         let quotes = splice::spliced(path, text, &fence.content, true).is_none_or(|spliced| spliced.text == text);
@@ -476,8 +473,7 @@ impl<'a> Reader<'a> {
             splice::defined(file.path, &fence.content).into_iter().filter(move |name| !own.contains(name))
         };
         let names: BTreeSet<String> = self.shown.iter().flat_map(new).collect();
-        let uses =
-            |text: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| names.contains(word));
+        let uses = |text: &str| words(text).any(|word| names.contains(word));
         edits.iter().any(|proposed| match &proposed.edit {
             Edit::Write { content, .. } | Edit::Replace { replace: content, .. } => uses(content),
             Edit::Delete { .. } => false,
@@ -520,14 +516,19 @@ impl<'a> Reader<'a> {
         } else {
             self.note(&became, &path, line);
         }
-        self.given.push((path.clone(), last_names(&path, &fence.content)));
         self.texts.insert(path.clone(), became.text.clone());
         let imported = wanted::imported(&path, &became.text, &self.known);
         self.known = std::mem::take(&mut self.known).wanting(imported);
-        let mut proposed = Proposed::new(Edit::Write { path, content: became.text }, Origin::WholeFile, line);
+        Some(self.inferred_write(fence, path, became.text))
+    }
+
+    /// A fence as a file whose path it does not give.
+    fn inferred_write(&mut self, fence: &Loose, path: String, content: String) -> Proposed {
+        self.given.push((path.clone(), last_names(&path, &fence.content)));
+        let mut proposed = Proposed::new(Edit::Write { path, content }, Origin::WholeFile, fence.reply_line);
         proposed.weak = true;
         proposed.fitted = true;
-        Some(proposed)
+        proposed
     }
 }
 

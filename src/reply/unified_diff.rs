@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::edits::{Insert, Origin, Proposed, RefusalKind};
-use super::search_replace::joined;
+use super::joined;
 use super::walk::{Walk, Want};
 use crate::task::Edit;
 

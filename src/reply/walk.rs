@@ -5,11 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::becomes::{WHOLE_KEPT_MIN, kept};
-use super::compile;
 use super::edits::{Origin, Proposed, Reading, Refusal, RefusalKind};
 use super::paths::{self, Head, Known, Meant, Strength};
 use super::tolerant::Shown;
-use super::{append, apply_patch, heredoc, search_replace, splice, tool_call, unified_diff};
+use super::{append, apply_patch, compile, heredoc, only, search_replace, splice, tool_call, unified_diff};
 use crate::scan::{self, Block, Format, Kind, marker};
 use crate::task::{Edit, Language};
 
@@ -223,10 +222,8 @@ impl<'a> Walk<'a> {
     /// The files of a block that holds several, each under a comment that is the path of one of the project's, or of a new
     /// one in one of its folders.
     fn files_inside(&self, block: &Block, content: &str) -> Option<Vec<(String, String)>> {
-        let in_folder = |path: &str| match path.rsplit_once('/') {
-            Some((folder, _)) => self.known.has_folder(folder),
-            None => self.known.iter().any(|other| !other.contains('/')),
-        };
+        let at_root = |path: &str| !path.contains('/') && self.known.iter().any(|other| !other.contains('/'));
+        let in_folder = |path: &str| self.known.has_folder_of(path) || at_root(path);
         let is_file =
             |path: &String| self.known.contains(path) || self.known.wanted().contains(path) || in_folder(path);
         let label = |line: &str| paths::comment_path(line, self.known).filter(is_file);
@@ -460,9 +457,7 @@ impl<'a> Walk<'a> {
 
 /// The one shown file in which these lines stand, blank lines and the white space around each left aside.
 pub(super) fn home_of(shown: &[Shown<'_>], search: &[String]) -> Option<String> {
-    let mut homes = shown.iter().filter(|file| stands(file.text, search));
-    let only = homes.next()?;
-    homes.next().is_none().then(|| only.path.to_owned())
+    only(shown.iter().filter(|file| stands(file.text, search))).map(|file| file.path.to_owned())
 }
 
 fn stands(text: &str, search: &[String]) -> bool {

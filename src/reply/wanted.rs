@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::compile;
-use super::paths::{self, Known};
+use super::paths::{self, Known, stem};
+use super::{compile, only};
 use crate::task::Language;
 
 /// The new files that a task's words name.
@@ -36,9 +36,7 @@ pub fn named(task: &str, known: &Known) -> Vec<String> {
 /// The files that a file's text imports by their place in the project and that are not there.
 pub(super) fn imported(path: &str, text: &str, known: &Known) -> Vec<String> {
     // A folder with an index, or the same in another language, is there all the same.
-    let is_there = |file: &str| {
-        known.contains(file) || known.has_folder(stem(file)) || known.iter().any(|other| stem(other) == stem(file))
-    };
+    let is_there = |file: &str| known.has_folder(stem(file)) || known.has_stem(stem(file));
     sources(path, text, known).into_iter().filter(|file| !is_there(file)).collect()
 }
 
@@ -48,11 +46,6 @@ pub(super) fn imports_from(line: &str, path: &str, other: &str, known: &Known) -
     let index = |file: &String| [format!("{}/index", stem(file)), format!("{}/__init__", stem(file))];
     let is_other = |file: &String| stem(file) == stem(other) || index(file).iter().any(|index| index == stem(other));
     (!found.is_empty()).then(|| found.iter().any(is_other))
-}
-
-/// A path without its extension.
-fn stem(path: &str) -> &str {
-    path.rsplit_once('.').map_or(path, |(stem, _)| stem)
 }
 
 /// The files that a text imports by their place in the project, whether they are there or not.
@@ -72,7 +65,7 @@ fn scripts(folder: &str, extension: &str, text: &str) -> Vec<String> {
     static FROM: LazyLock<Regex> =
         LazyLock::new(|| compile(r#"(?:require\(\s*|\bfrom\s+|\bimport\s*\(?\s*)["'](\.{1,2}/[^"'\n]+)["']"#));
     let file = |spec: &str| {
-        let path = joined(folder, spec)?;
+        let path = from_folder(folder, spec)?;
         let named = Language::from_extension(&paths::extension(&path)).is_some() || paths::extension(&path) == "json";
         Some(if named { path } else { format!("{path}.{extension}") })
     };
@@ -99,7 +92,7 @@ fn modules(folder: &str, text: &str, known: &Known) -> Vec<String> {
                 let roots = ["", "src/"].into_iter().filter(|root| known.has_folder(&format!("{root}{package}")));
                 files.extend(roots.map(|root| format!("{root}{name}.py")));
             }
-            _ => files.extend(joined(folder, &format!("{above}{name}.py"))),
+            _ => files.extend(from_folder(folder, &format!("{above}{name}.py"))),
         }
     }
     files
@@ -114,17 +107,17 @@ fn rust(path: &str, folder: &str, text: &str) -> Vec<String> {
         "mod" | "lib" | "main" => String::new(),
         other => format!("{other}/"),
     };
-    MOD.captures_iter(text).filter_map(|found| joined(folder, &format!("{inside}{}.rs", &found[1]))).collect()
+    MOD.captures_iter(text).filter_map(|found| from_folder(folder, &format!("{inside}{}.rs", &found[1]))).collect()
 }
 
 /// `#include "a.h"`
 fn headers(folder: &str, text: &str) -> Vec<String> {
     static INCLUDE: LazyLock<Regex> = LazyLock::new(|| compile(r#"(?m)^\s*#\s*include\s+"([^"\n]+)""#));
-    INCLUDE.captures_iter(text).filter_map(|found| joined(folder, &found[1])).collect()
+    INCLUDE.captures_iter(text).filter_map(|found| from_folder(folder, &found[1])).collect()
 }
 
 /// A relative path from a folder of the project; `None` where it leaves the project.
-fn joined(folder: &str, relative: &str) -> Option<String> {
+fn from_folder(folder: &str, relative: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in relative.split('/') {
         match part {
@@ -144,14 +137,13 @@ pub(super) fn meant(written: &str, wanted: &BTreeSet<String>, known: &Known) -> 
         return None;
     }
     let lower = written.to_lowercase();
-    let lost = written.rsplit_once('/').is_none_or(|(folder, _)| !known.has_folder(folder));
+    let lost = !known.has_folder_of(written);
     let fits = |file: &&String| {
         let file = file.to_lowercase();
         let inside = file.ends_with(&format!("/{lower}")) || lower.ends_with(&format!("/{file}"));
         inside || (lost && paths::file_name(&file) == paths::file_name(&lower))
     };
-    let mut found = wanted.iter().filter(fits);
-    found.next().filter(|_| found.next().is_none()).cloned()
+    only(wanted.iter().filter(fits)).cloned()
 }
 
 #[cfg(test)]

@@ -227,7 +227,7 @@ impl Fence {
         }
         // Nothing but another fence stands in it, and no file's name above it.
         let first = self.inside == Inside::Unknown { heads: 0, dashes: false } && self.nested == 0;
-        if first && !self.named && DOCUMENTS.contains(&self.word.as_str()) {
+        if first && !self.named && self.is_document() {
             return Some(Role::Unwraps);
         }
         if self.is_document() || self.in_string() {

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::indent::Reindent;
 use crate::reply::edits::{Hint, Region};
+use crate::reply::words;
 
 /// Which tolerance found the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -255,13 +256,10 @@ fn plain(line: &str) -> String {
 fn keeps_what_differs(file: &[&str], search: &[&str], touched: &[bool], found: &Found) -> bool {
     const WORDS: usize = 2;
     let depth = |line: &str| line.len() - line.trim_start().len();
-    let words = |line: &str| -> Vec<String> {
-        let all = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
-        all.take(WORDS).map(str::to_owned).collect()
-    };
+    let begins = |line: &'_ str| -> Vec<String> { words(line).take(WORDS).map(str::to_owned).collect() };
     let window = &file[found.range.clone()];
     window.iter().zip(search).zip(touched).all(|((f, s), touched)| {
-        let alike = depth(f) == depth(s) && words(f) == words(s);
+        let alike = depth(f) == depth(s) && begins(f) == begins(s);
         f.trim_end() == s.trim_end() || (!touched && !f.trim().is_empty() && !s.trim().is_empty() && alike)
     })
 }

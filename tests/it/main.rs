@@ -24,6 +24,7 @@ mod models;
 #[cfg(all(unix, feature = "llama", feature = "pull"))]
 mod mutation;
 mod project;
+mod project_file;
 mod redteam;
 mod replies;
 mod reply_forms;

@@ -652,7 +652,6 @@ fn imports_alone_are_put_beside_what_came_before() {
     assert!(found["shop/cart.py"].contains("money(1)"), "{:?} {:?}", plan.refused, plan.notes);
 }
 
-/// What is said to be added is added, also to a file of one line.
 #[test]
 fn a_file_that_is_missing_for_another_reason_is_not_what_a_block_means() {
     let cart = "from ._version import version\n\n\ndef total(xs):\n    return sum(xs)\n";
@@ -662,6 +661,7 @@ fn a_file_that_is_missing_for_another_reason_is_not_what_a_block_means() {
     check(&files, reply, "shop/cart.py", &after, true);
 }
 
+/// What is said to be added is added, also to a file of one line.
 #[test]
 fn what_is_said_to_be_added_is_added() {
     for (path, text, head, tag, block, after) in [

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use z1::reply::paths::Known;
 use z1::reply::tolerant::{self, Shown};
@@ -13,6 +12,7 @@ use z1::reply::wanted;
 use z1::task::Language;
 use z1::workspace::plan::{self, Rules};
 
+use crate::project_file::{self, Part, ProjectFile};
 use crate::replies::{Files, applied, states};
 
 /// One file of the change.
@@ -30,25 +30,15 @@ struct Case {
     changes: Vec<Change>,
 }
 
-fn read(path: &Path) -> Case {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut case = Case { name: path.file_stem().unwrap().to_string_lossy().into_owned(), ..Case::default() };
-    let mut parts: BTreeMap<String, String> = BTreeMap::new();
-    let mut sink = String::new();
-    let mut into: &mut String = &mut sink;
-    for line in text.lines() {
-        if let Some(task) = line.strip_prefix("task: ") {
-            case.tasks.push(task.to_owned());
-        } else if let Some(path) = line.strip_prefix("--- ") {
-            into = case.files.entry(path.to_owned()).or_default();
-        } else if let Some(path) = line.strip_prefix("+++ after ") {
-            case.changes.push(Change { path: path.to_owned(), new: String::new(), part: String::new() });
-            into = &mut case.changes.last_mut().unwrap().new;
-        } else if let Some(path) = line.strip_prefix("+++ part ") {
-            into = parts.entry(path.to_owned()).or_default();
-        } else {
-            into.push_str(line);
-            into.push('\n');
+fn case(file: ProjectFile) -> Case {
+    let mut case = Case { name: file.name, ..Case::default() };
+    case.tasks.extend(file.keys.into_iter().filter(|(key, _)| key == "task").map(|(_, task)| task));
+    let mut parts: Files = BTreeMap::new();
+    for Part { change, path, text } in file.parts {
+        match change.as_str() {
+            "" => drop(case.files.insert(path, text)),
+            "part" => drop(parts.insert(path, text)),
+            _ => case.changes.push(Change { path, new: text, part: String::new() }),
         }
     }
     for change in &mut case.changes {
@@ -223,44 +213,27 @@ fn differs(case: &Case, found: &Files) -> Option<String> {
     extra.or_else(|| other.map(|(path, _)| format!("{path} is not right")))
 }
 
-/// Which forms of which projects leave too much unsaid for the reader alone.
-const UNSAID: [(&str, Shows, &[&str]); 4] = [
-    // Nothing names the new file.
-    ("go-packages", Shows::Whole, &["no path"]),
-    // Whether the imports follow on the block before, or are another file.
-    ("python-rename", Shows::Whole, &["no path"]),
-    // Whether the import comes to the file's own.
-    ("python-rename", Shows::Part, &["first, next", "elided"]),
-    // It begins as the file does and has most of it: the rest may be meant to go. The agent puts it back (`project/keeping.rs`).
-    (
-        "typescript-types",
-        Shows::Part,
-        &[
-            "heading",
-            "bold",
-            "in a sentence",
-            "steps",
-            "step headings",
-            "with usage",
-            "summary first",
-            "first, next",
-            "no tag",
-            "comment",
-        ],
-    ),
-];
+/// Whether a form of a project leaves too much unsaid for the reader alone.
+fn is_unsaid(name: &str, form: &str, shows: Shows) -> bool {
+    match (name, shows, form) {
+        // Nothing names the new file; whether imports follow on the block before, or are another file.
+        ("go-packages" | "python-rename", Shows::Whole, "no path") => true,
+        // Whether the import comes to the file's own.
+        ("python-rename", Shows::Part, "first, next" | "elided") => true,
+        // It begins as the file does and has most of it: the rest may be meant to go. The agent puts it back
+        // (`project/keeping.rs`).
+        ("typescript-types", Shows::Part, form) => form != "elided",
+        _ => false,
+    }
+}
 
 #[test]
 fn every_form_of_a_right_change_comes_to_the_same_files() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/replies");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
     let (mut problems, mut read_rightly) = (String::new(), 0);
-    for case in paths.iter().map(|path| read(path)) {
+    for case in project_file::all("replies").into_iter().map(case) {
         let forms = WHOLE.map(|form| (form, Shows::Whole)).into_iter().chain(PART.map(|form| (form, Shows::Part)));
         for (form, shows) in forms {
-            let unsaid =
-                UNSAID.iter().any(|(name, how, forms)| *name == case.name && *how == shows && forms.contains(&form));
+            let unsaid = is_unsaid(&case.name, form, shows);
             let reply = reply(form, &case.changes, shows);
             let wrong = |task: &String| Some((task.clone(), differs(&case, &after(&case, task, &reply))?));
             let wrong: Vec<(String, String)> = case.tasks.iter().filter_map(wrong).collect();

@@ -178,11 +178,9 @@ impl Kind for Changes<'_> {
     }
 
     fn complete(&self, of: &Attempt<Patch>) -> anyhow::Result<(Vec<Message>, String)> {
-        let (doubts, files): (Vec<String>, Vec<String>) =
-            of.missing.iter().cloned().partition(|word| verify::is_doubt(word));
-        let (missing, warned) = (files.join(", "), doubts.join("\n"));
+        let (missing, warned) = (of.missing.join(", "), of.doubts().collect::<Vec<_>>().join("\n"));
         let turns = self.answered(of, Again { missing: &missing, warned: &warned, ..Again::default() })?;
-        let first = files.first().filter(|_| !self.plan.prefix.is_empty());
+        let first = of.missing.first().filter(|_| !self.plan.prefix.is_empty());
         Ok((turns, first.map(|path| context::begun(self.tree, path)).unwrap_or_default()))
     }
 

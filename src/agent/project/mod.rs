@@ -383,13 +383,12 @@ impl<'a> Work<'a> {
             return String::new();
         }
         // A header is half of what its change takes: the other half comes first.
-        let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
         let body_of = |header: &str| {
             fitted
                 .files
                 .iter()
                 .map(|file| file.path.as_str())
-                .find(|path| !is_header(path) && stem(path) == stem(header))
+                .find(|path| !is_header(path) && paths::stem(path) == paths::stem(header))
         };
         let first = named.iter().copied().find(|path| !is_header(path));
         let first = first.or_else(|| named.iter().find_map(|header| body_of(header)));

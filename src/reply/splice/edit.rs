@@ -458,18 +458,8 @@ fn covers(old: &Definition, new: &Definition) -> bool {
 
 /// Lines with the indentation of those they replace.
 fn reindented(lines: &[String], like: &[String]) -> Vec<String> {
-    let blank = |line: &str| line[..line.len() - line.trim_start().len()].to_owned();
-    let first =
-        |lines: &[String]| lines.iter().find(|line| !line.trim().is_empty()).map_or(String::new(), |line| blank(line));
-    let (own, wanted) = (first(lines), first(like));
-    // One step of indentation, where the two use different characters or widths.
-    lines
-        .iter()
-        .map(|line| {
-            if line.trim().is_empty() {
-                return String::new();
-            }
-            line.strip_prefix(own.as_str()).map_or_else(|| line.clone(), |rest| format!("{wanted}{rest}"))
-        })
-        .collect()
+    fn first(lines: &[String]) -> &str {
+        lines.iter().find(|line| !line.trim().is_empty()).map_or("", String::as_str)
+    }
+    region::reindented(lines, first(lines), first(like))
 }

@@ -224,7 +224,7 @@ pub(super) fn missing(
 /// Whether an item is imported from the very file that it would be put into.
 fn is_own(path: &str, item: &Item) -> bool {
     let name = paths::file_name(path);
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let stem = paths::stem(name);
     let module = item.what.split([' ', ':']).next().unwrap_or("");
     match paths::extension(path).as_str() {
         "py" | "pyi" | "pyw" => module.trim_start_matches('.').rsplit('.').next() == Some(stem) && module != item.what,

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{elision, paths};
+use super::{elision, joined, paths};
 use crate::repo_map::outline::{Definition, Outline, outline};
 use crate::repo_map::syntax;
 
@@ -219,8 +219,4 @@ fn undented(text: &str) -> Vec<String> {
     let blank = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
     let least = text.lines().filter(|line| !line.trim().is_empty()).map(blank).min().unwrap_or(0);
     text.lines().map(|line| line.get(least..).unwrap_or("").to_owned()).collect()
-}
-
-fn joined(lines: &[String]) -> String {
-    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }

@@ -7,7 +7,7 @@
 //! the folder that they are laid out in. `scripts/bench-verify` reads the same.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use z1::cancel::Cancel;
@@ -15,6 +15,7 @@ use z1::sandbox::Sandbox;
 use z1::task::{Edit, Tier, Verdict};
 use z1::verify::{VerifyOptions, project};
 
+use crate::project_file::{self, Part, ProjectFile};
 use crate::sandbox::{run_async, sandbox};
 
 type Files = BTreeMap<String, String>;
@@ -33,42 +34,27 @@ struct Case {
     changes: BTreeMap<String, Files>,
 }
 
-fn read(path: &Path) -> Case {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut case = Case { name: path.file_stem().unwrap().to_string_lossy().into_owned(), ..Case::default() };
-    let mut place: Option<(String, String)> = None;
-    for line in text.lines() {
-        if let Some(path) = line.strip_prefix("--- ") {
-            case.files.insert(path.to_owned(), String::new());
-            place = Some((String::new(), path.to_owned()));
-        } else if let Some((change, path)) = line.strip_prefix("+++ ").and_then(|rest| rest.split_once(' ')) {
-            case.changes.entry(change.to_owned()).or_default().insert(path.to_owned(), String::new());
-            place = Some((change.to_owned(), path.to_owned()));
-        } else if let Some((change, path)) = &place {
-            let files = if change.is_empty() { &mut case.files } else { case.changes.get_mut(change).unwrap() };
-            let file = files.get_mut(path).unwrap();
-            file.push_str(line);
-            file.push('\n');
-        } else if let Some(check) = line.strip_prefix("check: ") {
-            check.clone_into(&mut case.check);
-        } else if let Some(command) = line.strip_prefix("setup: ") {
-            case.setup.push(command.to_owned());
-        } else if let Some(folder) = line.strip_prefix("root: ") {
-            folder.clone_into(&mut case.root);
-        } else if let Some(needs) = line.strip_prefix("needs: ") {
-            case.needs = needs.split_whitespace().map(str::to_owned).collect();
+fn case(file: ProjectFile) -> Case {
+    let mut case = Case { name: file.name, ..Case::default() };
+    for (key, value) in file.keys {
+        match key.as_str() {
+            "check" => case.check = value,
+            "setup" => case.setup.push(value),
+            "root" => case.root = value,
+            "needs" => case.needs = value.split_whitespace().map(str::to_owned).collect(),
+            _ => {}
         }
     }
-    assert!(!case.check.is_empty() && case.changes.len() == 3, "{}", path.display());
+    for Part { change, path, text } in file.parts {
+        let files = if change.is_empty() { &mut case.files } else { case.changes.entry(change).or_default() };
+        files.insert(path, text);
+    }
+    assert!(!case.check.is_empty() && case.changes.len() == 3, "{}", case.name);
     case
 }
 
 fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/projects");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "project"));
-    paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    project_file::all("projects").into_iter().map(case).collect()
 }
 
 /// How a tier and this machine fit what a project needs.
