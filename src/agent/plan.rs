@@ -2,8 +2,6 @@
 //!
 //! Not for: the loop.
 
-use serde::Serialize;
-
 use super::intent::{self, Intent, Wish};
 use super::settings::PAPER_WINDOW_TOKENS;
 use super::ways::Ways;
@@ -226,24 +224,15 @@ async fn classify(agent: &Agent, task: &Task, line: &mut Line) -> anyhow::Result
     }
 }
 
-#[derive(Serialize)]
-struct HintContext {
-    language: &'static str,
-    /// Closes the thinking of a model that marks it.
-    close: String,
-}
-
 /// The hint of an answer that does not begin with code.
 pub(super) fn bare_hint(agent: &Agent) -> anyhow::Result<String> {
-    Ok(agent.prompts.render("hint", HintContext { language: "", close: agent.traits().hint_close() })?)
+    Ok(agent.prompts.hint(None, &agent.traits().hint_close())?)
 }
 
 fn hint(agent: &Agent, plan: &Plan) -> anyhow::Result<String> {
     if agent.settings.paper_exact {
         return Ok(PAPER_HINT.to_owned());
     }
-    let name = if plan.code { "hint_code" } else { "hint" };
-    Ok(agent
-        .prompts
-        .render(name, HintContext { language: plan.language().fence_tag(), close: agent.traits().hint_close() })?)
+    let code = plan.code.then(|| plan.language().fence_tag());
+    Ok(agent.prompts.hint(code, &agent.traits().hint_close())?)
 }

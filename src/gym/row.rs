@@ -129,9 +129,9 @@ impl Row {
             (Kind::Hinted, _) if problem.family != Family::Drill => {
                 // A change to a project begins with a path, so nothing of its fence is forced.
                 let (hint, rest) = match &problem.project {
-                    Some(project) => (prompts.render("hint", HintContext { language: "" })?, project.answer.clone()),
+                    Some(project) => (prompts.hint(None, "")?, project.answer.clone()),
                     None => {
-                        let hint = prompts.render("hint_code", HintContext { language: PYTHON })?;
+                        let hint = prompts.hint(Some(PYTHON), "")?;
                         (hint, format!("{}```", problem.reference))
                     }
                 };
@@ -167,11 +167,6 @@ impl Row {
             project: problem.project,
         })
     }
-}
-
-#[derive(Serialize)]
-struct HintContext {
-    language: &'static str,
 }
 
 /// The lines of thinking that a style spends on a problem.

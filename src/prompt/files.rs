@@ -83,6 +83,21 @@ impl Prompts {
         self.environment.get_template(name).map_err(fail)?.render(Serde(context)).map_err(fail)
     }
 
+    /// The words forced where thinking ends: with `code` the fence of a program in that language is opened as well, and
+    /// `close` closes the thinking of a model that marks it.
+    ///
+    /// # Errors
+    /// As [`Prompts::render`].
+    pub fn hint(&self, code: Option<&str>, close: &str) -> Result<String, PromptError> {
+        #[derive(Serialize)]
+        struct Context<'a> {
+            language: &'a str,
+            close: &'a str,
+        }
+        let name = if code.is_some() { "hint_code" } else { "hint" };
+        self.render(name, Context { language: code.unwrap_or_default(), close })
+    }
+
     /// Every prompt's name and the SHA-256 of its text, for the transcript.
     pub fn hashes(&self) -> BTreeMap<String, String> {
         self.origins.iter().map(|(name, origin)| (name.clone(), origin.sha256.clone())).collect()
@@ -150,9 +165,9 @@ mod tests {
     fn the_hint_is_the_papers_own() {
         for set in [PromptSet::Default, PromptSet::Nano] {
             let prompts = Prompts::load(set, None).unwrap();
-            let hint = prompts.render("hint", context! { close => "" }).unwrap();
+            let hint = prompts.hint(None, "").unwrap();
             assert_eq!(hint, "\n\nI overthought it, the final answer should be:\n\n");
-            let code = prompts.render("hint_code", context! { language => "python", close => "" }).unwrap();
+            let code = prompts.hint(Some("python"), "").unwrap();
             assert!(code.ends_with("```python\n"), "{code:?}");
         }
     }

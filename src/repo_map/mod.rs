@@ -6,6 +6,7 @@
 
 mod build;
 pub mod grammar;
+mod indentation;
 pub mod inline_tests;
 pub mod modules;
 pub mod names;

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::grammar::Grammar;
+use super::indentation;
 
 /// Larger files are not checked.
 const BYTES_MAX: usize = 1 << 20;
@@ -15,7 +16,7 @@ const PARSE_MAX: Duration = Duration::from_secs(2);
 /// What the grammar stumbled over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// ERROR and MISSING nodes.
+    /// ERROR and MISSING nodes, or 1 where nothing but the indentation is wrong.
     pub errors: u32,
     pub first: Option<Place>,
 }
@@ -43,9 +44,20 @@ pub fn check(path: &str, text: &str) -> Option<Report> {
 /// Where a grammar first stumbles in `after`, if it stumbles more often than in `before`. A suspicion: a grammar does not
 /// know every construct of its language.
 pub fn worsened(path: &str, before: Option<&str>, after: &str) -> Option<Place> {
-    let new = check(path, after)?;
-    let old = before.and_then(|text| check(path, text)).map_or(0, |report| report.errors);
+    let new = with_indentation(path, after)?;
+    let old = before.and_then(|text| with_indentation(path, text)).map_or(0, |report| report.errors);
     new.first.filter(|_| new.errors > old)
+}
+
+/// [`check`], and where that finds nothing in a file of Python's whether its lines are indented as they have to be.
+fn with_indentation(path: &str, text: &str) -> Option<Report> {
+    let report = check(path, text)?;
+    if Grammar::of_path(path) != Some(Grammar::Python) || report.errors > 0 {
+        return Some(report);
+    }
+    let tree = parse(Grammar::Python, text)?;
+    let first = indentation::first_wrong(&tree, text);
+    Some(Report { errors: u32::from(first.is_some()), first })
 }
 
 fn check_as(grammar: Grammar, text: &str) -> Option<Report> {

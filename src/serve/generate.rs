@@ -139,7 +139,7 @@ pub(super) async fn prepare(server: &Server, ask: &Ask) -> Result<Prepared, Faul
     }
     let prompt_tokens = tokens(server, &prompt).await?;
     // The closing tag is laid over every hint, the request's own as well.
-    let own = server.agent.prompts.render("hint", serde_json::json!({ "close": "", "language": "" }));
+    let own = server.agent.prompts.hint(None, "");
     let own = own.map_err(|problem| Fault::new(Kind::Broken, problem.to_string()))?;
     let hint = ask.hint.as_deref().unwrap_or(&own);
     let traits = server.agent.traits();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::gym::{Problems, UNLIMITED, hint, load, read_lines, rows, walls, write_records};
+use super::gym::{Problems, UNLIMITED, load, read_lines, rows, walls, write_records};
 use crate::error::{Exit, UserError};
 use crate::eval::curve::{HARD_LEVEL_MIN, Point, compare, svg, table};
 use crate::eval::gym::Record;
@@ -110,8 +110,8 @@ fn measured(
             window: window.unwrap_or(UNLIMITED),
             // The curve is the paper's: a hard cut, nothing of ours beside it.
             paper_exact: true,
-            hint: hint(prompts, "hint_code")?,
-            hint_project: hint(prompts, "hint")?,
+            hint: prompts.hint(Some("python"), "")?,
+            hint_project: prompts.hint(None, "")?,
             temperature: 0.0,
             seed: 0,
             samples: 1,

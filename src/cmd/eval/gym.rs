@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use serde::Serialize;
 
 use crate::cancel::Cancel;
 use crate::engine::{Engine, LoadOptions};
@@ -106,8 +105,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let settings = Settings {
         window: args.subject.window(),
         paper_exact: args.paper_exact,
-        hint: hint(&prompts, "hint_code")?,
-        hint_project: hint(&prompts, "hint")?,
+        hint: prompts.hint(Some("python"), "")?,
+        hint_project: prompts.hint(None, "")?,
         temperature: args.temperature,
         seed: args.subject.problems.seed,
         samples: args.samples,
@@ -142,16 +141,6 @@ pub(in crate::cmd) fn walls() -> anyhow::Result<Sandbox> {
 pub(in crate::cmd) fn load(model: &Path, threads: u32) -> anyhow::Result<Engine> {
     let options = LoadOptions { threads: Some(threads), ..LoadOptions::from_path(model) };
     Ok(Engine::start_llama(options, |_| {}, &Cancel::new()).map_err(UserError::from)?)
-}
-
-/// The words forced at the window, from the prompt file of this name.
-pub(in crate::cmd) fn hint(prompts: &Prompts, file: &str) -> anyhow::Result<String> {
-    Ok(prompts.render(file, HintContext { language: "python" })?)
-}
-
-#[derive(Serialize)]
-struct HintContext {
-    language: &'static str,
 }
 
 pub(super) fn rows(args: &Problems, prompts: &Prompts) -> anyhow::Result<Vec<Row>> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cmd::eval::gym::{UNLIMITED, hint, load, walls};
+use crate::cmd::eval::gym::{UNLIMITED, load, walls};
 use crate::error::UserError;
 use crate::eval::run::{Settings, run};
 use crate::gym::Split;
@@ -58,8 +58,8 @@ impl Probe {
         let settings = Settings {
             window: UNLIMITED,
             paper_exact: false,
-            hint: hint(&prompts, "hint_code")?,
-            hint_project: hint(&prompts, "hint")?,
+            hint: prompts.hint(Some("python"), "")?,
+            hint_project: prompts.hint(None, "")?,
             temperature: 0.0,
             seed: SEED,
             samples: 1,

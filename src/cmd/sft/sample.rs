@@ -1,9 +1,10 @@
 //! `z1 sft sample`: data from one's own model, and from one's own sessions.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use crate::agent::conversation::{Conversation, Kind};
 use crate::agent::sessions::Sessions;
 use crate::cancel::Cancel;
 use crate::dirs::Dirs;
-use crate::engine::{Engine, LoadOptions};
+use crate::engine::{Engine, LoadOptions, SessionId};
 use crate::error::{Exit, UserError};
 use crate::gguf::{Gguf, Label};
 use crate::gym::Split;
@@ -22,9 +23,10 @@ use crate::gym::corpus::Corpus;
 use crate::model_store::registry::Registry;
 use crate::prompt::conversation::{self, TaskContext};
 use crate::prompt::{ChatTemplate, Message, Prompts, Role};
+use crate::sandbox::Sandbox;
 use crate::sft::data::Record;
 use crate::sft::data::overlap::Evaluation;
-use crate::sft::data::own::{self, Asking, Problem};
+use crate::sft::data::own::{self, Asking, Problem, Sampled};
 use crate::sft::data::read;
 use crate::task::Status;
 
@@ -58,7 +60,7 @@ pub struct Args {
     temperature: f32,
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Of a hundred kept thoughts, so many are also cut and hinted
+    /// Of a hundred problems that were solved, so many also bring a reply that is cut and hinted
     #[arg(long, default_value_t = 15)]
     hinted_percent: u64,
     /// Leave out problems that say what these evaluation sets say
@@ -100,11 +102,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     drop(file);
     let done = done(&args.out)?;
-    let left: Vec<&Problem> = problems.iter().filter(|problem| !done.contains(&problem.id)).collect();
-    eprintln!("{} problems, {} of them done before", problems.len(), problems.len() - left.len());
+    let all = problems.len();
+    let left: Vec<Problem> = problems.into_iter().filter(|problem| !done.contains(&problem.id)).collect();
+    eprintln!("{all} problems, {} of them done before", all - left.len());
     let cancel = Cancel::new();
     super::train::cancel_on_signals(&cancel)?;
-    let options = LoadOptions { threads: args.threads, ..LoadOptions::from_path(model) };
+    let options = LoadOptions { threads: args.threads, slots: Some(LANES as u32), ..LoadOptions::from_path(model) };
     let engine = Engine::start_llama(options, |_| {}, &cancel)?;
     let asking = Asking {
         samples: args.samples.max(1),
@@ -112,30 +115,78 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         answer_tokens: args.answer_tokens,
         temperature: args.temperature,
         seed: args.seed,
-        hint: prompts.render("hint_code", json!({ "language": "python" }))?,
+        hint: prompts.hint(None, "")?,
+        hint_code: prompts.hint(Some("python"), "")?,
         hinted_percent: args.hinted_percent,
         model: engine.info().fingerprint.clone(),
         prompts: hash_of(&prompts),
     };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
-    let (mut tried, mut passed, mut rows) = (0, 0, 0);
-    for (number, problem) in left.iter().enumerate() {
-        if cancel.is_cancelled() {
-            eprintln!("interrupted; the same command goes on");
-            return Ok(Exit::Interrupted);
-        }
-        let sampled = runtime.block_on(own::sample(&engine, &sandbox, problem, &asking, &cancel))?;
-        if cancel.is_cancelled() {
-            continue;
-        }
-        (tried, passed, rows) = (tried + sampled.tried, passed + sampled.passed, rows + sampled.rows.len());
+    let count = left.len();
+    let lanes = Arc::new(Lanes { engine, sandbox, asking, cancel: cancel.clone() });
+    let mut total = Sampled::default();
+    let mut number = 0;
+    runtime.block_on(lanes.ask_all(left, |id, sampled| {
+        number += 1;
         append(&args.out, &sampled.rows)?;
-        let line = json!({ "id": problem.id, "tried": sampled.tried, "passed": sampled.passed });
+        let line = json!({ "id": id, "tried": sampled.tried, "passed": sampled.passed });
         append(&progress_of(&args.out), &[line])?;
-        eprintln!("{}/{} {}: {} of {} passed", number + 1, left.len(), problem.id, sampled.passed, sampled.tried);
+        eprintln!("{number}/{count} {id}: {} of {} passed", sampled.passed, sampled.tried);
+        total.tried += sampled.tried;
+        total.passed += sampled.passed;
+        total.rows.extend(sampled.rows);
+        Ok(())
+    }))?;
+    if cancel.is_cancelled() {
+        eprintln!("interrupted; the same command goes on");
+        return Ok(Exit::Interrupted);
     }
-    eprintln!("{rows} rows kept of {passed} passes in {tried} replies: {}", args.out.display());
+    let Sampled { tried, passed, rows } = total;
+    eprintln!("{} rows kept of {passed} passes in {tried} replies: {}", rows.len(), args.out.display());
     Ok(Exit::Success)
+}
+
+/// Problems that are asked side by side: the programs of one are run while the other is decoded.
+const LANES: usize = 2;
+
+struct Lanes {
+    engine: Engine,
+    sandbox: Sandbox,
+    asking: Asking,
+    cancel: Cancel,
+}
+
+impl Lanes {
+    /// Asks every problem; `each` gets them in their order. What was under way at a cancel is not handed on.
+    async fn ask_all(
+        self: Arc<Self>,
+        problems: Vec<Problem>,
+        mut each: impl FnMut(&str, Sampled) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut problems = problems.into_iter().enumerate();
+        let mut under_way = VecDeque::new();
+        loop {
+            while under_way.len() < LANES
+                && !self.cancel.is_cancelled()
+                && let Some((number, problem)) = problems.next()
+            {
+                let lanes = Arc::clone(&self);
+                // No two under way have one session.
+                let session = SessionId((number % LANES) as u32);
+                under_way.push_back(tokio::spawn(async move {
+                    let Self { engine, sandbox, asking, cancel } = &*lanes;
+                    (own::sample(engine, sandbox, session, &problem, asking, cancel).await, problem)
+                }));
+            }
+            let Some(next) = under_way.pop_front() else { return Ok(()) };
+            let (sampled, problem) = next.await?;
+            let sampled = sampled?;
+            if self.cancel.is_cancelled() {
+                return Ok(());
+            }
+            each(&problem.id, sampled)?;
+        }
+    }
 }
 
 /// The system text that a model's own chat template puts in where nobody gives one.

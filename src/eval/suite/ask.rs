@@ -292,11 +292,7 @@ pub fn settle(put: &Put, arm: Arm, mut trajectory: Trajectory) -> Trajectory {
 /// # Errors
 /// A prompt file that does not render.
 pub fn hint(prompts: &Prompts, with_fence: bool, language: &'static str) -> Result<String, PromptError> {
-    #[derive(serde::Serialize)]
-    struct Context {
-        language: &'static str,
-    }
-    if with_fence { prompts.render("hint_code", Context { language }) } else { Ok(PAPER_HINT.to_owned()) }
+    if with_fence { prompts.hint(Some(language), "") } else { Ok(PAPER_HINT.to_owned()) }
 }
 
 #[cfg(test)]

@@ -23,7 +23,24 @@ pub(super) fn furnish(environment: &mut Environment<'static>) {
     environment.add_function("strftime_now", |format: &str| now(format));
     environment.add_filter("tojson", tojson);
     environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
+    environment.add_test("sequence", is_sequence);
+    environment.add_filter("int", |value: &Value, default: Option<i64>| whole(value).unwrap_or(default.unwrap_or(0)));
     environment.add_filter("string", |value: &Value| shown(value));
+}
+
+/// Whether a value has a length and can be indexed, which in Python holds of strings and mappings too.
+fn is_sequence(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String | ValueKind::Undefined)
+}
+
+/// A number, or a text that is one, without its fraction; what is none has no value and raises nothing.
+fn whole(value: &Value) -> Option<i64> {
+    let number =
+        |value: &Value| i64::try_from(value.clone()).ok().or_else(|| Some(f64::try_from(value.clone()).ok()? as i64));
+    match value.as_str().map(str::trim) {
+        Some(text) => text.parse().ok().or_else(|| Some(text.parse::<f64>().ok().filter(|n| n.is_finite())? as i64)),
+        None => number(value),
+    }
 }
 
 /// Prints as Python does: `True`, `None`, lists and mappings by their representation.

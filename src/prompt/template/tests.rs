@@ -192,6 +192,15 @@ fn what_newer_templates_use_renders_as_in_python() {
         ("{{ bos_token }}{% if tools is none %}{{ messages[0].content }}{% endif %}", "<s>⟦S⟧"),
         ("{% if not tools is iterable %}{{ messages[0]['content'] }}{% endif %}", "⟦S⟧"),
         ("{{ messages[0].content }}{{ messages | length > 3 }}{{ none }}", "⟦S⟧TrueNone"),
+        // Jinja2 3.1.6 prints so.
+        (
+            "{% for x in ['a', {}, [1], none, 3] %}{{ x is sequence }} {% endfor %}{{ messages[0].content }}",
+            "True True True False False ⟦S⟧",
+        ),
+        (
+            "{% for x in ['abc', '3.7', '12', none, 3.9] %}{{ x | int }} {% endfor %}{{ 'x' | int(5) }}{{ messages[0].content }}",
+            "0 3 12 0 3 5⟦S⟧",
+        ),
     ] {
         assert_eq!(told(source, &messages), expected, "{source}");
     }

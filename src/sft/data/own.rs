@@ -1,7 +1,7 @@
 //! Data from one's own model: a problem is asked several times, every program is run behind walls against the
-//! problem's tests, and the shortest trajectory that passes is kept. Code at once is tried first; thinking is kept
-//! only where code at once failed, so that a model learns to think where it pays. Some thoughts are cut at any token
-//! and hinted, as they will be when the window ends.
+//! problem's tests, and the shortest trajectory that passes is kept. Code at once is tried first, its fence opened for
+//! the model; thinking is kept only where code at once failed, so that a model learns to think where it pays. Of some
+//! problems a reply is also cut at any token, hinted, and answered with what passed, as it will be when the window ends.
 //!
 //! Not for: choosing problems and writing files (`cmd`), the user's own sessions (they are rows already).
 
@@ -10,11 +10,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Value, json};
 
 use crate::cancel::Cancel;
-use crate::engine::{Engine, EngineEvent, GenerateRequest, Sampling, SessionId, WindowSpec};
+use crate::engine::{Engine, EngineEvent, GenerateRequest, Sampling, SessionId, StopPolicy, WindowSpec};
 use crate::gym::row::Part;
 use crate::prompt::{Message, render_chatml};
 use crate::reply::{self, Wanted};
 use crate::sandbox::Sandbox;
+use crate::scan;
 use crate::task::{Check, Finish, Language, Trajectory, Verdict};
 use crate::verify::{VerifyOptions, verify};
 
@@ -39,9 +40,11 @@ pub struct Asking {
     pub answer_tokens: u32,
     pub temperature: f32,
     pub seed: u64,
-    /// The words forced where thinking ends, up to the program's fence.
+    /// The words forced where thinking ends.
     pub hint: String,
-    /// Of a hundred kept thoughts, so many become a cut and hinted row as well.
+    /// The same, and the program's fence opened.
+    pub hint_code: String,
+    /// Of a hundred problems with a reply that passed, so many bring a cut and hinted row as well.
     pub hinted_percent: u64,
     /// Stand in every row: which model said it, and in whose words it was asked.
     pub model: String,
@@ -56,58 +59,109 @@ pub struct Sampled {
     pub rows: Vec<Value>,
 }
 
-/// Asks, judges and keeps.
+/// How a problem is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The program's fence is opened for the model, so that it cannot think.
+    AtOnce,
+    Thought,
+    /// So many tokens of a reply, to be cut off.
+    Cut(u32),
+}
+
+/// The longest reply that is cut: where windows are short, a cut hurts most.
+const CUT_TOKENS_MAX: u32 = 128;
+
+impl Asking {
+    /// The opened fence alone.
+    fn opening(&self) -> String {
+        let fence = self.hint_code.trim_end().rsplit('\n').next().unwrap_or_default();
+        format!("{fence}\n")
+    }
+
+    fn window(&self, way: Way) -> WindowSpec {
+        let spec = |thinking_tokens_max, answer_tokens_max, hint| WindowSpec {
+            thinking_tokens_max,
+            answer_tokens_max,
+            hint,
+            paper_exact: false,
+            ..WindowSpec::default()
+        };
+        match way {
+            Way::AtOnce => WindowSpec {
+                stop: StopPolicy { after_code: Some(0), ..StopPolicy::default() },
+                ..spec(0, self.answer_tokens, self.opening())
+            },
+            Way::Thought => spec(self.window, self.answer_tokens, self.hint_code.clone()),
+            Way::Cut(tokens) => WindowSpec { paper_exact: true, ..spec(tokens, 1, "\n".to_owned()) },
+        }
+    }
+}
+
+/// Asks, judges and keeps; `session` is nobody else's meanwhile.
 ///
 /// # Errors
 /// The model failed, or walls that stood broke.
 pub async fn sample(
     engine: &Engine,
     sandbox: &Sandbox,
+    session: SessionId,
     problem: &Problem,
     asking: &Asking,
     cancel: &Cancel,
 ) -> anyhow::Result<Sampled> {
     let mut sampled = Sampled::default();
-    for (way, window) in [("at_once", 0), ("thought", asking.window)] {
-        if way == "thought" && window == 0 || cancel.is_cancelled() {
+    let dice = dice(asking.seed, &problem.id);
+    let is_cut = dice % 100 < asking.hinted_percent;
+    for way in [Way::AtOnce, Way::Thought] {
+        if way == Way::Thought && asking.window == 0 || cancel.is_cancelled() {
             break;
         }
         let mut passed = Vec::new();
-        for trajectory in generate(engine, problem, asking, window).await? {
+        for trajectory in generate(engine, session, problem, asking, way).await? {
             sampled.tried += 1;
+            // A reply that was cut would teach not to end.
+            let ended = if way == Way::AtOnce { program_alone(&trajectory) } else { ended(trajectory) };
+            let Some(trajectory) = ended else { continue };
             if passes(problem, &trajectory, sandbox, cancel).await? {
                 passed.push(trajectory);
             }
         }
         sampled.passed += passed.len() as u32;
         let length = |t: &Trajectory| (t.usage.thinking_tokens + t.usage.answer_tokens, t.text.len());
-        if let Some(shortest) = passed.into_iter().min_by_key(length) {
-            sampled.rows.push(row(problem, asking, way, &parts(&shortest)));
-            let dice = dice(asking.seed, &problem.id);
-            if way == "thought" && dice % 100 < asking.hinted_percent {
-                sampled.rows.extend(cut(&shortest, asking, dice).map(|parts| row(problem, asking, "cut", &parts)));
-            }
-            break;
+        let Some(shortest) = passed.into_iter().min_by_key(length) else { continue };
+        let kind = if way == Way::AtOnce { "at_once" } else { "thought" };
+        sampled.rows.push(row(problem, asking, kind, &parts(&shortest)));
+        if is_cut && asking.window > 0 {
+            let parts = if way == Way::AtOnce {
+                let tokens = 1 + (dice / 100 % u64::from(asking.window.min(CUT_TOKENS_MAX))) as u32;
+                let begun = generate(engine, session, problem, asking, Way::Cut(tokens)).await?;
+                begun.first().and_then(|begun| hinted(begun, &shortest.text, asking, dice))
+            } else {
+                cut(&shortest, asking, dice)
+            };
+            sampled.rows.extend(parts.map(|parts| row(problem, asking, "cut", &parts)));
         }
+        break;
     }
     Ok(sampled)
 }
 
-async fn generate(engine: &Engine, problem: &Problem, asking: &Asking, window: u32) -> anyhow::Result<Vec<Trajectory>> {
+async fn generate(
+    engine: &Engine,
+    session: SessionId,
+    problem: &Problem,
+    asking: &Asking,
+    way: Way,
+) -> anyhow::Result<Vec<Trajectory>> {
     let sampling = Sampling { temperature: asking.temperature, ..Sampling::GREEDY };
     let mut generation = engine.generate(GenerateRequest {
-        session: SessionId(0),
+        session,
         prompt: render_chatml(&problem.messages, true),
-        window: WindowSpec {
-            thinking_tokens_max: window,
-            answer_tokens_max: asking.answer_tokens,
-            hint: asking.hint.clone(),
-            paper_exact: false,
-            ..WindowSpec::default()
-        },
+        window: asking.window(way),
         thinking_sampling: sampling,
         answer_sampling: sampling,
-        candidates: asking.samples,
+        candidates: if matches!(way, Way::Cut(_)) { 1 } else { asking.samples },
         seed: asking.seed ^ dice(asking.seed, &problem.id),
         ..GenerateRequest::default()
     });
@@ -121,17 +175,27 @@ async fn generate(engine: &Engine, problem: &Problem, asking: &Asking, window: u
     Ok(found.into_iter().map(|(_, trajectory)| trajectory).collect())
 }
 
-/// Whether a trajectory ended by itself with a program that passes.
+fn ended(trajectory: Trajectory) -> Option<Trajectory> {
+    (trajectory.finish == Finish::EndOfTurn).then_some(trajectory)
+}
+
+/// The opened fence and what the model wrote up to where it closed it, as one reply; `None` where it did not.
+fn program_alone(trajectory: &Trajectory) -> Option<Trajectory> {
+    // Where the window is empty a line break may stand before what was forced.
+    let from = trajectory.text.find("```")?;
+    let text = &trajectory.text[from..];
+    let block = scan::blocks(text).into_iter().find(|block| block.start == 0 && block.closed)?;
+    let usage = trajectory.usage;
+    Some(Trajectory { usage, ..Trajectory::ended(text[..block.end].trim_end()) })
+}
+
+/// Whether a reply holds a program that passes.
 async fn passes(
     problem: &Problem,
     trajectory: &Trajectory,
     sandbox: &Sandbox,
     cancel: &Cancel,
 ) -> anyhow::Result<bool> {
-    // A reply that was cut would teach not to end.
-    if trajectory.finish != Finish::EndOfTurn {
-        return Ok(false);
-    }
     let wanted = Wanted { language: Some(Language::Python), names: problem.names.clone(), stdin: false };
     let Ok(candidate) = reply::program(trajectory, &wanted) else { return Ok(false) };
     let checks = [Check::Asserts { source: problem.tests.clone(), hidden: true }];
@@ -168,9 +232,22 @@ fn cut(trajectory: &Trajectory, asking: &Asking, dice: u64) -> Option<Vec<Part>>
     let keep = (dice / 100 % 1000) as f32 / 1000.0;
     Some(vec![
         Part { text: thought.to_owned(), learn: true, keep: Some(keep) },
-        Part { text: asking.hint.clone(), learn: false, keep: None },
+        Part { text: asking.hint_code.clone(), learn: false, keep: None },
         Part { text: program.to_owned(), learn: true, keep: None },
     ])
+}
+
+/// What a reply began with, the hint, and a program that passed; `None` where the reply ended before it could be cut.
+/// Only the program is learnt: nobody knows whether what was begun led anywhere. Half of the hints open the fence.
+fn hinted(begun: &Trajectory, program: &str, asking: &Asking, dice: u64) -> Option<Vec<Part>> {
+    let said = begun.text.get(..begun.shift_at?)?;
+    let opening = asking.opening();
+    let (hint, learnt) = match program.strip_prefix(&opening) {
+        Some(rest) if dice / 100_000 % 2 == 1 => (&asking.hint_code, rest),
+        _ => (&asking.hint, program),
+    };
+    let part = |text: &str, learn: bool| Part { text: text.to_owned(), learn, keep: None };
+    Some(vec![part(said, false), part(hint, false), part(learnt, true)])
 }
 
 fn row(problem: &Problem, asking: &Asking, kind: &str, parts: &[Part]) -> Value {
@@ -204,7 +281,8 @@ mod tests {
             answer_tokens: 100,
             temperature: 0.8,
             seed: 1,
-            hint: "HINT```python\n".to_owned(),
+            hint: "\n\nHINT\n\n".to_owned(),
+            hint_code: "\n\nHINT\n\n```python\n".to_owned(),
             hinted_percent: 100,
             model: "m".to_owned(),
             prompts: "p".to_owned(),
@@ -233,5 +311,37 @@ mod tests {
         assert_eq!((parts[0].text.as_str(), parts[2].text.as_str()), ("First x.\n", "x = 1\n```"));
         assert!(parts[0].keep.unwrap() < 1.0 && !parts[1].learn);
         assert!(cut(&Trajectory::ended("```python\nx\n```"), &asking(), 0).is_none(), "nothing was thought");
+    }
+
+    #[test]
+    fn code_at_once_is_learnt_from_its_fence_on_and_ends_with_it() {
+        let said = |text: &str| Trajectory {
+            shift_at: Some(0),
+            answer_at: "```python\n".len(),
+            shifted: Some(ShiftReason::Budget),
+            ..Trajectory::ended(text)
+        };
+        let alone = program_alone(&said("```python\nx = 1\n```\nThis sets x.")).unwrap();
+        let learnt: Vec<(String, bool)> = parts(&alone).into_iter().map(|part| (part.text, part.learn)).collect();
+        assert_eq!(learnt, [("```python\nx = 1\n```".to_owned(), true)]);
+        assert_eq!(
+            program_alone(&said("```python\nx = 1\n")),
+            None,
+            "a fence that is never closed teaches not to close it"
+        );
+    }
+
+    #[test]
+    fn a_reply_cut_anywhere_is_answered_with_what_passed() {
+        let begun = Trajectory { shift_at: Some(6), ..Trajectory::ended("To add\n") };
+        let of = |dice| hinted(&begun, "```python\nx = 1\n```", &asking(), dice).unwrap();
+        let texts = |parts: &[Part]| parts.iter().map(|part| (part.text.clone(), part.learn)).collect::<Vec<_>>();
+        let want = |parts: [(&str, bool); 3]| parts.map(|(text, learn)| (text.to_owned(), learn)).to_vec();
+        assert_eq!(texts(&of(0)), want([("To add", false), ("\n\nHINT\n\n", false), ("```python\nx = 1\n```", true)]));
+        assert_eq!(
+            texts(&of(100_000)),
+            want([("To add", false), ("\n\nHINT\n\n```python\n", false), ("x = 1\n```", true)])
+        );
+        assert_eq!(hinted(&Trajectory::ended("x"), "```python\nx\n```", &asking(), 0), None, "it ended by itself");
     }
 }

@@ -109,8 +109,16 @@ impl fmt::Display for Hindrance {
 /// Longest line that is quoted.
 const LINE_CHARS_MAX: usize = 160;
 
+/// What a run's own report told of its tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Nothing,
+    Failures,
+    Passes,
+}
+
 /// What a run of the whole check came to, where it was the walls that ended it or nothing but they spoke.
-pub(crate) fn of_run(outcome: &Outcome, limits: &Limits, has_passed: bool) -> Option<Hindrance> {
+pub(crate) fn of_run(outcome: &Outcome, limits: &Limits, told: Told) -> Option<Hindrance> {
     let found = |wall, detail: String| Some(Hindrance { wall, detail });
     match &outcome.end {
         End::Limit(LimitKind::Wall) => return found(Wall::Time, format!("{} s", limits.wall.as_secs())),
@@ -124,11 +132,12 @@ pub(crate) fn of_run(outcome: &Outcome, limits: &Limits, has_passed: bool) -> Op
         End::Exit(0) | End::SandboxError { .. } | End::Cancelled => return None,
         End::Exit(_) | End::Signal(_) => {}
     }
-    if has_passed {
+    if told == Told::Passes {
         return None;
     }
     let text = format!("{}\n{}", outcome.stderr.text(), outcome.stdout.text());
-    let code = if let End::Exit(code) = outcome.end { code } else { 0 };
+    // Where tests were told of, the runner was found: mocha ends with the number of those that failed, also with 127.
+    let code = if let (End::Exit(code), Told::Nothing) = (&outcome.end, told) { *code } else { 0 };
     not_found(&text, code).or_else(|| in_text(&text, outcome.isolation.tier))
 }
 
@@ -349,7 +358,15 @@ mod tests {
     }
 
     fn wall(code: i32, stderr: &str) -> Option<(Wall, String)> {
-        of_run(&ended(End::Exit(code), stderr), &Limits::PROJECT, false).map(|found| (found.wall, found.detail))
+        of_run(&ended(End::Exit(code), stderr), &Limits::PROJECT, Told::Nothing).map(|found| (found.wall, found.detail))
+    }
+
+    #[test]
+    fn a_runner_that_told_of_tests_was_found_whatever_it_ended_with() {
+        // mocha 12.0.3 ends with the number of failed tests.
+        let run = ended(End::Exit(127), "");
+        assert_eq!(of_run(&run, &Limits::PROJECT, Told::Nothing).map(|found| found.wall), Some(Wall::NotFound));
+        assert_eq!(of_run(&run, &Limits::PROJECT, Told::Failures), None);
     }
 
     #[test]
@@ -417,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_limit_names_its_figure_and_its_setting() {
-        let found = of_run(&ended(End::Limit(LimitKind::Wall), ""), &Limits::PROJECT, true).unwrap();
+        let found = of_run(&ended(End::Limit(LimitKind::Wall), ""), &Limits::PROJECT, Told::Passes).unwrap();
         let text = found.to_string();
         assert!(text.contains("the time limit: 300 s") && text.contains("limits.seconds"), "{text}");
     }

@@ -266,7 +266,7 @@ fn with_report(runner: &Runner, report: &str) -> Vec<String> {
     argv.extend(dashes(runner).iter().map(|word| (*word).to_owned()));
     argv.extend(runner.args.iter().cloned());
     let (output, more): (String, &[&str]) = match runner.kind {
-        Kind::Jest => (format!("--outputFile={report}"), &["--json", "--ci", "--watchman=false", "--runInBand"]),
+        Kind::Jest => (format!("--outputFile={report}"), &["--json", "--watchman=false", "--runInBand"]),
         Kind::Vitest => (format!("--outputFile={report}"), &["--reporter=json"]),
         _ => (format!("output={report}"), &["--reporter", "json", "--reporter-option"]),
     };
