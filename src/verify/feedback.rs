@@ -111,8 +111,13 @@ pub(crate) fn clean(text: &str) -> String {
     });
     static ADDRESSES: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r" at 0x[0-9a-fA-F]+|0x[0-9a-fA-F]{8,}").expect("invariant: a valid pattern"));
-    static PATHS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?:/[\w.@+~-]+){2,}").expect("invariant: a valid pattern"));
+    // A path begins where a word does, at one of the folders that a machine's root has: neither an address nor the end of a relative
+    // path is one, nor a value such as "/api/v1".
+    static PATHS: LazyLock<Regex> = LazyLock::new(|| {
+        let tops = "tmp|home|root|var|usr|opt|private|Users|nix|builds?|workspaces?|mnt|srv|proc|run|box";
+        Regex::new(&format!(r#"(?P<before>^|[\s"'`(\[{{<=,|]|file://)(?P<path>/(?:{tops})(?:/[\w.@+~-]+)+)"#))
+            .expect("invariant: a valid pattern")
+    });
     let text = ESCAPES.replace_all(text, "");
     let text = ADDRESSES.replace_all(&text, "");
     let lines = text.lines().filter(|line| !of_a_framework(line));
@@ -121,11 +126,42 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// An absolute path as it is seen from a project: from its `src`, `tests` or `lib` on, or only the file's name.
-fn within_project(path: &regex::Captures<'_>) -> String {
-    let path = &path[0];
+fn within_project(found: &regex::Captures<'_>) -> String {
+    let before = Some(&found["before"]).filter(|before| **before != *"file://").unwrap_or_default();
+    let path = &found["path"];
     let root = ["/src/", "/tests/", "/test/", "/lib/"].iter().filter_map(|mark| path.find(mark)).min();
     let start = root.or_else(|| path.rfind('/').filter(|_| path.contains('.')));
-    start.map_or_else(|| path.to_owned(), |start| path[start + 1..].to_owned())
+    format!("{before}{}", start.map_or(path, |start| &path[start + 1..]))
+}
+
+/// A text without the way to a folder: what lies in it is named from there.
+pub(crate) fn from_folder(text: &str, folder: &str) -> String {
+    let folder = folder.trim_end_matches('/');
+    if folder.len() < 2 || !text.contains(folder) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(folder) {
+        let (before, after) = (&rest[..at], &rest[at + folder.len()..]);
+        let begins = !before
+            .chars()
+            .next_back()
+            .or_else(|| out.chars().next_back())
+            .is_some_and(|c| c.is_alphanumeric() || "._-~@".contains(c));
+        let is_url = before.ends_with("file://");
+        out.push_str(before.strip_suffix("file://").unwrap_or(before));
+        match after.strip_prefix('/') {
+            Some(inner) if begins && (is_url || !before.ends_with('/')) => rest = inner,
+            _ => {
+                out.push_str(if is_url { "file://" } else { "" });
+                out.push_str(folder);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Whether a line of a trace is about the tools rather than the project.
@@ -185,6 +221,37 @@ mod tests {
             flags: Vec::new(),
         };
         feedback(&Verdict::Failed(report))
+    }
+
+    #[test]
+    fn only_paths_of_the_machine_are_shortened() {
+        for same in [
+            "AssertionError: assert 'https://host/api/v3/bob' == 'https://host/api/v1/users/bob'",
+            "app/core/mul.c:1:37: error: expected",
+            "tests/lib/package_helpers.bash: line 3",
+            "\"@borderless/ts-scripts/configs/tsconfig.json\"",
+            "assert '/api/v1/src/x.json' == '/lib/b.js'",
+            "../src/a.js",
+        ] {
+            assert_eq!(clean(same), same);
+        }
+        for (text, short) in [
+            ("at f (/home/me/shop/src/a.js:3:1)", "at f (src/a.js:3:1)"),
+            ("file:///tmp/x/tests/a.mjs:1", "tests/a.mjs:1"),
+            ("/root/x/a.py:3: error", "a.py:3: error"),
+        ] {
+            assert_eq!(clean(text), short);
+        }
+    }
+
+    #[test]
+    fn a_folders_own_files_are_named_from_it() {
+        let of = |text: &str| from_folder(text, "/srv/p");
+        assert_eq!(of("/srv/p/packages/web/src/a.js:1 and (/srv/p/b.js)"), "packages/web/src/a.js:1 and (b.js)");
+        assert_eq!(of("file:///srv/p/a.mjs:3"), "a.mjs:3");
+        for same in ["/srv/p2/a", "https://x/srv/p/a", "in /srv/p", "a/srv/p/b"] {
+            assert_eq!(of(same), same);
+        }
     }
 
     #[test]

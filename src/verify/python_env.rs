@@ -7,15 +7,16 @@ use sha2::{Digest, Sha256};
 use super::toolbox::Variable;
 use crate::sandbox::may_be_granted;
 
-/// The environments for a project, the one that is asked first in front: the activated one, the project's own, and
-/// those that poetry and pipenv keep elsewhere.
-pub(crate) fn environments(root: &Path, variable: Variable<'_>) -> Vec<PathBuf> {
+/// The environments for a command in a folder of the project at `root`, the one that is asked first in front: the
+/// activated one, the folder's own, the project's own, and those that poetry and pipenv keep elsewhere.
+pub(crate) fn environments(root: &Path, folder: &Path, variable: Variable<'_>) -> Vec<PathBuf> {
     let is_one = |folder: &PathBuf| folder.join("bin/python").exists();
     let resolved = |folder: PathBuf| folder.canonicalize().unwrap_or(folder);
     let activated = variable("VIRTUAL_ENV").map(PathBuf::from).filter(|folder| may_be_granted(folder));
-    let own = [".venv", "venv", "env"].map(|name| root.join(name));
+    let own = [folder, root].into_iter().flat_map(|place| [".venv", "venv", "env"].map(|name| place.join(name)));
     let home = variable("HOME").map(PathBuf::from);
-    let elsewhere = home.iter().flat_map(|home| poetry(root, home).into_iter().chain(pipenv(root, home)));
+    let places = [folder, root].into_iter().flat_map(|place| home.iter().map(move |home| (place, home)));
+    let elsewhere = places.flat_map(|(place, home)| poetry(place, home).into_iter().chain(pipenv(place, home)));
     let all = activated.map(resolved).into_iter().chain(own).chain(elsewhere);
     let mut found: Vec<PathBuf> = all.filter(is_one).collect();
     let mut seen = std::collections::HashSet::new();
@@ -125,7 +126,7 @@ mod tests {
         environment(&root.join("p/.venv"));
         environment(&root.join("other"));
         let found = |activated: Option<PathBuf>| {
-            environments(&root.join("p"), &|name| {
+            environments(&root.join("p"), &root.join("p"), &|name| {
                 (name == "VIRTUAL_ENV").then(|| activated.clone().map(PathBuf::into_os_string)).flatten()
             })
         };
@@ -145,7 +146,7 @@ mod tests {
         environment(&home.join(".cache/pypoetry/virtualenvs/other-AAAAAAAA-py3.11"));
         environment(&home.join(".local/share/virtualenvs/shop-x"));
         std::fs::write(home.join(".local/share/virtualenvs/shop-x/.project"), "/home/user/shop\n").unwrap();
-        let found = environments(root, &|name| (name == "HOME").then(|| home.clone().into_os_string()));
+        let found = environments(root, root, &|name| (name == "HOME").then(|| home.clone().into_os_string()));
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!(url_safe(b"\xff\xff\xff\xff\xff\xff"), "________");
     }

@@ -62,10 +62,16 @@ const HANDED_ON: [&str; 24] = [
 
 /// The tools for the project at `root`, as this process's user has them.
 pub(crate) fn of(root: &Path) -> Toolbox {
-    gather(root, &|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+    within(root, root)
 }
 
-pub(crate) fn gather(root: &Path, variable: Variable<'_>) -> Toolbox {
+/// The tools for a command that is run in `folder`, which is the project at `root` or lies in it: what the folder has for itself
+/// comes before what the project has.
+pub(crate) fn within(root: &Path, folder: &Path) -> Toolbox {
+    gather(root, folder, &|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+pub(crate) fn gather(root: &Path, folder: &Path, variable: Variable<'_>) -> Toolbox {
     let mut tools = Toolbox::default();
     let home = variable("HOME").map(PathBuf::from);
     for name in HANDED_ON {
@@ -84,7 +90,7 @@ pub(crate) fn gather(root: &Path, variable: Variable<'_>) -> Toolbox {
     if let Some(folder) = variable("JAVA_HOME").map(PathBuf::from) {
         tools.ro.push(folder);
     }
-    for environment in python_env::environments(root, variable) {
+    for environment in python_env::environments(root, folder, variable) {
         tools.path.push(environment.join("bin"));
         tools.ro.extend(python_env::grants(&environment));
         // The first is the one that is used.
@@ -92,7 +98,7 @@ pub(crate) fn gather(root: &Path, variable: Variable<'_>) -> Toolbox {
             tools.env.push(("VIRTUAL_ENV".into(), environment.into_os_string()));
         }
     }
-    tools.path.push(root.join("node_modules/.bin"));
+    tools.path.extend([folder, root].map(|place| place.join("node_modules/.bin")));
     // Packages that a workspace keeps above its members.
     tools
         .ro
@@ -167,6 +173,11 @@ impl Toolbox {
             name.display(),
             folder.display()
         ))
+    }
+
+    /// The environment of Python's that comes first, where there is one.
+    pub(crate) fn environment(&self) -> Option<&Path> {
+        self.env.iter().find(|(name, _)| name == "VIRTUAL_ENV").map(|(_, path)| Path::new(path))
     }
 
     /// The program of this name: the first in PATH.
@@ -441,12 +452,12 @@ mod tests {
         write(&home, ".rustup/settings.toml", "default_toolchain = \"stable-x86_64-unknown-linux-gnu\"\n");
         write(&home, "p/Cargo.toml", "");
         let variable = outside(&[("HOME", home.display().to_string())]);
-        let cargo = |root: &str| gather(&home.join(root), &variable).find("cargo").unwrap();
+        let cargo = |root: &str| gather(&home.join(root), &home.join(root), &variable).find("cargo").unwrap();
         assert!(cargo("p").to_string_lossy().contains("/stable-"));
         write(&home, "p/rust-toolchain.toml", "[toolchain]\nchannel = \"1.70\"\n");
         assert!(cargo("p").to_string_lossy().contains("/1.70.0-"));
         write(&home, "p/rust-toolchain.toml", "[toolchain]\nchannel = \"1.2.3\"\n");
-        assert!(gather(&home.join("p"), &variable).missing.unwrap().contains("1.2.3"));
+        assert!(gather(&home.join("p"), &home.join("p"), &variable).missing.unwrap().contains("1.2.3"));
     }
 
     #[test]
@@ -461,7 +472,7 @@ mod tests {
         write(&home, "p/a.py", "");
         let path = home.join(".pyenv/shims").display().to_string();
         let variable = outside(&[("HOME", home.display().to_string()), ("PATH", path)]);
-        let python = || gather(&home.join("p"), &variable).find("python3").unwrap();
+        let python = || gather(&home.join("p"), &home.join("p"), &variable).find("python3").unwrap();
         assert!(python().to_string_lossy().contains("/3.12.1/"));
         write(&home, "p/.python-version", "3.11\n");
         assert!(python().to_string_lossy().contains("/3.11.10/"));
@@ -475,7 +486,7 @@ mod tests {
         write(&home, "node/bin/node", "");
         write(&home, "node/lib/x", "");
         let path = format!("{0}/bin:{0}/node/bin:relative", home.display());
-        let tools = gather(&home.join("p"), &outside(&[("PATH", path)]));
+        let tools = gather(&home.join("p"), &home.join("p"), &outside(&[("PATH", path)]));
         assert!(tools.ro.contains(&home.join("bin")) && tools.ro.contains(&home.join("node")), "{:?}", tools.ro);
         assert!(!tools.ro.contains(&home));
         assert_eq!(tool_root(Path::new("/usr/bin/python3")), None);

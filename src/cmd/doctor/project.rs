@@ -68,7 +68,14 @@ pub(super) fn look(root: &Path, command: Option<&str>) -> Vec<Finding> {
 fn mend(hindrance: &verify::Hindrance) -> String {
     match (hindrance.wall, hindrance.wall.setting()) {
         (_, Some(setting)) => format!("set {setting} in config.toml (`z1 config` says where that is)"),
-        (verify::Wall::NotFound, _) => "put its folder into PATH; the home itself is never shown".to_owned(),
+        (verify::Wall::NotFound, _) => {
+            "put its folder into PATH, or, for a module of Python's, install it in the project's \
+                                        environment; the home itself is never shown"
+                .to_owned()
+        }
+        (verify::Wall::Network, _) if hindrance.detail.contains("--offline") => {
+            "run `cargo fetch` once; what it brings is read behind the walls".to_owned()
+        }
         (verify::Wall::Port | verify::Wall::SharedMemory, _) => {
             "a stronger tier has it; `z1 doctor` says what would raise it".to_owned()
         }

@@ -21,7 +21,7 @@ use crate::sandbox::{Change, ChangeKind};
 /// Entries that are listed at most; a program cannot make the list of its changes arbitrarily long.
 pub(super) const ENTRIES_MAX: usize = 1 << 20;
 /// A collected file is at most this long, in bytes.
-pub(super) const COLLECT_BYTES_MAX: u64 = 16 << 20;
+pub(super) const COLLECT_BYTES_MAX: u64 = 48 << 20;
 
 /// What tells two states of a file apart. A program can forge the modification time, not the change time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::protect::{is_node_test, is_python_test};
+use super::words;
 use crate::verify::{python_env, toolbox};
 
 /// The command for the project at `root`, as a user would type it there. Where `start` is a folder within it, the
@@ -26,8 +27,7 @@ pub(crate) fn detect(root: &Path, start: &Path) -> Option<String> {
 fn placed(root: &Path, folder: &Path, command: String) -> String {
     match folder.strip_prefix(root).ok().and_then(Path::to_str) {
         Some("") | None => command,
-        Some(inner) if inner.contains([' ', '\'']) => command,
-        Some(inner) => format!("cd {inner} && {command}"),
+        Some(inner) => format!("cd {} && {command}", words::quoted(inner)),
     }
 }
 
@@ -129,15 +129,27 @@ fn python(folder: &Path, root: &Path) -> Option<String> {
     if !configured && !any_file(folder, 0, &is_python_test) {
         return None;
     }
-    let tools = toolbox::of(root);
-    let pythons = ["python", "python3"].iter().filter_map(|name| tools.find(name));
-    if configured || pythons.into_iter().any(|python| python_env::has_module(&python, "pytest")) {
+    if configured || has_pytest(folder, root) {
         return Some("pytest".to_owned());
+    }
+    if says("manage.py", "django") {
+        return Some("python manage.py test".to_owned());
     }
     // unittest looks into packages only.
     let here = subfolders_have(folder, "tests") || subfolders_have(folder, "test");
     let name = if folder.join("tests").is_dir() { "tests" } else { "test" };
     Some(if here { format!("python -m unittest discover -s {name}") } else { "python -m unittest".to_owned() })
+}
+
+/// Whether the Python that the tests would be run with has pytest: the environment's where there is one, since no other has the
+/// packages that the tests need.
+fn has_pytest(folder: &Path, root: &Path) -> bool {
+    let tools = toolbox::within(root, folder);
+    let pythons: Vec<PathBuf> = match tools.environment() {
+        Some(environment) => vec![environment.join("bin/python")],
+        None => ["python", "python3"].iter().filter_map(|name| tools.find(name)).collect(),
+    };
+    pythons.iter().any(|python| python_env::has_module(python, "pytest"))
 }
 
 /// Tests lie in this folder, which is no package, and not beside it.
@@ -212,6 +224,11 @@ mod tests {
         is(&[("Makefile", "check test :\n\ttrue\n")], "make test");
         is(&[("CMakeLists.txt", "enable_testing()")], "ctest");
         is(&[("rust/Cargo.toml", "")], "cd rust && cargo test");
+        is(&[("my app's/Cargo.toml", "")], "cd 'my app'\\''s' && cargo test");
+        is(&[("R&D/go.mod", "")], "cd 'R&D' && go test ./...");
+        let django =
+            [("manage.py", "from django.core.management import x"), ("shop/tests.py", ""), ("venv/bin/python", "")];
+        is(&django, "python manage.py test");
         assert!(of(&[("pkg/test_a.py", "")]).is_some_and(|found| found.contains("unittest") || found == "pytest"));
         assert_eq!(of(&[("readme.md", "")]), None);
         assert_eq!(of(&[("Makefile", "test := 1\n")]), None);

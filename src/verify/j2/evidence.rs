@@ -105,15 +105,15 @@ fn channel(left: &Left<'_>) -> Evidence {
             evidence.forged.push("something other than the reporter wrote to its channel".to_owned());
             continue;
         }
-        let text = event["text"].as_str().unwrap_or("");
+        let text = &feedback::from_folder(event["text"].as_str().unwrap_or(""), left.work_dir);
         if let Some(id) = event["id"].as_str() {
             let ended = match event["outcome"].as_str() {
                 Some("passed") => Ended::Passed,
                 Some("skipped" | "xfailed") => Ended::Skipped,
-                _ => Ended::Failed { text: text.to_owned(), frame: event["frame"].as_str().map(str::to_owned) },
+                _ => Ended::Failed { text: text.clone(), frame: event["frame"].as_str().map(str::to_owned) },
             };
             if id.starts_with("unittest.loader._FailedTest.") {
-                evidence.broken.push(text.to_owned());
+                evidence.broken.push(text.clone());
             }
             evidence.put(id.to_owned(), ended);
         } else if let Some(node) = event["collect"].as_str() {

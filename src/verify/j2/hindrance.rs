@@ -261,6 +261,7 @@ const SAYS: [(&[&str], Wall); 8] = [
     (
         &[
             "EAI_AGAIN",
+            "ENOTCACHED",
             "ENETUNREACH",
             "getaddrinfo ENOTFOUND",
             "Network is unreachable",

@@ -21,6 +21,11 @@ fn relative<'a>(path: &'a str, left: &Left<'_>) -> &'a str {
     inner.map_or(path, |inner| inner.trim_start_matches('/'))
 }
 
+/// What is said of a failure, with the project's files named from its root.
+fn clean(text: &str, left: &Left<'_>) -> String {
+    feedback::clean(&feedback::from_folder(text, left.work_dir))
+}
+
 /// What is said where there is no report to read.
 fn no_report(left: &Left<'_>) -> Evidence {
     let mut evidence = Evidence::default();
@@ -51,7 +56,7 @@ pub(super) fn jest(left: &Left<'_>) -> Evidence {
             let id = unique(&evidence, format!("{file} > {}", test["fullName"].as_str().unwrap_or("")));
             let ended = match test["status"].as_str() {
                 Some("passed") => Ended::Passed,
-                Some("failed") => failed(&feedback::clean(test["failureMessages"][0].as_str().unwrap_or("failed"))),
+                Some("failed") => failed(&clean(test["failureMessages"][0].as_str().unwrap_or("failed"), left)),
                 _ => Ended::Skipped,
             };
             passed += u64::from(ended == Ended::Passed);
@@ -66,8 +71,15 @@ pub(super) fn jest(left: &Left<'_>) -> Evidence {
 }
 
 /// The JSON report of mocha.
+///
+/// Before 9.2 it has no option for a file and prints it, behind whatever the tests print.
 pub(super) fn mocha(left: &Left<'_>) -> Evidence {
-    let Some(report) = left.file.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok()) else {
+    let printed = || {
+        let at = left.stdout.rfind("{\n  \"stats\": {")?;
+        serde_json::Deserializer::from_str(&left.stdout[at..]).into_iter::<Value>().next()?.ok()
+    };
+    let written = left.file.filter(|bytes| !bytes.is_empty());
+    let Some(report) = written.map_or_else(printed, |bytes| serde_json::from_slice::<Value>(bytes).ok()) else {
         return no_report(left);
     };
     let mut evidence = Evidence::default();
@@ -81,7 +93,7 @@ pub(super) fn mocha(left: &Left<'_>) -> Evidence {
             let ended = match of {
                 'p' => Ended::Passed,
                 's' => Ended::Skipped,
-                _ => failed(&feedback::clean(test["err"]["message"].as_str().unwrap_or("failed"))),
+                _ => failed(&clean(test["err"]["message"].as_str().unwrap_or("failed"), left)),
             };
             let id = unique(&evidence, id(test));
             evidence.put(id, ended);
@@ -172,6 +184,13 @@ mod tests {
     fn mocha_s_report_is_read() {
         let report = br#"{"stats":{"passes":1},"passes":[{"fullTitle":"sum adds","file":"/box/t/a.js"}],"pending":[],"failures":[{"fullTitle":"sum fails","file":"/box/t/a.js","err":{"message":"1 == 2"}}]}"#;
         assert_eq!(words(&mocha(&left(report))), [("t/a.js > sum adds", 'p'), ("t/a.js > sum fails", 'f')]);
+    }
+
+    #[test]
+    fn an_older_mocha_prints_its_report() {
+        // As mocha 5.2.0 prints it, behind what a test printed.
+        let report = "debug { \"stats\": 1 }\n{\n  \"stats\": {\n    \"passes\": 1\n  },\n  \"passes\": [{\"fullTitle\": \"sum adds\"}],\n  \"pending\": [],\n  \"failures\": []\n}\nbye\n";
+        assert_eq!(words(&mocha(&Left { stdout: report, exit_ok: true, ..Left::default() })), [(" > sum adds", 'p')]);
     }
 
     #[test]

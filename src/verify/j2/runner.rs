@@ -198,8 +198,6 @@ pub(crate) fn argv(runner: &Runner, tool: &Tool) -> Vec<String> {
         Kind::Pytest => {
             add(&mut argv, &[&tool.program, "-B", &ours("z1_pytest.py"), "-q"]);
             argv.extend(runner.args.iter().cloned());
-            // The project's own is not written to, and a plugin that wants one has one.
-            argv.extend(["-o".to_owned(), format!("cache_dir={}", ours("cache"))]);
             let off = |words: &[String]| words.windows(2).any(|pair| pair[0] == "-p" && pair[1] == "no:xdist");
             if tool.has_xdist && !off(&runner.args) && !runner.args.iter().any(|word| word == "-pno:xdist") {
                 // The reporter is in this process and would not be in the workers.
@@ -382,7 +380,7 @@ mod tests {
             "cargo test --offline --no-fail-fast a -- --test-threads=1"
         );
         let tool = Tool { program: "python3".to_owned(), has_xdist: true, bash: false };
-        assert!(argv(&of("pytest -n 2"), &tool).join(" ").ends_with("-n 2 -o cache_dir=.z1/cache -n 0"));
+        assert!(argv(&of("pytest -n 2"), &tool).join(" ").ends_with("-n 2 -n 0"));
         assert!(!argv(&of("pytest -p no:xdist"), &tool).join(" ").contains("-n 0"));
         assert_eq!(argv(&of("go test ./... -count=2"), &tool)[2], "-json");
         assert_eq!(argv(&of("vitest"), &tool)[..2], ["vitest", "run"]);

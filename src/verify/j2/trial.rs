@@ -13,7 +13,7 @@ use crate::sandbox::{ChangeKind, Channel, End, Limits, Net, Outcome, Policy, Req
 use crate::task::{Tier, Verdict};
 use crate::verify::setting::{self, File};
 use crate::verify::toolbox::{self, Toolbox};
-use crate::verify::{VerifyOptions, python_env};
+use crate::verify::{VerifyOptions, feedback, python_env};
 
 use super::evidence::{self, Ended, Evidence, Left};
 use super::hindrance::{self, Hindrance, Told};
@@ -26,6 +26,8 @@ use super::warnings::{self, Warning};
 const CHANNEL: &[u8] = include_bytes!("plugins/z1_channel.py");
 const PYTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_pytest.py");
 const UNITTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_unittest.py");
+
+const GIT_SETTINGS: &[u8] = b"[include]\n\tpath = /etc/gitconfig\n[user]\n\tname = A User\n\temail = user@localhost\n";
 
 /// Most bytes read from a reporter.
 const CHANNEL_BYTES_MAX: u64 = 64 << 20;
@@ -64,7 +66,7 @@ pub(crate) struct Ran {
 /// The verdict, where nothing could be run.
 pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>) -> Result<Ran, Verdict> {
     let Stage { root, runner, sandbox, cancel, .. } = *stage;
-    let mut tools = toolbox::of(root);
+    let mut tools = toolbox::within(root, &root.join(&runner.folder));
     if sandbox.tier() != Tier::F {
         tools.keep_reachable(root);
     }
@@ -87,11 +89,12 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
         return Err(crate::verify::cancelled());
     }
     let work_dir = outcome.work_dir.to_string_lossy().into_owned();
+    let from_work = |text: String| feedback::from_folder(&text, &work_dir);
     let left = Left {
         channel: &channel,
         nonce: &nonce,
-        stdout: &outcome.stdout.text(),
-        stderr: &outcome.stderr.text(),
+        stdout: &from_work(outcome.stdout.text()),
+        stderr: &from_work(outcome.stderr.text()),
         file: outcome.files.first().map(|(_, bytes)| bytes.as_slice()),
         exit_ok: outcome.end == End::Exit(0),
         work_dir: &work_dir,
@@ -262,9 +265,15 @@ fn python(root: &Path, runner: &Runner, tools: &Toolbox) -> Result<(String, Path
             nothing(&format!("pytest is not installed for {named}"))
         };
     }
-    let files = tools.path.iter().flat_map(|folder| ["python", "python3"].map(|name| folder.join(name)));
+    // What the tests import is in the project's environment, where it has one, and for no other Python.
+    let environment = tools.environment().map(|environment| environment.join("bin"));
+    let folders = environment.as_ref().map_or(tools.path.as_slice(), std::slice::from_ref);
+    let files = folders.iter().flat_map(|folder| ["python", "python3"].map(|name| folder.join(name)));
     if let Some(file) = files.filter(|file| file.is_file()).find(fits) {
         return Ok((file.to_string_lossy().into_owned(), file));
+    }
+    if let (Kind::Pytest, Some(folder)) = (runner.kind, tools.environment()) {
+        return nothing(&format!("pytest is not installed in the environment {}", folder.display()));
     }
     let (names, why) = match runner.kind {
         Kind::Pytest => (["pytest", "py.test"], "pytest is not installed for the Python that this project uses"),
@@ -326,6 +335,7 @@ fn policy(stage: &Stage<'_>, layer: &Layer, tools: &Toolbox, limits: Limits) -> 
     if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
         own("z1_channel.py", CHANNEL);
     }
+    own("gitconfig", GIT_SETTINGS);
     let mut policy = Policy::strict(Workspace::Overlay { lower: root.to_owned(), extra }, limits);
     policy.protected = protected;
     policy.net = Net::own(sandbox.tier());
@@ -338,6 +348,9 @@ fn policy(stage: &Stage<'_>, layer: &Layer, tools: &Toolbox, limits: Limits) -> 
     if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
         policy.env.insert("PYTHONHASHSEED".into(), "0".into());
     }
+    // The user's own settings of git are not shown, and without a name nothing can be committed. A project's or a test's own settings
+    // win over these.
+    policy.env.insert("GIT_CONFIG_SYSTEM".into(), root.join(OUR_DIR).join("gitconfig").into());
     // What was compiled before is no news to anybody, and lies beside tests.
     policy.env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
     policy.env.extend(runner.variables.iter().map(|(name, value)| (name.into(), value.into())));

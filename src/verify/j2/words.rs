@@ -31,6 +31,16 @@ pub(crate) fn folder(command: &str) -> Option<(String, String)> {
         .then(|| (folder.trim_start_matches("./").trim_end_matches('/').to_owned(), rest.trim().to_owned()))
 }
 
+/// A word as a shell reads it back: quoted where it has to be.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./+@%,:=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 fn is_name(text: &str) -> bool {
     let mut letters = text.chars();
     letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')

@@ -2,6 +2,7 @@
 that no file of the project stands before it, pytest or the standard library on the path of modules.
 """
 
+import os
 import sys
 
 import pytest
@@ -54,4 +55,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 if __name__ == "__main__":
     sys.path.insert(0, z1_channel.ROOT)
-    sys.exit(pytest.main(sys.argv[1:], plugins=[sys.modules[__name__]]))
+    # The project's own cache is not written to, and a plugin that wants one has one. Its path is whole: pytest takes another from
+    # the folder of its settings, and refuses one that leads upwards.
+    cache = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cache")
+    sys.exit(pytest.main(sys.argv[1:] + ["-o", "cache_dir=" + cache], plugins=[sys.modules[__name__]]))
