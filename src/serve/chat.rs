@@ -22,7 +22,8 @@ pub(super) fn read(body: &Value) -> Result<Ask, Fault> {
     let declared = if body["tools"].is_null() { &body["functions"] } else { &body["tools"] };
     let names =
         Names { tokens_max: &["max_completion_tokens", "max_tokens", "n_predict"], stops: "stop", format: body };
-    Ask { messages, ..ask::read(body, &names)? }.with_tools(declared, &body["tool_choice"])
+    let choice = if body["tool_choice"].is_null() { &body["function_call"] } else { &body["tool_choice"] };
+    Ask { messages, ..ask::read(body, &names)? }.with_tools(declared, choice)
 }
 
 fn message(message: &Value) -> Result<Message, Fault> {
@@ -32,8 +33,10 @@ fn message(message: &Value) -> Result<Message, Fault> {
         text = content::result(&text);
     }
     if role == Role::Assistant {
-        for call in message["tool_calls"].as_array().into_iter().flatten() {
-            let function = &call["function"];
+        let calls = message["tool_calls"].as_array().into_iter().flatten().map(|call| &call["function"]);
+        // Clients of before 2024 have one call, beside the content.
+        let older = Some(&message["function_call"]).filter(|function| function.is_object());
+        for function in calls.chain(older) {
             let call = content::call(function["name"].as_str().unwrap_or_default(), &function["arguments"]);
             text = if text.is_empty() { call } else { format!("{text}\n{call}") };
         }

@@ -187,7 +187,11 @@ pub(super) async fn generate(
     let taken = server.slots.take(&prepared.turns).ok_or_else(busy)?;
     let sampling = ask.draw.over(server.agent.traits().sampling.unwrap_or(SAMPLING));
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let mut generation = server.agent.engine.generate(GenerateRequest {
+    // A model that marks its thinking thinks first, and a grammar begins with its own beginning.
+    let is_begun = ask.must_call.is_some() && prepared.tags.is_none() && ask.grammar.is_none();
+    let engine = &server.agent.engine;
+    let given = if is_begun { engine.tokenize_text(&tools::begun(&ask.tools), true) } else { Vec::new() };
+    let mut generation = engine.generate(GenerateRequest {
         session: taken.session(),
         prompt: prepared.prompt.clone(),
         window: prepared.chosen.spec.clone(),
@@ -196,6 +200,7 @@ pub(super) async fn generate(
         candidates: 1,
         seed: ask.seed.unwrap_or_else(now),
         grammar: ask.grammar.clone(),
+        given,
         ..GenerateRequest::default()
     });
     let mut reading = Reading::new(ask, prepared, id);

@@ -73,7 +73,9 @@ fn one(function: &Value) -> Result<Tool, Fault> {
 /// # Errors
 /// A choice of a tool that is not there.
 pub(super) fn choose(tools: Vec<Tool>, choice: &Value) -> Result<(Vec<Tool>, Option<String>), Fault> {
-    let word = choice.as_str().or(choice["type"].as_str()).unwrap_or("auto");
+    // `function_call`, the older field, names a function without saying that it is one.
+    let named = if choice["name"].is_string() { "function" } else { "auto" };
+    let word = choice.as_str().or(choice["type"].as_str()).unwrap_or(named);
     match word {
         "none" => Ok((Vec::new(), None)),
         "required" | "any" => Ok((tools, Some("a call".to_owned()))),
@@ -86,6 +88,15 @@ pub(super) fn choose(tools: Vec<Tool>, choice: &Value) -> Result<(Vec<Tool>, Opt
             Ok((only, Some(format!("a call of `{name}`"))))
         }
         _ => Ok((tools, None)),
+    }
+}
+
+/// How a reply begins that must be a call: small models do not follow the words alone. Where one tool is left, up to its
+/// arguments.
+pub(super) fn begun(tools: &[Tool]) -> String {
+    match tools {
+        [only] => format!("{OPEN}\n{{\"name\": {}, \"arguments\": ", json!(only.name)),
+        _ => format!("{OPEN}\n{{\"name\": \""),
     }
 }
 
@@ -253,6 +264,9 @@ mod tests {
         assert_eq!(choose(tools(), &json!("none")).unwrap().0.len(), 0);
         let (only, must) = choose(tools(), &json!({ "type": "function", "function": { "name": "read" } })).unwrap();
         assert_eq!((only.len(), must.as_deref()), (1, Some("a call of `read`")));
+        assert_eq!(begun(&only), "<tool_call>\n{\"name\": \"read\", \"arguments\": ");
+        let (older, must) = choose(tools(), &json!({ "name": "read" })).unwrap();
+        assert_eq!((older.len(), must.is_some()), (1, true));
         assert!(choose(tools(), &json!({ "type": "tool", "name": "gone" })).is_err());
         assert!(choose(tools(), &json!({ "type": "any" })).unwrap().1.is_some());
     }
