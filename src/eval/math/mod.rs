@@ -1,15 +1,29 @@
 //! Whether an answer in mathematics is the right one: by meaning where both can be parsed, else by their letters.
 //!
 //! [`answer`] finds the final answer in a reply, [`same`] compares two. In between: `plain` makes one notation of many,
-//! `form` reads tuples, intervals, sets, matrices and relations, `expr` reads and evaluates what is inside them.
+//! `units` takes off the words around a value, `form`, `relation` and `matrix` read tuples, intervals, sets, equations
+//! and matrices, `parse` and `expr` read and evaluate what is inside them, `number` is exact where that is possible,
+//! and `equal` and `sets` compare.
 //!
 //! Not for: proving. Expressions count as equal where they agree at several points.
 
+mod announce;
+mod calls;
+mod equal;
 mod expr;
 mod extract;
 mod form;
+mod functions;
+mod matrix;
+mod number;
 mod parse;
 mod plain;
+mod prose;
+mod relation;
+mod sets;
+mod signs;
+mod tokens;
+mod units;
 
 pub use extract::answer;
 
@@ -22,12 +36,19 @@ pub fn same(gold: &str, said: &str) -> bool {
     if gold.len() > CHARS_MAX || said.len() > CHARS_MAX {
         return false;
     }
-    let letters = plain::letters(&gold);
-    if !letters.is_empty() && letters == plain::letters(said) {
+    let spelling = plain::spelling(&gold);
+    if !spelling.is_empty() && spelling == plain::spelling(said) {
         return true;
     }
     let (mine, theirs) = (form::readings(&gold), form::readings(said));
-    mine.iter().any(|a| theirs.iter().any(|b| form::equal(a, b)))
+    if mine.iter().any(|a| theirs.iter().any(|b| equal::equal(a, b))) {
+        return true;
+    }
+    let comma = |one: &str, other: &str, forms: &[form::Form]| {
+        let comma = if other.contains('.') { form::decimal_comma(one) } else { None };
+        comma.is_some_and(|comma| forms.iter().any(|form| equal::equal(form, &comma)))
+    };
+    comma(&gold, said, &theirs) || comma(said, &gold, &mine)
 }
 
 #[cfg(test)]

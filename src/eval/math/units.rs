@@ -1,0 +1,213 @@
+//! Words around a number: units and things counted behind it, a sentence before it.
+//!
+//! Not for: which words mean something by themselves (`plain.rs` has "and", "choose", "percent").
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::plain::{WORDS, pattern};
+
+/// Units that are told apart where both answers have one, in all their spellings.
+const UNITS: [(&str, &[&str]); 29] = [
+    ("mm", &["mm", "millimeter", "millimeters", "millimetres"]),
+    ("cm", &["cm", "centimeter", "centimeters", "centimetres"]),
+    ("m", &["m", "meter", "meters", "metre", "metres"]),
+    ("km", &["km", "kms", "kilometer", "kilometers", "kilometres"]),
+    ("in", &["in", "inch", "inches"]),
+    ("ft", &["ft", "foot", "feet"]),
+    ("yd", &["yd", "yds", "yard", "yards"]),
+    ("mi", &["mi", "mile", "miles"]),
+    ("s", &["s", "sec", "secs", "second", "seconds"]),
+    ("min", &["min", "mins", "minute", "minutes"]),
+    ("h", &["h", "hr", "hrs", "hour", "hours"]),
+    ("day", &["day", "days"]),
+    ("week", &["week", "weeks", "wk", "wks"]),
+    ("month", &["month", "months"]),
+    ("year", &["year", "years", "yr", "yrs"]),
+    ("mg", &["mg", "milligrams"]),
+    ("g", &["g", "gram", "grams"]),
+    ("kg", &["kg", "kgs", "kilogram", "kilograms"]),
+    ("oz", &["oz", "ounce", "ounces"]),
+    ("lb", &["lb", "lbs", "pound", "pounds"]),
+    ("ton", &["ton", "tons", "tonne", "tonnes"]),
+    ("ml", &["ml", "mL", "milliliters", "millilitres"]),
+    ("l", &["l", "L", "liter", "liters", "litre", "litres"]),
+    ("gal", &["gal", "gallon", "gallons"]),
+    ("dollar", &["dollar", "dollars", "usd", "USD"]),
+    ("cent", &["cent", "cents"]),
+    ("euro", &["euro", "euros", "eur", "EUR"]),
+    ("radian", &["rad", "radian", "radians"]),
+    ("degree", &["deg", "degree", "degrees"]),
+];
+/// More short words that stand behind a number without marks.
+const SHORT: [&str; 40] = [
+    "sq", "cu", "mph", "kph", "kmh", "kmph", "rpm", "pt", "qt", "dm", "ha", "kb", "mb", "gb", "kw", "hz", "men", "cup",
+    "egg", "pie", "box", "hat", "cat", "dog", "car", "bus", "cow", "pen", "kid", "toy", "fan", "bag", "can", "jar", "gbp",
+    "cad", "aud", "inr", "per", "of",
+];
+/// Words that say more than what is counted.
+const MEANT: [&str; 14] = [
+    "not", "no", "non", "none", "never", "neither", "nor", "except", "if", "when", "where", "otherwise", "minus", "plus",
+];
+/// Words before a number that make another answer of it.
+const CHANGES: [&str; 28] = [
+    "less", "more", "greater", "fewer", "least", "most", "under", "over", "above", "below", "between", "without", "half",
+    "twice", "double", "triple", "negative", "square", "cube", "root", "exceeds", "before", "after", "than", "modulo", "base",
+    "through", "from",
+];
+
+/// A value without the words around it, and its unit where it has a known one. `None` where the words say more.
+pub(super) fn without_words(text: &str) -> Option<(String, Option<String>)> {
+    let mut text = sized(text.trim());
+    if let Some(rest) = without_lead(&text)? {
+        text = rest;
+    }
+    let mut units = Vec::new();
+    // From the last word to the first: `5 ⟦m⟧/⟦s⟧`.
+    while let Some((rest, words)) = trailing(&text) {
+        if words.split_whitespace().any(|word| MEANT.contains(&word.to_lowercase().as_str())) {
+            return None;
+        }
+        units.push(known(&words));
+        text = rest;
+    }
+    if text.contains(WORDS) {
+        text = between_values(&text)?;
+    }
+    // Units that are made of others are not told apart.
+    let unit = if units.len() == 1 { units.pop().flatten() } else { None };
+    Some((text, unit.map(str::to_owned)))
+}
+
+/// `5 million` and `7th` as they are meant.
+fn sized(text: &str) -> String {
+    static SIZE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)(\d)\s*⟦?\s*(hundred|thousand|million|billion|trillion)\b\s*([^⟧]*)⟧?")
+    });
+    static ORDINAL: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)(\d)\s*(?:\^\s*\{?\s*)?(?:⟦\s*(?:st|nd|rd|th)\s*⟧|(?:st|nd|rd|th)\b)\s*\}?"));
+    let text = SIZE.replace_all(text, |found: &regex::Captures<'_>| {
+        let zeros = match found[2].to_lowercase().as_str() {
+            "hundred" => 2,
+            "thousand" => 3,
+            "million" => 6,
+            "billion" => 9,
+            _ => 12,
+        };
+        let rest = if found[3].trim().is_empty() { String::new() } else { format!(" ⟦{}⟧", &found[3]) };
+        format!("{}*10^{{{zeros}}}{rest}", &found[1])
+    });
+    ORDINAL.replace_all(&text, "$1").into_owned()
+}
+
+/// Without what stands before the value; `Some(None)` where nothing does.
+fn without_lead(text: &str) -> Option<Option<String>> {
+    static CURRENCY: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:USD|EUR|GBP|CAD|AUD|INR|US|Rs\.?|HK)\s*([-\d.])"));
+    let mut rest = text;
+    while let Some(inner) = rest.strip_prefix(WORDS[0]) {
+        let (words, behind) = inner.split_once(WORDS[1])?;
+        let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        if words
+            .split_whitespace()
+            .any(|word| MEANT.contains(&plain(word).as_str()) || CHANGES.contains(&plain(word).as_str()))
+            || behind.trim().is_empty()
+            || behind.trim_start().starts_with(['^', '_', '/', '*'])
+        {
+            return None;
+        }
+        rest = behind.trim_start().trim_start_matches([':', ',']).trim_start();
+    }
+    if rest.len() < text.len() {
+        return Some(Some(rest.to_owned()));
+    }
+    Some(CURRENCY.captures(rest).and_then(|found| Some(rest[found.get(1)?.start()..].to_owned())))
+}
+
+/// The last words behind a value, and what stands before them.
+fn trailing(text: &str) -> Option<(String, String)> {
+    static MARKED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"^(.*?[\d)}\]π°%⟧a-zA-Z!.∞])\s*(?:[*/]\s*|\\cdot\s*)?⟦([^⟧]*)⟧\s*(?:\^\s*\{?\s*-?\d\s*\}?)?\s*\.?$")
+    });
+    static FRACTION: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^(.*\d)\s*\*?\s*\\frac\s*\{\s*⟦([^⟧]*)⟧\s*\}\s*\{\s*⟦([^⟧]*)⟧\s*\}\s*$"));
+    static BARE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^(.*?[\d)}π°%])(\s*|\s*[/-]\s*)([a-zA-Z]{2,}(?:[ /.'-]*[a-zA-Z]+)*?)\s*(?:\^\s*\{?\s*[23]\s*\}?)?\s*\.?$",
+        )
+    });
+    static NOTE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(.*[\d)}π%])\s*\(([a-zA-Z][a-zA-Z -]{3,})\)$"));
+    if let Some(found) = FRACTION.captures(text) {
+        return Some((found[1].to_owned(), format!("{}/{}", &found[2], &found[3])));
+    }
+    if let Some(found) = MARKED.captures(text).or_else(|| NOTE.captures(text)) {
+        return Some((found[1].to_owned(), found[2].to_owned()));
+    }
+    let found = BARE.captures(text)?;
+    let spaced = !found[2].is_empty();
+    let first = found[3].split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    counts(first, spaced).then(|| (found[1].to_owned(), found[3].to_owned()))
+}
+
+/// Whether a word without marks is what is counted, and no product of variables.
+fn counts(word: &str, spaced: bool) -> bool {
+    let lower = word.to_lowercase();
+    let function = super::tokens::WORDS.iter().any(|name| lower.starts_with(name) && *name != "min" && *name != "sec");
+    let vowels = lower.contains(['a', 'e', 'i', 'o', 'u', 'y']);
+    let known = SHORT.contains(&lower.as_str()) || UNITS.iter().any(|(_, names)| names.contains(&word));
+    word.len() > 1 && (known || spaced && !function && word.len() > 3 && vowels && !is_run(&lower))
+}
+
+/// Letters that follow each other in the alphabet are variables: `abcd`.
+pub(super) fn is_run(word: &str) -> bool {
+    let mut letters: Vec<u32> = word.chars().map(u32::from).collect();
+    letters.sort_unstable();
+    letters.len() > 1 && letters.windows(2).all(|pair| pair[0] + 1 == pair[1])
+}
+
+/// Words inside a value, each behind a number: `3 ⟦cm⟧ * 4 ⟦cm⟧`.
+fn between_values(text: &str) -> Option<String> {
+    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"([\d)}])\s*⟦([^⟧]*)⟧\s*(?:\^\s*\{?\s*\d\s*\}?)?"));
+    let meant = |found: regex::Captures<'_>| found[2].split_whitespace().any(|word| MEANT.contains(&word));
+    if WORD.captures_iter(text).any(meant) {
+        return None;
+    }
+    let text = WORD.replace_all(text, "$1 ").into_owned();
+    (!text.contains(WORDS)).then_some(text)
+}
+
+/// The name of a unit in one spelling; what its power is says the problem.
+fn known(words: &str) -> Option<&'static str> {
+    let words = words.trim();
+    let rate = words.contains('/') || words.contains(" per ");
+    let first = ["square ", "cubic ", "sq ", "sq. ", "cu "].iter().find_map(|lead| words.strip_prefix(lead)).unwrap_or(words);
+    let name = first.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    let found = UNITS.iter().find(|(_, names)| names.contains(&name) || names.contains(&name.to_lowercase().as_str()));
+    found.filter(|_| !rate).map(|(unit, _)| *unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_around_a_value_come_off() {
+        for (text, want, unit) in [
+            ("15 ⟦cm⟧ ^2", "15", Some("cm")),
+            ("16 eggs per day", "16", None),
+            ("5/8 of the pie", "5/8", None),
+            ("9.8 ⟦m/s^2⟧", "9.8", None),
+            ("⟦She has⟧ 3 ⟦apples⟧", "3", None),
+            ("5 ⟦hours⟧", "5", Some("h")),
+            ("7 ⟦th⟧", "7", None),
+            ("USD 7", "7", None),
+            ("5m", "5m", None),
+            ("2 abcd", "2 abcd", None),
+        ] {
+            let found = without_words(text).map(|(text, unit)| (text.trim().to_owned(), unit));
+            assert_eq!(found, Some((want.to_owned(), unit.map(str::to_owned))), "{text}");
+        }
+        assert_eq!(without_words("⟦not⟧ 5"), None);
+        assert_eq!(without_words("⟦at least⟧ 5"), None);
+    }
+}
