@@ -6,12 +6,15 @@ use regex::Regex;
 
 use super::form;
 use super::plain::pattern;
-use super::prose::{MONEY, formulas, last_number, sentence};
+use super::prose::{MONEY, concluding_number, formulas, sentence};
 
 /// A text of more words than this is a solution and no answer.
 pub(super) const ANSWER_WORDS_MAX: usize = 6;
 /// Announcements that are tried, from the last one on.
 const MARKS_MAX: usize = 16;
+
+/// Longest text behind a result that is an answer.
+const RESULT_MAX: usize = 200;
 
 /// What announces an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,8 +53,19 @@ impl Mark {
 /// sentence does not do.
 pub(super) fn announced(text: &str, mark: Mark, only_direct: bool) -> Option<String> {
     let found: Vec<(usize, usize)> = mark.pattern().find_iter(text).map(|found| (found.start(), found.end())).collect();
-    let firm = found.iter().rev().take(MARKS_MAX).filter(|(from, _)| !is_aside(&text[..*from]));
-    firm.into_iter().find_map(|(_, end)| behind(&text[*end..], only_direct))
+    let mut firm = found.iter().rev().take(MARKS_MAX).filter(|(from, _)| !is_aside(&text[..*from]));
+    if mark != Mark::Result {
+        return firm.find_map(|(_, end)| behind(&text[*end..], only_direct));
+    }
+    // On the way there are results too.
+    let last = &text[firm.next()?.1..];
+    let says = |found: &String| {
+        let word = found.trim_matches(['(', ')', '.', ' ']);
+        word.len() == 1 || found.contains(|c: char| c.is_ascii_digit() || c == '\\')
+    };
+    let rest = last.get(sentence(last).len()..).unwrap_or_default();
+    let ends = last.len() <= RESULT_MAX && !rest.contains(|c: char| c.is_ascii_digit() || c == '$');
+    if ends { behind(last, only_direct).filter(says) } else { None }
 }
 
 /// Whether the sentence that leads to an announcement only speaks of the answer: "since the answer is positive".
@@ -124,7 +138,7 @@ fn in_clause(text: &str, only_direct: bool) -> Option<String> {
             return Some(line.replace(MONEY, ""));
         }
     }
-    if only_direct { None } else { last_number(text) }
+    if only_direct { None } else { concluding_number(text) }
 }
 
 /// Whether a few words are an answer, and no remark about it.
@@ -134,7 +148,8 @@ fn is_short_answer(text: &str) -> bool {
         "found", "obtained", "follows", "this", "that", "it", "integer", "number", "valid", "reasonable", "consistent",
         "simple", "easy", "as", "by", "in", "therefore", "then", "not", "also",
     ];
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_word = |word: &&str| word.contains(char::is_alphanumeric) && !matches!(*word, "or" | "and");
+    let words: Vec<&str> = text.split_whitespace().filter(is_word).collect();
     let is_remark = |word: &&str| REMARKS.contains(&word.trim_matches(|c: char| !c.is_alphanumeric()));
     let numeric = text.contains(|c: char| c.is_ascii_digit());
     (1..=ANSWER_WORDS_MAX).contains(&words.len())
@@ -147,6 +162,7 @@ fn is_short_answer(text: &str) -> bool {
 /// the name of what is answered.
 pub(super) fn chosen(text: &str, all: &[(usize, usize, String)]) -> String {
     static JOINS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[\s,;]*(?:and|or|,|;)[\s,;]*$"));
+    let side = |formula: &str| formula.split_once('=').map(|(left, _)| left.trim().to_owned());
     static NAMES: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:is|are|equals|equal|be|must be|has|=|:)\b"));
     let is_name = |formula: &str| !formula.contains(|c: char| c.is_ascii_digit() || c == '=') && formula.len() <= 8;
     let named = |(index, (_, to, formula)): (usize, &(usize, usize, String))| {
@@ -154,7 +170,18 @@ pub(super) fn chosen(text: &str, all: &[(usize, usize, String)]) -> String {
     };
     let skipped = all.iter().enumerate().take_while(|(index, formula)| named((*index, formula))).count();
     let all = all.get(skipped..).unwrap_or_default();
-    let joined = all.windows(2).all(|pair| JOINS.is_match(&text[pair[0].1..pair[1].0]));
+    // `x = 2` and `x = 3` are two answers, `k - 1 = 1` and `k = 2` are a step and one.
+    let one_kind = |a: &str, b: &str| match (side(a), side(b)) {
+        (None, None) => true,
+        (Some(a), Some(b)) => {
+            let named = a.starts_with(|c: char| c.is_alphabetic() || c == '\\') && !a.contains(['+', '-', '*', '/']);
+            a == b || named && a.len() <= 8
+        }
+        _ => false,
+    };
+    let joined = all
+        .windows(2)
+        .all(|pair| JOINS.is_match(&text[pair[0].1..pair[1].0]) && one_kind(&pair[0].2, &pair[1].2));
     let formulas: Vec<String> = all.iter().map(|(.., formula)| formula.clone()).collect();
     if joined { formulas.join(" , ") } else { formulas.into_iter().next().unwrap_or_default() }
 }

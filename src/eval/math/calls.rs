@@ -129,7 +129,11 @@ fn real_function(name: &str, of: &Value) -> Option<Value> {
         "sec" => one.div(&wave(x.cos())?),
         "csc" => one.div(&wave(x.sin())?),
         "arcsin" | "arccos" if x.abs() <= 1.0 => {
-            let err = if x.abs() < 0.999 { 30.0 * near.err } else { 2.0 * near.err.sqrt() };
+            let err = match of {
+                Value::Exact(_) => EPS,
+                Value::Near(_) if x.abs() < 0.999 => 30.0 * near.err,
+                Value::Near(_) => 2.0 * near.err.sqrt(),
+            };
             Value::inexact(Near::real(if name == "arcsin" { x.asin() } else { x.acos() }, err))
         }
         "arctan" => Value::inexact(Near::real(x.atan(), near.err)),

@@ -40,8 +40,9 @@ pub(super) fn equal(gold: &Form, said: &Form) -> bool {
         (Form::Matrix(rows), Form::Tuple(_, items, _)) => as_rows(rows, items, &equal),
         (Form::Relation(relation), other) => names_it(relation, false) && last(relation, |last| equal(last, other)),
         (other, Form::Relation(relation)) => names_it(relation, true) && last(relation, |last| equal(other, last)),
-        (Form::Several(items), one) => items.len() == 1 && equal(&items[0], one),
-        (one, Form::Several(items)) => items.len() == 1 && equal(one, &items[0]),
+        // One answer, in more than one notation.
+        (Form::Several(items), one) => !items.is_empty() && items.iter().all(|item| equal(item, one)),
+        (one, Form::Several(items)) => !items.is_empty() && items.iter().all(|item| equal(one, item)),
         _ => false,
     }
 }
@@ -96,6 +97,7 @@ fn as_rows(rows: &[Vec<Form>], items: &[Form], same: &impl Fn(&Form, &Form) -> b
 fn regions(gold: &Form, said: &Form) -> bool {
     match (gold, said) {
         (Form::Union(a) | Form::Several(a), Form::Union(b) | Form::Several(b)) if matched(a, b) => true,
+        (Form::Together(a) | Form::Several(a), Form::Together(b) | Form::Several(b)) if matched(a, b) => true,
         _ => sets::same(gold, said),
     }
 }
@@ -110,7 +112,9 @@ fn names_it(relation: &Relation, said: bool) -> bool {
         return true;
     }
     let number = |parsed: &Parsed| parsed.value().is_some_and(|value| !sets::is_zero(value));
-    said && number(right) && left.expr.has_names()
+    // From one base to another.
+    let based = matches!((&left.expr, &right.expr), (Expr::Based(..), Expr::Based(..)));
+    said && number(right) && (left.expr.has_names() || based)
 }
 
 fn last(relation: &Relation, same: impl Fn(&Form) -> bool) -> bool {

@@ -8,7 +8,7 @@ use super::calls;
 use super::number::{Near, Ratio, Value};
 
 /// Points at which two expressions are compared: near one, negative, large, of either sign, whole.
-const POINTS: u32 = 16;
+const POINTS: u32 = 22;
 /// From this point on all names are whole numbers.
 const WHOLE_FROM: u32 = 10;
 /// Points at which two expressions must both have a value.

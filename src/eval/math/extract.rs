@@ -7,7 +7,7 @@ use regex::Regex;
 use super::announce::{ANSWER_WORDS_MAX, Mark, announced, chosen};
 use super::form;
 use super::plain::{self, pattern};
-use super::prose::{MONEY, formulas, last_number, said};
+use super::prose::{MONEY, concluding_number, formulas, said, sentence};
 
 /// Longest text between two boxes that belong to one answer.
 const BETWEEN_BOXES_MAX: usize = 60;
@@ -43,22 +43,28 @@ fn answer_said(text: &str) -> Option<String> {
 /// The last formula, or a number behind it in the sentence that ends the reply.
 fn concluded(text: &str) -> Option<String> {
     let all = formulas(text);
-    let Some((from, to, last)) = all.last() else { return last_number(text) };
-    if let Some(number) = last_number(text[*to..].trim_start_matches(['.', ' '])) {
+    let Some((from, to, last)) = all.last() else { return concluding_number(text) };
+    // What is said of a formula's number in its own sentence is no other answer: "there are 9 divisors of 196".
+    let numeric = last.contains(|c: char| c.is_ascii_digit());
+    let rest = &text[*to..];
+    let later = if numeric { rest.get(sentence(rest).len()..).unwrap_or_default() } else { rest };
+    if let Some(number) = concluding_number(later) {
         return Some(number);
     }
     let start = text[..*from].rfind(['.', '\n']).map_or(0, |at| at + 1);
-    // "12 is the value of x"
-    if last.len() <= 8
-        && !last.contains(|c: char| c.is_ascii_digit())
-        && let Some(number) = last_number(&text[start..*from])
-    {
-        return Some(number);
-    }
     let ending: Vec<_> = all.iter().filter(|(from, ..)| *from >= start).cloned().collect();
+    // "12 is the value of x"
+    if last.len() <= 8 && !numeric {
+        let before = ending.iter().rev().find(|(.., formula)| formula.contains(|c: char| c.is_ascii_digit()));
+        let number = before.map(|(.., formula)| formula.clone()).or_else(|| concluding_number(&text[start..*from]));
+        if number.is_some() {
+            return number;
+        }
+    }
     let joined = chosen(text, &ending);
-    // Only what is joined to the last one.
-    Some(if joined.ends_with(last.as_str()) { joined } else { last.clone() })
+    // Only what is joined to the last one, and no steps to it.
+    let steps = ending.len() > 1 && ending.iter().any(|(.., formula)| formula.matches('=').count() > 1);
+    Some(if joined.ends_with(last.as_str()) && !steps { joined } else { last.clone() })
 }
 
 /// Whether a text has words besides those that belong to numbers.
@@ -134,8 +140,10 @@ fn marks(text: &str) -> impl Iterator<Item = (usize, usize)> {
 /// Whether what stands between two boxes makes one answer of them.
 fn joins(between: &str) -> bool {
     static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:and|or)\b|[,;]"));
+    static DOUBT: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)\b(?:wrong|not|no|so|thus|instead|wait|actually|but|hence|therefore|incorrect)\b"));
     static PART: LazyLock<Regex> = LazyLock::new(|| pattern(r"\([b-h]\)"));
-    if between.len() > BETWEEN_BOXES_MAX || between.contains(". ") {
+    if between.len() > BETWEEN_BOXES_MAX || between.contains(". ") || DOUBT.is_match(between) {
         return false;
     }
     let bare: String = PART

@@ -27,6 +27,8 @@ pub(super) enum Form {
     Tuple(char, Vec<Form>, char),
     /// Intervals, in any order.
     Union(Vec<Form>),
+    /// Inequalities that hold together.
+    Together(Vec<Form>),
     /// All real numbers.
     Reals,
     /// All of the first but what the second has.
@@ -76,12 +78,16 @@ pub(super) fn readings(text: &str) -> Vec<Form> {
         return clock.into_iter().collect();
     }
     add(clock);
-    add(choice(&plain));
+    if let Some(choice) = choice(&plain) {
+        return vec![choice];
+    }
     let grouped = plain::thousands(&plain);
     add(form(&grouped, 0));
     if grouped != plain && !plain::only_thousands(&plain) {
         add(form(&plain, 0));
     }
+    // The number that something exact comes to, nearly.
+    add(grouped.rsplit_once('≈').and_then(|(_, near)| form(near, 0)));
     add(plain::name(&plain).map(named));
     found
 }
@@ -131,7 +137,10 @@ pub(super) fn form(text: &str, depth: usize) -> Option<Form> {
     }
     let items = split(text, &[',', ';']);
     if items.len() > 1 {
-        return several(&items, depth).map(Form::Several);
+        let forms = several(&items, depth)?;
+        // "x > 1 and x < 6"
+        let together = split(text, &[';']).len() == items.len() && forms.iter().all(is_inequality);
+        return Some(if together { Form::Together(forms) } else { Form::Several(forms) });
     }
     if let Some(inner) = between(text, "\\{", "\\}") {
         return set(inner, depth);
@@ -141,6 +150,10 @@ pub(super) fn form(text: &str, depth: usize) -> Option<Form> {
         .or_else(|| relation::relation(text, depth))
         .or_else(|| ratio(text))
         .or_else(|| value(text))
+}
+
+fn is_inequality(form: &Form) -> bool {
+    matches!(form, Form::Relation(relation) if !relation.is_equation())
 }
 
 /// Without `x ∈` before a set.

@@ -118,7 +118,7 @@ fn dressed_down(text: &str) -> String {
             (r"\\\||\\[lr]?Vert\b|‖", " ‖ "),
             (r"\\(?:leqslant|leqq|leq|le)\b|<=|⩽|≦", "≤"),
             (r"\\(?:geqslant|geqq|geq|ge)\b|>=|⩾|≧", "≥"),
-            (r"\\(?:neq|ne|not\s*=)(?:\b|)|!=", "≠"),
+            (r"\\(?:neq|ne|not\s*=)(?:\b|)|(?:^|\s)!=", "≠"),
             (r"\\lt\b", "<"),
             (r"\\gt\b", ">"),
             (r"\\(?:approx|simeq|thickapprox|doteq)\b|≃", "≈"),
@@ -134,14 +134,15 @@ fn dressed_down(text: &str) -> String {
             (r"\\mp\b", "∓"),
             (r"\\pi\b", "π"),
             (r"\\(?:varnothing|emptyset)\b|\\\{\s*\\\}", "∅"),
-            (r"\\(?:mathbb|mathbf|mathrm|Bbb)\s*\{?\s*R\s*\}?|\\(?:R|reals|Reals)\b", "ℝ"),
+            (r"\\(?:mathbb|mathbf|Bbb)\s*(?:\{\s*R\s*\}|R\b)|\\(?:R|reals|Reals)\b", "ℝ"),
             (r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|textnormal)\s*", ""),
-            (r"\^\s*\{?\s*(?:\\circ|\\degree|∘|°)\s*\}?|\\(?:degree|circ)\b", "°"),
+            (r"\^\s*\{\s*(?:\\circ\b|\\degree\b|°)\s*\}|\^\s*(?:\\circ\b|\\degree\b|°)|\\(?:degree|circ)\b", "°"),
             (r"\\?%|\\?\b(?i:percent(?:age)?|pct)\b", " % "),
-            (r"\\\$|€|£|¥|₹", ""),
+            (r"\\\$|€|£|¥|₹|¤", ""),
             (r"\\(?:pmod|mod|pod)\b|\bmod\b|\(\s*\\?bmod\b", r" \pmod "),
             (r"([\w)}])\s*\*\*\s*([\w({-])", "$1^$2"),
-            (r"\^\s*\{?\s*(\d+)\s*\}?\s*/\s*_\s*\{?\s*(\d+)\s*\}?", r"\frac{$1}{$2}"),
+            (r"\^\s*\{\s*(\d+)\s*\}\s*/\s*_\s*\{\s*(\d+)\s*\}", r"\frac{$1}{$2}"),
+            (r"\^\s*(\d)\s*/\s*_\s*(\d)", r"\frac{$1}{$2}"),
         ];
         rules.into_iter().map(|(from, to)| (pattern(from), to)).collect()
     });
@@ -157,6 +158,11 @@ fn dressed_down(text: &str) -> String {
         text = from.replace_all(&text, *to).into_owned();
     }
     text
+}
+
+/// Whether what ends here is a value.
+fn behind(text: &str) -> bool {
+    text.ends_with(|c: char| c.is_ascii_digit() || ")}]π".contains(c))
 }
 
 /// Words inside a formula between their marks; "and" and "or" are commas, and what is no word stands without marks.
@@ -178,8 +184,11 @@ fn words_marked(text: &str) -> String {
         let inner = found[1].replace(['{', '}'], "");
         let word = inner.trim();
         let lower = word.to_lowercase();
-        let behind_value = marked.trim_end().ends_with(|c: char| c.is_ascii_digit() || ")}]πwx".contains(c));
         let one_letter = word.len() == 1 && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // `⟦kg⟧*m/s`, `\frac{m}{s}`
+        let before = marked.trim_end_matches([' ', '*', '/', '{', '}']).trim_end_matches("\\frac").trim_end();
+        let of_unit = before.ends_with(WORDS[1]) || before.len() < marked.trim_end().len() && behind(before);
+        let behind_value = of_unit || behind(marked.trim_end());
         let as_letter = one_letter && (!behind_value || matches!(word, "i" | "e") || text[from..].starts_with('_'));
         let mixed = word.chars().any(|c| c.is_ascii_digit()) && !UNIT_POWER.is_match(word);
         match lower.as_str() {
@@ -215,7 +224,8 @@ pub(super) fn plain(text: &str) -> String {
             (pattern(r"\\[\[\]()]|\$"), " "),
             (pattern(r"(\d)\s+to\s+(\d)"), "$1 : $2"),
             (pattern(r"(\d|\}|\))(?:and|or)(\(|-|\d|\\|[a-zA-Z]\b|[a-zA-Z][=(_ ]|\{)"), "$1 , $2"),
-            (pattern(r"(?i)[,;]?\s*⟦?\s*\b(?:and|or)\b\s*⟧?\s*"), " , "),
+            (pattern(r"(?i)[,;]?\s*⟦?\s*\bor\b\s*⟧?\s*"), " , "),
+            (pattern(r"(?i)[,;]?\s*⟦?\s*\band\b\s*⟧?\s*"), " ; "),
         ]
     });
     let mut text = words_marked(&dressed_down(text));
@@ -263,7 +273,7 @@ pub(super) fn thousands(text: &str) -> String {
         let places = found.get(3).map_or("", |places| places.as_str());
         return format!("{}{}{places}{rest}", &found[1], found[2].replace([',', ' '], ""));
     }
-    if trimmed.contains(['(', '[', '{', ';']) {
+    if trimmed.contains(['(', '[', '{']) {
         return trimmed.to_owned();
     }
     INSIDE.replace_all(trimmed, |found: &regex::Captures<'_>| found[0].replace(',', "")).into_owned()

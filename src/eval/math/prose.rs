@@ -16,6 +16,7 @@ pub(super) fn said(text: &str) -> Option<String> {
     static UNDERLINED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|[\s(:])__([^\s_][^_\n]*)__"));
     static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|[^`])`([^`\n]{1,200})`"));
     static TAG: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)</?answer>"));
+    static DRAWING: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)\[asy\].*?\[/asy\]"));
     // What a chat's frame leaves behind.
     let text = FRAME.split(text).next().unwrap_or(text);
     let text = match text.rsplit_once("</think>") {
@@ -23,7 +24,8 @@ pub(super) fn said(text: &str) -> Option<String> {
         None if text.contains("<think>") => return None,
         None => text,
     };
-    let text = TAG.replace_all(text, |found: &Captures<'_>| if found[0].starts_with("</") { "\n\n" } else { "Answer: " });
+    let text = DRAWING.replace_all(text, "");
+    let text = TAG.replace_all(&text, |found: &Captures<'_>| if found[0].starts_with("</") { "\n\n" } else { "Answer: " });
     let text = BOLD.replace_all(&text, "$1$2");
     let text = UNDERLINED.replace_all(&text, "$1$2");
     let text = CODE.replace_all(&text, "$1$2");
@@ -39,15 +41,17 @@ fn with_money(text: &str) -> String {
         let (before, from) = rest.split_at(at);
         let escaped = before.ends_with('\\');
         found.push_str(if escaped { &before[..at - 1] } else { before });
-        if let Some(display) = from.strip_prefix("$$").filter(|_| !escaped) {
-            let length = display.find("$$").map_or(display.len(), |end| end + 2);
-            found.push_str(&from[..2 + length]);
-            rest = &from[2 + length..];
+        if let Some(end) = from.strip_prefix("$$").filter(|_| !escaped).and_then(|display| display.find("$$")) {
+            found.push_str(&from[..end + 4]);
+            rest = &from[end + 4..];
             continue;
         }
         let end = if escaped { None } else { formula_end(&from[1..]) };
         let price = PRICE.is_match(from);
-        let is_formula = end.is_some_and(|end| !price || !is_prose_between(&from[1..=end], &from[end + 2..]));
+        // `20$, then …`
+        let behind_price = before.ends_with(|c: char| c.is_ascii_digit()) && from[1..].starts_with([' ', ',', '.']);
+        let is_formula =
+            end.is_some_and(|end| !(price || behind_price) || !is_prose_between(&from[1..=end], &from[end + 2..]));
         if let Some(end) = end.filter(|_| is_formula) {
             found.push_str(&from[..end + 2]);
             rest = &from[end + 2..];
@@ -60,12 +64,12 @@ fn with_money(text: &str) -> String {
     found
 }
 
-/// Where the dollar sign is that closes a formula of this line.
+/// Where the dollar sign is that closes a formula of this paragraph.
 fn formula_end(text: &str) -> Option<usize> {
     let mut escaped = false;
     for (at, sign) in text.char_indices() {
         match sign {
-            '\n' => return None,
+            '\n' if text[at + 1..].trim_start_matches(' ').starts_with('\n') => return None,
             '$' if !escaped => return Some(at),
             _ => {}
         }
@@ -78,7 +82,7 @@ fn formula_end(text: &str) -> Option<usize> {
 fn is_prose_between(inner: &str, behind: &str) -> bool {
     static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[\s,(])[A-Za-z]{2,}(?:[\s,.)]|$)"));
     static COMMAND: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\[a-zA-Z]+\s*(?:\{[^{}]*\})?"));
-    let open = inner.trim_end().ends_with(['+', '-', '=', '*', '/', '(', '×', '−', ',']);
+    let open = inner.contains('\n') || inner.trim_end().ends_with(['+', '-', '=', '*', '/', '(', '×', '−']);
     open || behind.starts_with(|c: char| c.is_ascii_digit()) || WORD.is_match(&COMMAND.replace_all(inner, " "))
 }
 
@@ -86,15 +90,26 @@ fn is_prose_between(inner: &str, behind: &str) -> bool {
 pub(super) fn formulas(text: &str) -> Vec<(usize, usize, String)> {
     static MATH: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?s)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|\$((?:\\\$|[^$\n])+?)\$|\\begin\{align\*?\}(.+?)\\end\{align\*?\}",
+            r"(?s)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|\$((?:\\\$|[^$])+?)\$|\\begin\{align\*?\}(.+?)\\end\{align\*?\}",
         )
     });
     let inner = |found: Captures<'_>| {
         let whole = found.get(0)?;
         let inner = (1..=5).find_map(|group| found.get(group))?.as_str().trim();
-        (!inner.is_empty()).then(|| (whole.start(), whole.end(), inner.to_owned()))
+        (!inner.is_empty()).then(|| (whole.start(), whole.end(), last_row(inner)))
     };
     MATH.captures_iter(text).filter_map(inner).collect()
+}
+
+/// Of equations in rows the last one: `&= 12`.
+fn last_row(formula: &str) -> String {
+    static FRAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\(?:begin|end)\{(?:align|gather|split)(?:ed)?\*?\}"));
+    if !formula.contains('&') || !formula.contains("\\\\") || formula.contains("matrix}") || formula.contains("{array}") {
+        return formula.to_owned();
+    }
+    let bare = FRAME.replace_all(formula, "");
+    let row = bare.split("\\\\").map(str::trim).filter(|row| !row.is_empty()).last();
+    row.map_or_else(|| formula.to_owned(), |row| row.replace('&', " ").trim().to_owned())
 }
 
 /// The sentence at the beginning of a text: up to a full stop outside of formulas, or the end of the line.
@@ -125,13 +140,36 @@ pub(super) fn sentence(text: &str) -> &str {
 
 /// The last number that stands as a word of its own.
 pub(super) fn last_number(text: &str) -> Option<String> {
+    numbers(text).pop().map(|(.., number)| number)
+}
+
+/// The number in which a sentence ends: what its last equation comes to, unless it goes on, else the last one.
+pub(super) fn concluding_number(text: &str) -> Option<String> {
+    static GOES_ON: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)[,;]|\b(?:so|thus|hence|means|gives|therefore|then)\b"));
+    let line = text.trim_end().rsplit('\n').next().unwrap_or(text);
+    let all = numbers(line);
+    let of_equation = |(from, to, _): &&(usize, usize, String)| {
+        line[..*from].trim_end_matches([' ', MONEY, '\\']).ends_with('=') && !GOES_ON.is_match(&line[*to..])
+    };
+    let found = all.iter().rev().find(of_equation).or(all.last());
+    found.map(|(.., number)| number.clone()).or_else(|| last_number(text))
+}
+
+/// The numbers that stand as words of their own.
+fn numbers(text: &str) -> Vec<(usize, usize, String)> {
     static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?:^|[^\w.])([-−]?\\?[$€£¤]?-?(?:\d+ \d+/\d+|(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:/\d+|:\d+)?))(%|\\%| ?percent| ?pct)?(?:$|[^\w]|[a-zA-Z°²³])",
+            r"(?:^|[^\w.])([-−]?\\?[$€£¤]?-?(?:\d+ \d+/\d+|(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:/\d+|:\d+)?)(?:%|\\%| ?percent\b| ?pct\b)?)",
         )
     });
-    let numbers = NUMBER.captures_iter(text).filter(|found| found[1].chars().any(|c| c.is_ascii_digit()));
-    numbers.last().map(|found| format!("{}{}", &found[1], found.get(2).map_or("", |percent| percent.as_str())))
+    let number = |found: Captures<'_>| {
+        let number = found.get(1)?;
+        let after = text[number.end()..].chars().next();
+        let stands = after.is_none_or(|c| !c.is_numeric() && c != '_' || "²³".contains(c));
+        stands.then(|| (number.start(), number.end(), number.as_str().to_owned()))
+    };
+    NUMBER.captures_iter(text).filter_map(number).collect()
 }
 
 #[cfg(test)]

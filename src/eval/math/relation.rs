@@ -65,7 +65,7 @@ pub(super) fn relation(text: &str, depth: usize) -> Option<Form> {
         let value = match form(last, depth + 1)? {
             Form::Value(value) => value,
             Form::Relation(_) | Form::Modulo(..) => return None,
-            other => return (head != Head::None).then_some(other),
+            other => return (head != Head::None || side(first).is_none()).then_some(other),
         };
         let name = match side(first) {
             Some(name) => name,

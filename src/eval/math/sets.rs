@@ -75,7 +75,7 @@ impl Span {
 /// Whether a form can only be a set that has more than single numbers.
 pub(super) fn is_region(form: &Form) -> bool {
     match form {
-        Form::Union(_) | Form::Reals | Form::Without(..) => true,
+        Form::Union(_) | Form::Together(_) | Form::Reals | Form::Without(..) => true,
         Form::Relation(relation) => !relation.is_equation(),
         Form::Several(items) => items.iter().any(is_region),
         _ => false,
@@ -90,22 +90,7 @@ pub(super) fn same(a: &Form, b: &Form) -> bool {
 
 /// The intervals of a set from left to right, joined where they touch.
 fn spans(form: &Form) -> Option<Vec<Span>> {
-    let found = match form {
-        Form::Several(items) => {
-            let parts: Option<Vec<Vec<Span>>> = items.iter().map(part).collect();
-            let parts = parts?;
-            // `x > 1 and x < 5`: two rays that leave nothing out mean what both have.
-            if let [a, b] = parts.as_slice()
-                && items.iter().all(|item| matches!(item, Form::Relation(_)))
-                && matches!(joined(parts.concat()).as_slice(), [all] if all.low.at.is_none() && all.high.at.is_none())
-            {
-                common(a, b)?
-            } else {
-                parts.concat()
-            }
-        }
-        other => part(other)?,
-    };
+    let found = part(form)?;
     (found.len() <= SPANS_MAX).then(|| joined(found))
 }
 
@@ -116,6 +101,11 @@ fn part(form: &Form) -> Option<Vec<Span>> {
         Form::Union(items) | Form::Several(items) if items.len() <= SPANS_MAX => {
             let parts: Option<Vec<Vec<Span>>> = items.iter().map(part).collect();
             parts.map(|parts| parts.concat())
+        }
+        Form::Together(items) => {
+            let mut parts = items.iter().map(part);
+            let first = parts.next()??;
+            parts.try_fold(first, |all, next| common(&all, &next?))
         }
         Form::Tuple(open, items, close) => match items.as_slice() {
             [Form::Value(low), Form::Value(high)] => {
@@ -184,7 +174,8 @@ fn common(a: &[Span], b: &[Span]) -> Option<Vec<Span>> {
     let ([a], [b]) = (a, b) else { return None };
     let low = if a.low() >= b.low() { &a.low } else { &b.low };
     let high = if a.high() <= b.high() { &a.high } else { &b.high };
-    Some(vec![Span { low: low.clone(), high: high.clone() }])
+    (low.place(f64::NEG_INFINITY) < high.place(f64::INFINITY))
+        .then(|| vec![Span { low: low.clone(), high: high.clone() }])
 }
 
 fn is_variable(parsed: &Parsed) -> bool {

@@ -86,7 +86,7 @@ fn sized(text: &str) -> String {
         pattern(r"(?i)(\d)\s*⟦?\s*(hundred|thousand|million|billion|trillion)\b\s*([^⟧]*)⟧?")
     });
     static ORDINAL: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"(?i)(\d)\s*(?:\^\s*\{?\s*)?(?:⟦\s*(?:st|nd|rd|th)\s*⟧|(?:st|nd|rd|th)\b)\s*\}?"));
+        LazyLock::new(|| pattern(r"(?i)(\d)\s*(?:\^\s*\{\s*⟦?\s*(?:st|nd|rd|th)\s*⟧?\s*\}|\^?\s*(?:⟦\s*(?:st|nd|rd|th)\s*⟧|(?:st|nd|rd|th)\b))"));
     let text = SIZE.replace_all(text, |found: &regex::Captures<'_>| {
         let zeros = match found[2].to_lowercase().as_str() {
             "hundred" => 2,
@@ -127,13 +127,13 @@ fn without_lead(text: &str) -> Option<Option<String>> {
 /// The last words behind a value, and what stands before them.
 fn trailing(text: &str) -> Option<(String, String)> {
     static MARKED: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"^(.*?[\d)}\]π°%⟧a-zA-Z!.∞])\s*(?:[*/]\s*|\\cdot\s*)?⟦([^⟧]*)⟧\s*(?:\^\s*\{?\s*-?\d\s*\}?)?\s*\.?$")
+        pattern(r"^(.*?[\d)}\]π°%⟧a-zA-Z!.∞])\s*(?:[*/]\s*|\\cdot\s*)?⟦([^⟧]*)⟧\s*(?:\^\s*(?:\{\s*-?\d\s*\}|-?\d))?\s*\.?$")
     });
     static FRACTION: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"^(.*\d)\s*\*?\s*\\frac\s*\{\s*⟦([^⟧]*)⟧\s*\}\s*\{\s*⟦([^⟧]*)⟧\s*\}\s*$"));
     static BARE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^(.*?[\d)}π°%])(\s*|\s*[/-]\s*)([a-zA-Z]{2,}(?:[ /.'-]*[a-zA-Z]+)*?)\s*(?:\^\s*\{?\s*[23]\s*\}?)?\s*\.?$",
+            r"^(.*?[\d)}π°%])(\s*|\s*[/-]\s*)([a-zA-Z]{2,}(?:[ /.'-]*[a-zA-Z]+)*?)\s*(?:\^\s*(?:\{\s*[23]\s*\}|[23]))?\s*\.?$",
         )
     });
     static NOTE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(.*[\d)}π%])\s*\(([a-zA-Z][a-zA-Z -]{3,})\)$"));
@@ -167,7 +167,7 @@ pub(super) fn is_run(word: &str) -> bool {
 
 /// Words inside a value, each behind a number: `3 ⟦cm⟧ * 4 ⟦cm⟧`.
 fn between_values(text: &str) -> Option<String> {
-    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"([\d)}])\s*⟦([^⟧]*)⟧\s*(?:\^\s*\{?\s*\d\s*\}?)?"));
+    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"([\d)}])\s*⟦([^⟧]*)⟧\s*(?:\^\s*(?:\{\s*\d\s*\}|\d))?"));
     let meant = |found: regex::Captures<'_>| found[2].split_whitespace().any(|word| MEANT.contains(&word));
     if WORD.captures_iter(text).any(meant) {
         return None;
