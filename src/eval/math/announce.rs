@@ -138,8 +138,19 @@ fn in_clause(text: &str, only_direct: bool) -> Option<String> {
             return Some(line.replace(MONEY, ""));
         }
     }
-    if only_direct { None } else { concluding_number(text) }
+    if only_direct {
+        return None;
+    }
+    // "between 4 and 5" is not 5.
+    if let Some(range) = RANGE.find(text) {
+        return Some(text[range.start()..].to_owned());
+    }
+    concluding_number(text)
 }
+
+static RANGE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)\b(?:between|at least|at most|not|(?:more|less|greater|fewer|larger|smaller) than) [^a-z]*\d")
+});
 
 /// Whether a few words are an answer, and no remark about it.
 fn is_short_answer(text: &str) -> bool {

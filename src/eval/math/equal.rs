@@ -123,7 +123,7 @@ fn last(relation: &Relation, same: impl Fn(&Form) -> bool) -> bool {
 
 fn relations(a: &Relation, b: &Relation) -> bool {
     let same_head = match (&a.head, &b.head) {
-        (Head::Function(a), Head::Function(b)) => a.eq_ignore_ascii_case(b),
+        (Head::Function(a, of), Head::Function(b, other)) => a.eq_ignore_ascii_case(b) && of == other,
         (Head::Variable(a), Head::Variable(b)) | (Head::Label(a), Head::Label(b)) => a == b,
         _ => false,
     };

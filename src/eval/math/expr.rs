@@ -49,6 +49,8 @@ pub(super) struct Parsed {
     pub(super) percent: bool,
     /// The unit behind it, in one spelling.
     pub(super) unit: Option<String>,
+    /// The words before it.
+    pub(super) lead: Option<String>,
     values: OnceCell<Vec<Option<Value>>>,
 }
 
@@ -66,7 +68,7 @@ impl From<Expr> for Parsed {
 
 impl Parsed {
     pub(super) const fn new(expr: Expr, decimal: Option<Decimal>, percent: bool) -> Self {
-        Self { expr, decimal, percent, unit: None, values: OnceCell::new() }
+        Self { expr, decimal, percent, unit: None, lead: None, values: OnceCell::new() }
     }
 
     /// Its values at all points, or the one that it has without names.
@@ -192,9 +194,9 @@ pub(super) fn equal(gold: &Parsed, said: &Parsed) -> bool {
         (None, Some(_)) => return false,
         (None, None) => {}
     }
-    if let (Some(a), Some(b)) = (&gold.unit, &said.unit)
-        && a != b
-    {
+    // 5 cm is not 5 m, and June 20 not July 20; who leaves such words out means the same.
+    let other = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+    if other(&gold.unit, &said.unit) || other(&gold.lead, &said.lead) {
         return false;
     }
     if gold.expr == said.expr && gold.percent == said.percent {

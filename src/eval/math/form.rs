@@ -92,6 +92,15 @@ pub(super) fn readings(text: &str) -> Vec<Form> {
     found
 }
 
+/// A number with one letter behind it, which is a unit where the right answer is only a number.
+pub(super) fn letter_as_unit(gold: &[Form], text: &str) -> Option<Form> {
+    let number = |form: &Form| matches!(form, Form::Value(parsed) if parsed.value().is_some());
+    if !gold.iter().any(number) {
+        return None;
+    }
+    side(units::without_letter(&plain::plain(text))?).map(Form::Value)
+}
+
 /// A number that is written with a decimal comma. Only against a number with a point: else it is a list of two.
 pub(super) fn decimal_comma(text: &str) -> Option<Form> {
     static COMMA: LazyLock<Regex> = LazyLock::new(|| pattern(r"^-?(?:\d{2,},\d|\d+,\d\d|\d+,\d{4,}|0,\d+)$"));
@@ -317,12 +326,12 @@ fn signed(text: &str, plus: bool) -> Option<Parsed> {
     if let Some(found) = GOES_ON.captures(text) {
         return goes_on(&text[..text.len() - found[0].len()], &found[1]);
     }
-    let (text, unit) = units::without_words(text)?;
-    if has_words(&text) {
+    let bare = units::without_words(text)?;
+    if has_words(&bare.text) {
         return None;
     }
-    let mut parsed = parse(&text, plus)?;
-    parsed.unit = unit;
+    let mut parsed = parse(&bare.text, plus)?;
+    (parsed.unit, parsed.lead) = (bare.unit, bare.lead);
     Some(parsed)
 }
 

@@ -40,7 +40,8 @@ pub fn same(gold: &str, said: &str) -> bool {
     if !spelling.is_empty() && spelling == plain::spelling(said) {
         return true;
     }
-    let (mine, theirs) = (form::readings(&gold), form::readings(said));
+    let (mine, mut theirs) = (form::readings(&gold), form::readings(said));
+    theirs.extend(form::letter_as_unit(&mine, said));
     if mine.iter().any(|a| theirs.iter().any(|b| equal::equal(a, b))) {
         return true;
     }

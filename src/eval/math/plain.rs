@@ -135,7 +135,7 @@ fn dressed_down(text: &str) -> String {
             (r"\\pi\b", "π"),
             (r"\\(?:varnothing|emptyset)\b|\\\{\s*\\\}", "∅"),
             (r"\\(?:mathbb|mathbf|Bbb)\s*(?:\{\s*R\s*\}|R\b)|\\(?:R|reals|Reals)\b", "ℝ"),
-            (r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|textnormal)\s*", ""),
+            (r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|textnormal)\b\s*", ""),
             (r"\^\s*\{\s*(?:\\circ\b|\\degree\b|°)\s*\}|\^\s*(?:\\circ\b|\\degree\b|°)|\\(?:degree|circ)\b", "°"),
             (r"\\?%|\\?\b(?i:percent(?:age)?|pct)\b", " % "),
             (r"\\\$|€|£|¥|₹|¤", ""),

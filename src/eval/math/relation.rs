@@ -17,8 +17,8 @@ pub(super) struct Relation {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Head {
     Variable(String),
-    /// A function by its name: `f(x)` and `f(n)` are the same.
-    Function(String),
+    /// A function by its name, and of what number; `f(x)` and `f(n)` are the same.
+    Function(String, Option<String>),
     /// Something else that is only a name: `|AB|`, `(p,q,r)`, "the area".
     Label(String),
     /// An expression that says something.
@@ -99,7 +99,8 @@ fn head(text: &str) -> Head {
         && letters(name.trim_end_matches("^-1").trim_end_matches('\''))
         && rest.strip_suffix(')').is_some_and(|inner| inner.chars().all(|c| c.is_alphanumeric() || c == ','))
     {
-        return Head::Function(name.to_owned());
+        let of = rest.trim_end_matches(')');
+        return Head::Function(name.to_owned(), of.contains(char::is_numeric).then(|| of.to_owned()));
     }
     let (name, index) = text.split_once('_').unwrap_or((&text, "0"));
     let one = name.chars().count() == 1 || is_greek(name);

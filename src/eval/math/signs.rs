@@ -20,6 +20,26 @@ const FRACTIONS: [(char, &str); 18] = [
     ('⅑', "19"),
     ('↉', "03"),
 ];
+const GREEK: [(char, &str); 18] = [
+    ('α', "alpha"),
+    ('β', "beta"),
+    ('γ', "gamma"),
+    ('δ', "delta"),
+    ('ε', "epsilon"),
+    ('ζ', "zeta"),
+    ('η', "eta"),
+    ('θ', "theta"),
+    ('λ', "lambda"),
+    ('ξ', "xi"),
+    ('ρ', "rho"),
+    ('σ', "sigma"),
+    ('τ', "tau"),
+    ('φ', "phi"),
+    ('ψ', "psi"),
+    ('ω', "omega"),
+    ('Δ', "Delta"),
+    ('Ω', "Omega"),
+];
 const RAISED: [(char, char); 16] = [
     ('⁰', '0'),
     ('¹', '1'),
@@ -80,6 +100,10 @@ fn push(sign: char, spelled: &mut String) {
     if let Some((_, digits)) = FRACTIONS.iter().find(|(from, _)| *from == sign) {
         let (up, down) = digits.split_at(1);
         spelled.push_str(&format!("\\frac{{{up}}}{{{down}}}"));
+        return;
+    }
+    if let Some((_, name)) = GREEK.iter().find(|(from, _)| *from == sign) {
+        spelled.push_str(&format!("\\{name} "));
         return;
     }
     let plain = match sign {

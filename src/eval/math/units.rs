@@ -47,8 +47,11 @@ const SHORT: [&str; 40] = [
     "cad", "aud", "inr", "per", "of",
 ];
 /// Words that say more than what is counted.
-const MEANT: [&str; 14] = [
+const MEANT: [&str; 41] = [
     "not", "no", "non", "none", "never", "neither", "nor", "except", "if", "when", "where", "otherwise", "minus", "plus",
+    "below", "squared", "cubed", "factorial", "half", "halves", "third", "thirds", "fourth", "fourths", "quarter",
+    "quarters", "fifth", "fifths", "sixth", "sixths", "seventh", "sevenths", "eighth", "eighths", "ninth", "ninths",
+    "tenth", "tenths", "hundredths", "thousandths", "twelfths",
 ];
 /// Words before a number that make another answer of it.
 const CHANGES: [&str; 28] = [
@@ -57,12 +60,23 @@ const CHANGES: [&str; 28] = [
     "through", "from",
 ];
 
-/// A value without the words around it, and its unit where it has a known one. `None` where the words say more.
-pub(super) fn without_words(text: &str) -> Option<(String, Option<String>)> {
-    let mut text = sized(text.trim());
-    if let Some(rest) = without_lead(&text)? {
-        text = rest;
-    }
+/// A value and the words around it that say no more than what it is of.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Bare {
+    pub(super) text: String,
+    /// What stands before it: "June", "the area is".
+    pub(super) lead: Option<String>,
+    /// Its unit, where it has a known one.
+    pub(super) unit: Option<String>,
+}
+
+/// A value without the words around it. `None` where the words say more.
+pub(super) fn without_words(text: &str) -> Option<Bare> {
+    let sized = sized(text.trim());
+    let (mut text, lead) = match without_lead(&sized)? {
+        Some((lead, rest)) => (rest, lead),
+        None => (sized, None),
+    };
     let mut units = Vec::new();
     // From the last word to the first: `5 ⟦m⟧/⟦s⟧`.
     while let Some((rest, words)) = trailing(&text) {
@@ -77,7 +91,13 @@ pub(super) fn without_words(text: &str) -> Option<(String, Option<String>)> {
     }
     // Units that are made of others are not told apart.
     let unit = if units.len() == 1 { units.pop().flatten() } else { None };
-    Some((text, unit.map(str::to_owned)))
+    Some(Bare { text, lead, unit: unit.map(str::to_owned) })
+}
+
+/// `12 m` of an answer that is only a number: what is no variable there is a unit.
+pub(super) fn without_letter(text: &str) -> Option<&str> {
+    static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d(\s+[mgshLNJWVK]\s*(?:\^\s*(?:\{\s*[23]\s*\}|[23]))?)$"));
+    LETTER.captures(text).and_then(|found| Some(&text[..found.get(1)?.start()]))
 }
 
 /// `5 million` and `7th` as they are meant.
@@ -102,9 +122,10 @@ fn sized(text: &str) -> String {
 }
 
 /// Without what stands before the value; `Some(None)` where nothing does.
-fn without_lead(text: &str) -> Option<Option<String>> {
+fn without_lead(text: &str) -> Option<Option<(Option<String>, String)>> {
     static CURRENCY: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:USD|EUR|GBP|CAD|AUD|INR|US|Rs\.?|HK)\s*([-\d.])"));
     let mut rest = text;
+    let mut lead = String::new();
     while let Some(inner) = rest.strip_prefix(WORDS[0]) {
         let (words, behind) = inner.split_once(WORDS[1])?;
         let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
@@ -116,12 +137,13 @@ fn without_lead(text: &str) -> Option<Option<String>> {
         {
             return None;
         }
+        lead.push_str(&words.to_lowercase());
         rest = behind.trim_start().trim_start_matches([':', ',']).trim_start();
     }
     if rest.len() < text.len() {
-        return Some(Some(rest.to_owned()));
+        return Some(Some((Some(lead), rest.to_owned())));
     }
-    Some(CURRENCY.captures(rest).and_then(|found| Some(rest[found.get(1)?.start()..].to_owned())))
+    Some(CURRENCY.captures(rest).and_then(|found| Some((None, rest[found.get(1)?.start()..].to_owned()))))
 }
 
 /// The last words behind a value, and what stands before them.
@@ -204,7 +226,7 @@ mod tests {
             ("5m", "5m", None),
             ("2 abcd", "2 abcd", None),
         ] {
-            let found = without_words(text).map(|(text, unit)| (text.trim().to_owned(), unit));
+            let found = without_words(text).map(|bare| (bare.text.trim().to_owned(), bare.unit));
             assert_eq!(found, Some((want.to_owned(), unit.map(str::to_owned))), "{text}");
         }
         assert_eq!(without_words("⟦not⟧ 5"), None);
