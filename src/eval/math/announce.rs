@@ -70,8 +70,9 @@ pub(super) fn announced(text: &str, mark: Mark, only_direct: bool) -> Option<Str
 
 /// Whether the sentence that leads to an announcement only speaks of the answer: "since the answer is positive".
 fn is_aside(before: &str) -> bool {
-    static ASIDE: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"(?i)\b(?:if|since|because|whether|check|verify|suppose|assume|assuming|when|until)\b"));
+    static ASIDE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)\b(?:if|since|because|whether|check|verify|suppose|assume|assuming|when|until)\b")
+    });
     let from = before.rfind(['.', ',', '\n', ';', '?', '!']).map_or(0, |at| at + 1);
     ASIDE.is_match(&before[from..])
 }
@@ -114,7 +115,7 @@ fn inside_formula(text: &str, at: usize) -> bool {
 fn without_fillers(text: &str) -> &str {
     static FILLER: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r#"(?i)^(?:(?:therefore|thus|hence|so|simply|indeed|clearly|exactly|precisely|just|only|approximately|about|around|roughly|equal to|found to be|given by|now|then|option|choice|the final answer is|(?-i:the|a|an))\b|[\s,:="*≈])+\s*"#,
+            r#"(?i)^(?:(?:therefore|thus|hence|so|simply|either|indeed|clearly|exactly|precisely|just|only|approximately|about|around|roughly|equal to|found to be|given by|now|then|option|choice|the final answer is|(?-i:the|a|an))\b|[\s,:="*≈])+\s*"#,
         )
     });
     FILLER.find(text).map_or(text, |filler| &text[filler.end()..])
@@ -155,9 +156,38 @@ static RANGE: LazyLock<Regex> = LazyLock::new(|| {
 /// Whether a few words are an answer, and no remark about it.
 fn is_short_answer(text: &str) -> bool {
     const REMARKS: [&str; 32] = [
-        "correct", "incorrect", "right", "wrong", "above", "below", "clear", "obvious", "unique", "given", "shown", "here",
-        "found", "obtained", "follows", "this", "that", "it", "integer", "number", "valid", "reasonable", "consistent",
-        "simple", "easy", "as", "by", "in", "therefore", "then", "not", "also",
+        "correct",
+        "incorrect",
+        "right",
+        "wrong",
+        "above",
+        "below",
+        "clear",
+        "obvious",
+        "unique",
+        "given",
+        "shown",
+        "here",
+        "found",
+        "obtained",
+        "follows",
+        "this",
+        "that",
+        "it",
+        "integer",
+        "number",
+        "valid",
+        "reasonable",
+        "consistent",
+        "simple",
+        "easy",
+        "as",
+        "by",
+        "in",
+        "therefore",
+        "then",
+        "not",
+        "also",
     ];
     let is_word = |word: &&str| word.contains(char::is_alphanumeric) && !matches!(*word, "or" | "and");
     let words: Vec<&str> = text.split_whitespace().filter(is_word).collect();
@@ -190,9 +220,8 @@ pub(super) fn chosen(text: &str, all: &[(usize, usize, String)]) -> String {
         }
         _ => false,
     };
-    let joined = all
-        .windows(2)
-        .all(|pair| JOINS.is_match(&text[pair[0].1..pair[1].0]) && one_kind(&pair[0].2, &pair[1].2));
+    let joined =
+        all.windows(2).all(|pair| JOINS.is_match(&text[pair[0].1..pair[1].0]) && one_kind(&pair[0].2, &pair[1].2));
     let formulas: Vec<String> = all.iter().map(|(.., formula)| formula.clone()).collect();
     if joined { formulas.join(" , ") } else { formulas.into_iter().next().unwrap_or_default() }
 }

@@ -88,9 +88,7 @@ fn as_rows(rows: &[Vec<Form>], items: &[Form], same: &impl Fn(&Form, &Form) -> b
             return true;
         }
     }
-    let row = |(row, item): (&Vec<Form>, &Form)| {
-        matches!(item, Form::Tuple('[', items, ']') if all(&row.iter().collect::<Vec<_>>(), items))
-    };
+    let row = |(row, item): (&Vec<Form>, &Form)| matches!(item, Form::Tuple('[', items, ']') if all(&row.iter().collect::<Vec<_>>(), items));
     rows.len() == items.len() && rows.iter().zip(items).all(row)
 }
 

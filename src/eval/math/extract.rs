@@ -7,7 +7,7 @@ use regex::Regex;
 use super::announce::{ANSWER_WORDS_MAX, Mark, announced, chosen};
 use super::form;
 use super::plain::{self, pattern};
-use super::prose::{MONEY, concluding_number, formulas, said, sentence};
+use super::prose::{Formula, MONEY, concluding_number, formulas, said, sentence};
 
 /// Longest text between two boxes that belong to one answer.
 const BETWEEN_BOXES_MAX: usize = 60;
@@ -61,10 +61,32 @@ fn concluded(text: &str) -> Option<String> {
             return number;
         }
     }
+    if let Some(stated) = stated(text, &ending) {
+        return Some(stated);
+    }
     let joined = chosen(text, &ending);
     // Only what is joined to the last one, and no steps to it.
     let steps = ending.len() > 1 && ending.iter().any(|(.., formula)| formula.matches('=').count() > 1);
     Some(if joined.ends_with(last.as_str()) && !steps { joined } else { last.clone() })
+}
+
+/// "There are 6 of them below 20": what a sentence states, where its later formulas only say of what.
+fn stated(text: &str, formulas: &[Formula]) -> Option<String> {
+    static STATES: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:is|are|equals|was|were|be|get|gives|has|have|takes?|needs?) (?:thus |therefore |exactly |only |then )?$",
+        )
+    });
+    static OF: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)\b(?:by|than|of|when|for|with|from|in|where|on|if|below|above|under|over|modulo|mod) $")
+    });
+    let before = |index: usize| {
+        let from = index.checked_sub(1).map_or(0, |before| formulas[before].1);
+        &text[from..formulas[index].0]
+    };
+    let at = (0..formulas.len()).rfind(|index| STATES.is_match(before(*index)))?;
+    let only_of = (at + 1..formulas.len()).all(|index| OF.is_match(before(index)));
+    (at + 1 < formulas.len() && only_of).then(|| formulas[at].2.clone())
 }
 
 /// Whether a text has words besides those that belong to numbers.
@@ -89,7 +111,7 @@ pub(super) fn of_gold(text: &str) -> String {
 }
 
 /// A box: where it begins and ends, and what is in it.
-type Box = (usize, usize, String);
+type Box = Formula;
 
 /// The last boxes of a text: one, or several that a comma or an "and" joins; and where they end.
 fn boxes(text: &str) -> Option<(String, usize)> {
@@ -140,17 +162,15 @@ fn marks(text: &str) -> impl Iterator<Item = (usize, usize)> {
 /// Whether what stands between two boxes makes one answer of them.
 fn joins(between: &str) -> bool {
     static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:and|or)\b|[,;]"));
-    static DOUBT: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"(?i)\b(?:wrong|not|no|so|thus|instead|wait|actually|but|hence|therefore|incorrect)\b"));
+    static DOUBT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)\b(?:wrong|not|no|so|thus|instead|wait|actually|but|hence|therefore|incorrect)\b")
+    });
     static PART: LazyLock<Regex> = LazyLock::new(|| pattern(r"\([b-h]\)"));
     if between.len() > BETWEEN_BOXES_MAX || between.contains(". ") || DOUBT.is_match(between) {
         return false;
     }
-    let bare: String = PART
-        .replace_all(between, "")
-        .chars()
-        .filter(|c| !c.is_whitespace() && !"$\\()[]".contains(*c))
-        .collect();
+    let bare: String =
+        PART.replace_all(between, "").chars().filter(|c| !c.is_whitespace() && !"$\\()[]".contains(*c)).collect();
     bare.is_empty() || WORD.is_match(between)
 }
 

@@ -118,7 +118,11 @@ fn named(name: String) -> Form {
             Form::Several(Vec::new())
         }
         "all real numbers" | "all reals" | "all real" | "the real numbers" | "real numbers" | "reals" => Form::Reals,
-        _ => Form::Name(name),
+        _ => {
+            let option = ["option ", "choice ", "answer "].iter().find_map(|lead| name.strip_prefix(lead));
+            let letter = option.map(|rest| rest.trim_matches(['(', ')', ' '])).filter(|rest| rest.len() == 1);
+            Form::Name(letter.map(str::to_owned).unwrap_or(name))
+        }
     }
 }
 
@@ -146,7 +150,11 @@ pub(super) fn form(text: &str, depth: usize) -> Option<Form> {
     }
     let items = split(text, &[',', ';']);
     if items.len() > 1 {
-        let forms = several(&items, depth)?;
+        let mut forms = several(&items, depth)?;
+        // `x ∈ ℝ, x ≠ 3`
+        if forms.iter().any(is_inequality) {
+            forms.retain(|form| *form != Form::Reals);
+        }
         // "x > 1 and x < 6"
         let together = split(text, &[';']).len() == items.len() && forms.iter().all(is_inequality);
         return Some(if together { Form::Together(forms) } else { Form::Several(forms) });

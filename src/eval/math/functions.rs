@@ -82,7 +82,6 @@ impl Parser {
             None => call,
         })
     }
-
 }
 
 pub(super) fn is_greek(name: &str) -> bool {

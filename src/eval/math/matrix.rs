@@ -28,7 +28,9 @@ pub(super) fn matrix(text: &str, depth: usize) -> Option<Form> {
         let close = after[end..].find('}')? + end + 1;
         let mut next = rows(&after[..end], depth)?;
         rest = after[close..].trim_start();
-        if let Some(behind) = ["^T", "^{T}", "^ T", "^\\top", "^{\\top}"].iter().find_map(|mark| rest.strip_prefix(mark)) {
+        if let Some(behind) =
+            ["^T", "^{T}", "^ T", "^\\top", "^{\\top}"].iter().find_map(|mark| rest.strip_prefix(mark))
+        {
             (next, rest) = (transposed(next)?, behind.trim_start());
         }
         rest = rest.strip_prefix('*').unwrap_or(rest).trim_start();
@@ -66,9 +68,8 @@ fn rows(text: &str, depth: usize) -> Option<Form> {
     } else if !kind.ends_with("matrix") && kind != "array" {
         return None;
     }
-    let cell = |cell: &str| {
-        form(cell, depth + 1).unwrap_or_else(|| Form::Name(name(cell).unwrap_or_else(|| spelling(cell))))
-    };
+    let cell =
+        |cell: &str| form(cell, depth + 1).unwrap_or_else(|| Form::Name(name(cell).unwrap_or_else(|| spelling(cell))));
     let cells: Vec<Vec<Form>> = rows.iter().map(|row| row.split('&').map(cell).collect()).collect();
     if kind == "vmatrix" {
         return determinant(&cells).map(|value| Form::Value(value.into()));

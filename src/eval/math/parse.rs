@@ -292,7 +292,9 @@ impl Parser {
             let rest: Vec<&Kind> = self.tokens[self.at + 1..].iter().take(2).map(|token| &token.kind).collect();
             let (digits, sign, length) = match rest.as_slice() {
                 [Kind::Number(digits), ..] => (digits, 1, 2),
-                [Kind::Sign(sign @ ('-' | '+')), Kind::Number(digits)] => (digits, if *sign == '-' { -1 } else { 1 }, 3),
+                [Kind::Sign(sign @ ('-' | '+')), Kind::Number(digits)] => {
+                    (digits, if *sign == '-' { -1 } else { 1 }, 3)
+                }
                 _ => return Some(Expr::Number(value)),
             };
             let power = Ratio::of(10).pow(sign * digits.parse::<i64>().ok()?)?;

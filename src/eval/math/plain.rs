@@ -91,6 +91,8 @@ fn spell(text: &str, depth: usize, spelled: &mut String) {
 pub(super) fn name(plain: &str) -> Option<String> {
     let text: String = plain.chars().map(|c| if WORDS.contains(&c) { ' ' } else { c }).collect();
     let text = text.trim().trim_matches(['(', ')', '.', ',', '"', '\'', '*', '$', '{', '}', '!']).trim();
+    // "Option (B)", "answer: B"
+    let text: String = text.chars().map(|c| if matches!(c, '(' | ':') { ' ' } else { c }).collect();
     let is_name = text.chars().any(char::is_alphabetic)
         && text.chars().all(|c| c.is_alphabetic() || c == ' ' || c == '-' || c == '\'');
     is_name.then(|| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
@@ -138,7 +140,12 @@ fn dressed_down(text: &str) -> String {
             (r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|textnormal)\b\s*", ""),
             (r"\^\s*\{\s*(?:\\circ\b|\\degree\b|°)\s*\}|\^\s*(?:\\circ\b|\\degree\b|°)|\\(?:degree|circ)\b", "°"),
             (r"\\?%|\\?\b(?i:percent(?:age)?|pct)\b", " % "),
-            (r"\\\$|€|£|¥|₹|¤", ""),
+            (r"\\\$|€|£|¥|₹|¤|¢|\\checkmark\b|✓", ""),
+            (
+                r"(?:\{\s*\})?\s*[_^]\s*(?:\{\s*(\w+)\s*\}|(\d))\s*C\s*_\s*(?:\{\s*(\w+)\s*\}|(\d))",
+                r"\binom{$1$2}{$3$4}",
+            ),
+            (r"\(\s*(\w+)\s*\)\s*_\s*(\{\s*\d+\s*\}|\d)", "${1}_$2"),
             (r"\\(?:pmod|mod|pod)\b|\bmod\b|\(\s*\\?bmod\b", r" \pmod "),
             (r"([\w)}])\s*\*\*\s*([\w({-])", "$1^$2"),
             (r"\^\s*\{\s*(\d+)\s*\}\s*/\s*_\s*\{\s*(\d+)\s*\}", r"\frac{$1}{$2}"),
@@ -220,7 +227,12 @@ pub(super) fn plain(text: &str) -> String {
         let named = format!(r"_\s*\{{?\s*⟦?\s*(?i:{bases})\s*⟧?\s*\}}?");
         vec![
             (pattern(&named), ""),
-            (pattern(r"(?i)⟦?\s*\b(?:in )?base (\d{1,2})\b\s*⟧?"), "_{$1}"),
+            (pattern(r"(?i)\s*⟦?\s*\b(?:in )?base\s*⟧?\s*(\d{1,2})\b\s*⟧?"), "_{$1}"),
+            (pattern(r"ℝ\s*-\s*(\\\{)"), "ℝ∖$1"),
+            (
+                pattern(r"(?i)^\s*⟦?\s*all real(?:s| numbers)?,? (?:except|but|other than)(?: for)?\s*⟧?(.*\d\s*)$"),
+                r"ℝ∖\{$1\}",
+            ),
             (pattern(r"\\[\[\]()]|\$"), " "),
             (pattern(r"(\d)\s+to\s+(\d)"), "$1 : $2"),
             (pattern(r"(\d|\}|\))(?:and|or)(\(|-|\d|\\|[a-zA-Z]\b|[a-zA-Z][=(_ ]|\{)"), "$1 , $2"),
@@ -255,14 +267,18 @@ fn base_in_digits(index: &str) -> String {
         ("twelve", 12),
     ];
     let lower = index.to_lowercase();
-    NAMES.iter().find(|(name, _)| lower.contains(name)).map_or_else(|| index.to_owned(), |(_, base)| format!("_{{{base}}}"))
+    NAMES
+        .iter()
+        .find(|(name, _)| lower.contains(name))
+        .map_or_else(|| index.to_owned(), |(_, base)| format!("_{{{base}}}"))
 }
 
 /// Thousands in one piece: `1,000`, `1 000`. Only where nothing else can be meant.
 pub(super) fn thousands(text: &str) -> String {
     static GROUPED: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"^([-+]?)\s*(\d{1,3}(?:[, ]\d{3})+)(\.\d+)?\b([^,.\d].*)?$"));
-    static DOTTED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[-+]?\d{1,3}(?:\.\d{3}){2,}$|^[-+]?\d{1,3}(?:\.\d{3})+,\d+$"));
+    static DOTTED: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^[-+]?\d{1,3}(?:\.\d{3}){2,}$|^[-+]?\d{1,3}(?:\.\d{3})+,\d+$"));
     static INSIDE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{1,3}(?:,\d{3})+\b"));
     let trimmed = text.trim();
     if DOTTED.is_match(trimmed) {
@@ -311,7 +327,9 @@ mod tests {
     #[test]
     fn a_spelling_keeps_what_groups() {
         assert_eq!(spelling("x^{2}"), spelling("x^2"));
-        for (one, other) in [("2^{n+1}", "2^n+1"), ("\\frac{12}{3}", "\\frac{1}{23}"), ("1 2", "12"), ("31/2", "3\\ 1/2")] {
+        for (one, other) in
+            [("2^{n+1}", "2^n+1"), ("\\frac{12}{3}", "\\frac{1}{23}"), ("1 2", "12"), ("31/2", "3\\ 1/2")]
+        {
             assert_ne!(spelling(one), spelling(other), "{one} {other}");
         }
     }

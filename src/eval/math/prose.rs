@@ -9,6 +9,9 @@ use super::plain::pattern;
 /// Stands for a currency's sign, so that no formula begins at it.
 pub(super) const MONEY: char = '¤';
 
+/// A formula: where it begins and ends in a text, and what it is.
+pub(super) type Formula = (usize, usize, String);
+
 /// What a reply says after its thinking, without marks for emphasis. `None` where it never ended to think.
 pub(super) fn said(text: &str) -> Option<String> {
     static FRAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"<\|(?:im_|end|eot)"));
@@ -25,7 +28,8 @@ pub(super) fn said(text: &str) -> Option<String> {
         None => text,
     };
     let text = DRAWING.replace_all(text, "");
-    let text = TAG.replace_all(&text, |found: &Captures<'_>| if found[0].starts_with("</") { "\n\n" } else { "Answer: " });
+    let text =
+        TAG.replace_all(&text, |found: &Captures<'_>| if found[0].starts_with("</") { "\n\n" } else { "Answer: " });
     let text = BOLD.replace_all(&text, "$1$2");
     let text = UNDERLINED.replace_all(&text, "$1$2");
     let text = CODE.replace_all(&text, "$1$2");
@@ -87,7 +91,7 @@ fn is_prose_between(inner: &str, behind: &str) -> bool {
 }
 
 /// What stands between dollar signs or in LaTeX's brackets, in order, with its place.
-pub(super) fn formulas(text: &str) -> Vec<(usize, usize, String)> {
+pub(super) fn formulas(text: &str) -> Vec<Formula> {
     static MATH: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?s)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|\$((?:\\\$|[^$])+?)\$|\\begin\{align\*?\}(.+?)\\end\{align\*?\}",
@@ -104,7 +108,8 @@ pub(super) fn formulas(text: &str) -> Vec<(usize, usize, String)> {
 /// Of equations in rows the last one: `&= 12`.
 fn last_row(formula: &str) -> String {
     static FRAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\(?:begin|end)\{(?:align|gather|split)(?:ed)?\*?\}"));
-    if !formula.contains('&') || !formula.contains("\\\\") || formula.contains("matrix}") || formula.contains("{array}") {
+    if !formula.contains('&') || !formula.contains("\\\\") || formula.contains("matrix}") || formula.contains("{array}")
+    {
         return formula.to_owned();
     }
     let bare = FRAME.replace_all(formula, "");

@@ -102,7 +102,8 @@ fn head(text: &str) -> Head {
         let of = rest.trim_end_matches(')');
         return Head::Function(name.to_owned(), of.contains(char::is_numeric).then(|| of.to_owned()));
     }
-    let (name, index) = text.split_once('_').unwrap_or((&text, "0"));
+    let unprimed = text.trim_end_matches('\'');
+    let (name, index) = unprimed.split_once('_').unwrap_or((unprimed, "0"));
     let one = name.chars().count() == 1 || is_greek(name);
     if one && letters(name) && index.chars().all(|c| c.is_alphanumeric() || "+-,".contains(c)) {
         return Head::Variable(text);
@@ -111,10 +112,12 @@ fn head(text: &str) -> Head {
     let in_bars = text.starts_with(['|', '‖', '[']) && (capitals(inside) || letters(inside) && inside.len() == 1);
     let of_names = text.starts_with('(') && inside.split(',').all(|part| letters(part) || part.contains('_'));
     let fraction = text.strip_prefix("frac").is_some_and(|text| text.len() <= 8 && capitals(text));
-    let mark = ["mangle", "angle", "triangle", "overline", "vec", "overrightarrow", "mathbf", "operatorname", "det", "hat"];
-    let marked = mark.iter().find_map(|mark| text.strip_prefix(mark)).is_some_and(|rest| {
-        rest.chars().count() <= 4 && letters(rest)
-    });
+    let mark =
+        ["mangle", "angle", "triangle", "overline", "vec", "overrightarrow", "mathbf", "operatorname", "det", "hat"];
+    let marked = mark
+        .iter()
+        .find_map(|mark| text.strip_prefix(mark))
+        .is_some_and(|rest| rest.chars().count() <= 4 && letters(rest));
     let words = letters(&text) && text.len() > 3 && !super::units::is_run(&text);
     if in_bars || of_names || fraction || marked || capitals(&text) && text.len() <= 4 || words {
         Head::Label(text)

@@ -36,8 +36,13 @@ impl End {
             // Nothing ends at infinity.
             return (!closed).then(Self::infinite);
         }
-        let value = parsed.value()?;
-        value.is_real().then(|| Self { at: Some(parsed.clone()), closed })
+        let real = parsed.expr.has_names() || parsed.value()?.is_real();
+        real.then(|| Self { at: Some(parsed.clone()), closed })
+    }
+
+    /// Whether it is no number, and has no place among others.
+    fn is_named(&self) -> bool {
+        self.at.as_ref().is_some_and(|at| at.expr.has_names())
     }
 
     fn place(&self, infinite: f64) -> f64 {
@@ -91,7 +96,11 @@ pub(super) fn same(a: &Form, b: &Form) -> bool {
 /// The intervals of a set from left to right, joined where they touch.
 fn spans(form: &Form) -> Option<Vec<Span>> {
     let found = part(form)?;
-    (found.len() <= SPANS_MAX).then(|| joined(found))
+    if found.len() == 1 {
+        return Some(found);
+    }
+    let placed = !found.iter().any(|span| span.low.is_named() || span.high.is_named());
+    (placed && found.len() <= SPANS_MAX).then(|| joined(found))
 }
 
 fn part(form: &Form) -> Option<Vec<Span>> {
@@ -192,12 +201,15 @@ fn relation_spans(relation: &Relation) -> Option<Vec<Span>> {
         other => other,
     };
     match (relation.sides.as_slice(), relation.signs.as_slice()) {
-        ([low, name, high], [first, second]) if is_variable(name) => {
-            let (a, b) = (ray(name, swapped(*first), low)?, ray(name, *second, high)?);
-            let one_way = matches!((first, second), ('<' | '≤', '<' | '≤') | ('>' | '≥', '>' | '≥'));
-            if one_way { common(&a, &b) } else { None }
+        ([first, name, last], [one, two]) if is_variable(name) => {
+            let (low, high) = match (one, two) {
+                ('<' | '≤', '<' | '≤') => (End::of(first, *one == '≤')?, End::of(last, *two == '≤')?),
+                ('>' | '≥', '>' | '≥') => (End::of(last, *two == '≥')?, End::of(first, *one == '≥')?),
+                _ => return None,
+            };
+            Some(vec![Span { low, high }])
         }
-        ([left, right], [sign]) if right.value().is_some() => ray(left, *sign, right),
+        ([left, right], [sign]) if right.value().is_some() || is_variable(left) => ray(left, *sign, right),
         ([left, right], [sign]) if left.value().is_some() => ray(right, swapped(*sign), left),
         _ => None,
     }
@@ -242,9 +254,7 @@ fn distance(inner: &Expr, sign: char, bound: &Parsed) -> Option<Vec<Span>> {
     let high = End::of(&Parsed::from(middle.sum(bound.expr.clone())), closed)?;
     match sign {
         '<' | '≤' => Some(vec![Span { low, high }]),
-        '>' | '≥' => {
-            Some(vec![Span { low: End::infinite(), high: low }, Span { low: high, high: End::infinite() }])
-        }
+        '>' | '≥' => Some(vec![Span { low: End::infinite(), high: low }, Span { low: high, high: End::infinite() }]),
         _ => None,
     }
 }

@@ -17,8 +17,8 @@ pub(super) struct Token {
 
 /// Names that are functions without a backslash too.
 pub(super) const WORDS: [&str; 21] = [
-    "arcsin", "arccos", "arctan", "sqrt", "sinh", "cosh", "tanh", "sin", "cos", "tan", "cot", "sec", "csc", "log", "exp",
-    "cis", "gcd", "lcm", "max", "min", "ln",
+    "arcsin", "arccos", "arctan", "sqrt", "sinh", "cosh", "tanh", "sin", "cos", "tan", "cot", "sec", "csc", "log",
+    "exp", "cis", "gcd", "lcm", "max", "min", "ln",
 ];
 
 pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {

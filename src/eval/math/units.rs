@@ -43,21 +43,58 @@ const UNITS: [(&str, &[&str]); 29] = [
 /// More short words that stand behind a number without marks.
 const SHORT: [&str; 40] = [
     "sq", "cu", "mph", "kph", "kmh", "kmph", "rpm", "pt", "qt", "dm", "ha", "kb", "mb", "gb", "kw", "hz", "men", "cup",
-    "egg", "pie", "box", "hat", "cat", "dog", "car", "bus", "cow", "pen", "kid", "toy", "fan", "bag", "can", "jar", "gbp",
-    "cad", "aud", "inr", "per", "of",
+    "egg", "pie", "box", "hat", "cat", "dog", "car", "bus", "cow", "pen", "kid", "toy", "fan", "bag", "can", "jar",
+    "gbp", "cad", "aud", "inr", "per", "of",
 ];
 /// Words that say more than what is counted.
 const MEANT: [&str; 41] = [
-    "not", "no", "non", "none", "never", "neither", "nor", "except", "if", "when", "where", "otherwise", "minus", "plus",
-    "below", "squared", "cubed", "factorial", "half", "halves", "third", "thirds", "fourth", "fourths", "quarter",
-    "quarters", "fifth", "fifths", "sixth", "sixths", "seventh", "sevenths", "eighth", "eighths", "ninth", "ninths",
-    "tenth", "tenths", "hundredths", "thousandths", "twelfths",
+    "not",
+    "no",
+    "non",
+    "none",
+    "never",
+    "neither",
+    "nor",
+    "except",
+    "if",
+    "when",
+    "where",
+    "otherwise",
+    "minus",
+    "plus",
+    "below",
+    "squared",
+    "cubed",
+    "factorial",
+    "half",
+    "halves",
+    "third",
+    "thirds",
+    "fourth",
+    "fourths",
+    "quarter",
+    "quarters",
+    "fifth",
+    "fifths",
+    "sixth",
+    "sixths",
+    "seventh",
+    "sevenths",
+    "eighth",
+    "eighths",
+    "ninth",
+    "ninths",
+    "tenth",
+    "tenths",
+    "hundredths",
+    "thousandths",
+    "twelfths",
 ];
 /// Words before a number that make another answer of it.
 const CHANGES: [&str; 28] = [
-    "less", "more", "greater", "fewer", "least", "most", "under", "over", "above", "below", "between", "without", "half",
-    "twice", "double", "triple", "negative", "square", "cube", "root", "exceeds", "before", "after", "than", "modulo", "base",
-    "through", "from",
+    "less", "more", "greater", "fewer", "least", "most", "under", "over", "above", "below", "between", "without",
+    "half", "twice", "double", "triple", "negative", "square", "cube", "root", "exceeds", "before", "after", "than",
+    "modulo", "base", "through", "from",
 ];
 
 /// A value and the words around it that say no more than what it is of.
@@ -80,7 +117,7 @@ pub(super) fn without_words(text: &str) -> Option<Bare> {
     let mut units = Vec::new();
     // From the last word to the first: `5 ⟦m⟧/⟦s⟧`.
     while let Some((rest, words)) = trailing(&text) {
-        if words.split_whitespace().any(|word| MEANT.contains(&word.to_lowercase().as_str())) {
+        if words.split_whitespace().enumerate().any(|(index, word)| is_meant(index, word)) {
             return None;
         }
         units.push(known(&words));
@@ -96,17 +133,20 @@ pub(super) fn without_words(text: &str) -> Option<Bare> {
 
 /// `12 m` of an answer that is only a number: what is no variable there is a unit.
 pub(super) fn without_letter(text: &str) -> Option<&str> {
-    static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d(\s+[mgshLNJWVK]\s*(?:\^\s*(?:\{\s*[23]\s*\}|[23]))?)$"));
+    static LETTER: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"\d(\s+[mgshLNJWVK]\s*(?:\^\s*(?:\{\s*[23]\s*\}|[23]))?)$"));
     LETTER.captures(text).and_then(|found| Some(&text[..found.get(1)?.start()]))
 }
 
 /// `5 million` and `7th` as they are meant.
 fn sized(text: &str) -> String {
-    static SIZE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"(?i)(\d)\s*⟦?\s*(hundred|thousand|million|billion|trillion)\b\s*([^⟧]*)⟧?")
+    static SIZE: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)(\d)\s*⟦?\s*(hundred|thousand|million|billion|trillion)\b\s*([^⟧]*)⟧?"));
+    static ORDINAL: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)(\d)\s*(?:\^\s*\{\s*⟦?\s*(?:st|nd|rd|th)\s*⟧?\s*\}|\^?\s*(?:⟦\s*(?:st|nd|rd|th)\s*⟧|(?:st|nd|rd|th)\b))",
+        )
     });
-    static ORDINAL: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"(?i)(\d)\s*(?:\^\s*\{\s*⟦?\s*(?:st|nd|rd|th)\s*⟧?\s*\}|\^?\s*(?:⟦\s*(?:st|nd|rd|th)\s*⟧|(?:st|nd|rd|th)\b))"));
     let text = SIZE.replace_all(text, |found: &regex::Captures<'_>| {
         let zeros = match found[2].to_lowercase().as_str() {
             "hundred" => 2,
@@ -123,7 +163,8 @@ fn sized(text: &str) -> String {
 
 /// Without what stands before the value; `Some(None)` where nothing does.
 fn without_lead(text: &str) -> Option<Option<(Option<String>, String)>> {
-    static CURRENCY: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:USD|EUR|GBP|CAD|AUD|INR|US|Rs\.?|HK)\s*([-\d.])"));
+    static CURRENCY: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^(?:USD|EUR|GBP|CAD|AUD|INR|US|Rs\.?|HK)\s*([-\d.])"));
     let mut rest = text;
     let mut lead = String::new();
     while let Some(inner) = rest.strip_prefix(WORDS[0]) {
@@ -149,7 +190,9 @@ fn without_lead(text: &str) -> Option<Option<(Option<String>, String)>> {
 /// The last words behind a value, and what stands before them.
 fn trailing(text: &str) -> Option<(String, String)> {
     static MARKED: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"^(.*?[\d)}\]π°%⟧a-zA-Z!.∞])\s*(?:[*/]\s*|\\cdot\s*)?⟦([^⟧]*)⟧\s*(?:\^\s*(?:\{\s*-?\d\s*\}|-?\d))?\s*\.?$")
+        pattern(
+            r"^(.*?[\d)}\]π°%⟧a-zA-Z!.∞])\s*(?:[*/]\s*|\\cdot\s*)?⟦([^⟧]*)⟧\s*(?:\^\s*(?:\{\s*-?\d\s*\}|-?\d))?\s*\.?$",
+        )
     });
     static FRACTION: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"^(.*\d)\s*\*?\s*\\frac\s*\{\s*⟦([^⟧]*)⟧\s*\}\s*\{\s*⟦([^⟧]*)⟧\s*\}\s*$"));
@@ -169,6 +212,12 @@ fn trailing(text: &str) -> Option<(String, String)> {
     let spaced = !found[2].is_empty();
     let first = found[3].split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
     counts(first, spaced).then(|| (found[1].to_owned(), found[3].to_owned()))
+}
+
+/// Whether a word behind a value changes it; "units squared" does not.
+fn is_meant(index: usize, word: &str) -> bool {
+    let lower = word.to_lowercase();
+    MEANT.contains(&lower.as_str()) && !(index > 0 && matches!(lower.as_str(), "squared" | "cubed"))
 }
 
 /// Whether a word without marks is what is counted, and no product of variables.
@@ -202,7 +251,8 @@ fn between_values(text: &str) -> Option<String> {
 fn known(words: &str) -> Option<&'static str> {
     let words = words.trim();
     let rate = words.contains('/') || words.contains(" per ");
-    let first = ["square ", "cubic ", "sq ", "sq. ", "cu "].iter().find_map(|lead| words.strip_prefix(lead)).unwrap_or(words);
+    let first =
+        ["square ", "cubic ", "sq ", "sq. ", "cu "].iter().find_map(|lead| words.strip_prefix(lead)).unwrap_or(words);
     let name = first.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
     let found = UNITS.iter().find(|(_, names)| names.contains(&name) || names.contains(&name.to_lowercase().as_str()));
     found.filter(|_| !rate).map(|(unit, _)| *unit)

@@ -281,7 +281,8 @@ pub fn settle(put: &Put, arm: Arm, mut trajectory: Trajectory) -> Trajectory {
     let length = put.prefill.len();
     trajectory.text.insert_str(0, &put.prefill);
     trajectory.shift_at = trajectory.shift_at.map(|at| at + length);
-    if trajectory.shift_at.is_some() {
+    // Thinking that ended by itself has its end as well.
+    if trajectory.shift_at.is_some() || trajectory.answer_at > 0 {
         trajectory.answer_at += length;
     }
     trajectory

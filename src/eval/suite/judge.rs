@@ -68,7 +68,8 @@ impl Bench {
                 None => Judged::of(Outcome::Unreadable, "there is no value after `==` in the answer"),
             },
             Gold::Input => self.input(problem, reply).await,
-            Gold::Math(gold) => match math::answer(&reply.text) {
+            // What stands in the thinking is tried there, and not said.
+            Gold::Math(gold) => match math::answer(reply.answer()) {
                 None => Judged::of(Outcome::Unreadable, "there is no final answer in it"),
                 Some(said) => {
                     let right = math::same(gold, &said);
