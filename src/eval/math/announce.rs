@@ -77,6 +77,10 @@ fn is_aside(before: &str) -> bool {
     ASIDE.is_match(&before[from..])
 }
 
+static REASON: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i),?\s+(?:since|because|if|when|where|while|which|as)\b|,\s*(?:then|not|so|where|as)\b|[;—]")
+});
+
 fn behind(rest: &str, only_direct: bool) -> Option<String> {
     static LEAD: LazyLock<Regex> = LazyLock::new(|| {
         // A dash in a new line is the mark of a list.
@@ -96,19 +100,17 @@ fn behind(rest: &str, only_direct: bool) -> Option<String> {
             return Some(found);
         }
     }
-    static REASON: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"(?i),?\s+(?:since|because|if|when|where|while|which|as)\b|,\s*(?:then|not|so|where|as)\b|[;—]")
+    let all = formulas(said);
+    let mut inside = all.iter().peekable();
+    let reason = REASON.find_iter(said).find(|found| {
+        while inside.next_if(|(_, to, _)| *to <= found.start()).is_some() {}
+        !inside.peek().is_some_and(|(from, ..)| *from <= found.start())
     });
-    let reason = REASON.find_iter(said).find(|found| !inside_formula(said, found.start()));
     reason
         .and_then(|reason| in_clause(&said[..reason.start()], only_direct))
         .or_else(|| in_clause(said, only_direct))
         // A formula on lines of its own.
         .or_else(|| formulas(paragraph).into_iter().next().map(|(.., formula)| formula))
-}
-
-fn inside_formula(text: &str, at: usize) -> bool {
-    formulas(text).iter().any(|(from, to, _)| (*from..*to).contains(&at))
 }
 
 /// Without words that only lead to an answer.
@@ -189,22 +191,26 @@ fn is_short_answer(text: &str) -> bool {
         "not",
         "also",
     ];
-    let is_word = |word: &&str| word.contains(char::is_alphanumeric) && !matches!(*word, "or" | "and");
+    let is_word = |word: &&str| {
+        !word.starts_with('\\') && word.as_bytes().windows(2).any(|pair| pair.iter().all(u8::is_ascii_alphabetic))
+    };
     let words: Vec<&str> = text.split_whitespace().filter(is_word).collect();
     let is_remark = |word: &&str| REMARKS.contains(&word.trim_matches(|c: char| !c.is_alphanumeric()));
     let numeric = text.contains(|c: char| c.is_ascii_digit());
-    (1..=ANSWER_WORDS_MAX).contains(&words.len())
+    !text.is_empty()
+        && words.len() <= ANSWER_WORDS_MAX
         && (numeric || words.len() <= 4)
         && !words.iter().any(is_remark)
         && form::is_short(text)
 }
+
+static NAMES: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:is|are|equals|equal|be|must be|has|=|:)\b"));
 
 /// Of the formulas of a sentence: all where nothing but "and" or commas joins them, else the first that is more than
 /// the name of what is answered.
 pub(super) fn chosen(text: &str, all: &[(usize, usize, String)]) -> String {
     static JOINS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[\s,;]*(?:and|or|,|;)[\s,;]*$"));
     let side = |formula: &str| formula.split_once('=').map(|(left, _)| left.trim().to_owned());
-    static NAMES: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:is|are|equals|equal|be|must be|has|=|:)\b"));
     let is_name = |formula: &str| !formula.contains(|c: char| c.is_ascii_digit() || c == '=') && formula.len() <= 8;
     let named = |(index, (_, to, formula)): (usize, &(usize, usize, String))| {
         index + 1 < all.len() && is_name(formula) && NAMES.is_match(&text[*to..])

@@ -40,6 +40,8 @@ fn answer_said(text: &str) -> Option<String> {
     concluded(text)
 }
 
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[a-zA-Z]{1,3}|\\[a-oq-z][a-z]+)(?:_\{?\w+\}?)?$"));
+
 /// The last formula, or a number behind it in the sentence that ends the reply.
 fn concluded(text: &str) -> Option<String> {
     let all = formulas(text);
@@ -54,7 +56,7 @@ fn concluded(text: &str) -> Option<String> {
     let start = text[..*from].rfind(['.', '\n']).map_or(0, |at| at + 1);
     let ending: Vec<_> = all.iter().filter(|(from, ..)| *from >= start).cloned().collect();
     // "12 is the value of x"
-    if last.len() <= 8 && !numeric {
+    if NAME.is_match(last) {
         let before = ending.iter().rev().find(|(.., formula)| formula.contains(|c: char| c.is_ascii_digit()));
         let number = before.map(|(.., formula)| formula.clone()).or_else(|| concluding_number(&text[start..*from]));
         if number.is_some() {

@@ -176,6 +176,44 @@ mod tests {
         }
     }
 
+    /// Cases written for this grader, right answers and wrong ones. What nobody can judge without the problem is not
+    /// among them: a base that is left out, a value in another unit (60 minutes for an hour), a rounded value that the
+    /// problem may have asked for, a single-digit list that may be a decimal comma (`2,5`), unit vectors for columns,
+    /// a letter with its value where the value is asked for.
+    #[test]
+    fn cases_are_judged_as_they_are_labelled() {
+        let text = include_str!("../../../tests/data/math_cases.jsonl");
+        let mut wrong = Vec::new();
+        for line in text.lines() {
+            let case: serde_json::Value = serde_json::from_str(line).expect("a case");
+            let (gold, reply) = (case["gold"].as_str().expect("a gold"), case["reply"].as_str().expect("a reply"));
+            let verdict = answer(reply).is_some_and(|said| same(gold, &said));
+            if case["right"] != verdict {
+                wrong.push(format!("{reply} | {gold} | read as {:?} | judged {verdict}", answer(reply)));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn no_text_costs_much_or_ends_the_judge() {
+        let nested =
+            ["(", "{", "\\{", "\\sqrt{", "\\frac{1}{", "|", "[", "√", "\\sin", "-", "1,", "9^", "\\boxed{", "$"];
+        let mut texts: Vec<String> = nested.iter().map(|part| part.repeat(700)).collect();
+        texts.extend(
+            ["9^{9^{9^{9^9}}}", "(10^9)!", "\\binom{10^9}{10^8}", "2^{-99999999999}", "1/(1-1)"].map(str::to_owned),
+        );
+        texts.push("\\begin{pmatrix}1&1\\\\1&1\\end{pmatrix}".repeat(60));
+        texts.push(format!("\\boxed{{{}}}", "3^{5000}/7^{4000}+".repeat(90)));
+        let began = std::time::Instant::now();
+        for text in &texts {
+            let said = answer(text).unwrap_or_default();
+            same(text, &said);
+            same("1", text);
+        }
+        assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    }
+
     /// Public cases, where they are: `../shared` is no part of the project.
     #[test]
     fn labelled_cases_are_judged_as_they_are_labelled() {

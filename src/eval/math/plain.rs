@@ -176,7 +176,7 @@ fn behind(text: &str) -> bool {
 fn words_marked(text: &str) -> String {
     static TEXT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"\\(?:text|mbox|textbf|textit|textrm|textsf|texttt|textup|mathrm|operatorname\*?|hbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}",
+            r"\\(?:text|mbox|textbf|textit|textrm|textsf|texttt|textup|mathrm|operatorname\*?|hbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}",
         )
     });
     static FUNCTION: LazyLock<Regex> = LazyLock::new(|| {
@@ -188,6 +188,11 @@ fn words_marked(text: &str) -> String {
         let Some(whole) = found.get(0) else { continue };
         marked.push_str(&text[from..whole.start()]);
         from = whole.end();
+        if found[1].contains('\\') && found[1].trim() != "\\" {
+            // A formula that is set as text.
+            marked.push_str(&format!(" {} ", &found[1]));
+            continue;
+        }
         let inner = found[1].replace(['{', '}'], "");
         let word = inner.trim();
         let lower = word.to_lowercase();

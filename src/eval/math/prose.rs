@@ -120,15 +120,17 @@ fn last_row(formula: &str) -> String {
 /// The sentence at the beginning of a text: up to a full stop outside of formulas, or the end of the line.
 pub(super) fn sentence(text: &str) -> &str {
     const SHORT: [&str; 8] = ["i.e", "e.g", "a.m", "p.m", "vs", "approx", "No", "Eq"];
-    let inside = formulas(text);
+    let formulas = formulas(text);
+    let mut inside = formulas.iter().peekable();
     for (at, sign) in text.char_indices() {
-        if inside.iter().any(|(from, to, _)| (*from..*to).contains(&at)) {
+        while inside.next_if(|(_, to, _)| *to <= at).is_some() {}
+        if inside.peek().is_some_and(|(from, ..)| *from <= at) {
             continue;
         }
         let rest = &text[at + sign.len_utf8()..];
         let ends = match sign {
             '\n' => true,
-            '?' | '!' => rest.is_empty() || rest.starts_with(char::is_whitespace),
+            '?' | '!' if !text[..at].ends_with('\\') => rest.is_empty() || rest.starts_with(char::is_whitespace),
             '.' => {
                 let next = rest.trim_start_matches(' ').chars().next();
                 let apart = rest.is_empty() || rest.starts_with(char::is_whitespace);

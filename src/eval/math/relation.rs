@@ -62,7 +62,8 @@ pub(super) fn relation(text: &str, depth: usize) -> Option<Form> {
             (head, last, first) = (named, left, last);
         }
         // What is named may be a tuple or a set, which is no side of an equation.
-        let value = match form(last, depth + 1)? {
+        let last = form(last, depth + 1).or_else(|| super::plain::name(last).map(Form::Name))?;
+        let value = match last {
             Form::Value(value) => value,
             Form::Relation(_) | Form::Modulo(..) => return None,
             other => return (head != Head::None || side(first).is_none()).then_some(other),

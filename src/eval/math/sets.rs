@@ -132,6 +132,12 @@ fn part(form: &Form) -> Option<Vec<Span>> {
     }
 }
 
+/// Whether two places are one, as exactly as they are known.
+fn meets(a: f64, b: f64) -> bool {
+    let finite = a.is_finite() && b.is_finite();
+    a.total_cmp(&b).is_eq() || finite && (a - b).abs() <= 1e-13 * a.abs().max(b.abs()).max(1.0)
+}
+
 /// Sorted, and joined where they touch.
 fn joined(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_by(|a, b| a.low().total_cmp(&b.low()).then(b.low.closed.cmp(&a.low.closed)));
@@ -140,13 +146,14 @@ fn joined(mut spans: Vec<Span>) -> Vec<Span> {
         match found.last_mut() {
             Some(last)
                 if span.low() < last.high()
-                    || span.low() == last.high() && (span.low.closed || last.high.closed) && last.high.at.is_some() =>
+                    || meets(span.low(), last.high())
+                        && (span.low.closed || last.high.closed)
+                        && last.high.at.is_some() =>
             {
-                let same_end = span.high() == last.high();
-                if span.high() > last.high() {
-                    last.high = span.high;
-                } else if same_end {
+                if meets(span.high(), last.high()) {
                     last.high.closed |= span.high.closed;
+                } else if span.high() > last.high() {
+                    last.high = span.high;
                 }
             }
             _ => found.push(span),
@@ -163,14 +170,16 @@ fn without(spans: &[Span], hole: &Span) -> Option<Vec<Span>> {
     let (at, open) = (hole.low(), End { closed: false, ..hole.low.clone() });
     let cut = |span: &Span| {
         let (low, high) = (span.low.clone(), span.high.clone());
-        if at < span.low() || at > span.high() || span.low() == span.high() && at != span.low() {
-            vec![span.clone()]
-        } else if span.low() == span.high() {
+        let is_point = meets(span.low(), span.high());
+        let (at_low, at_high) = (meets(at, span.low()), meets(at, span.high()));
+        if is_point && at_low {
             Vec::new()
-        } else if at == span.low() {
+        } else if at_low {
             vec![Span { low: open.clone(), high }]
-        } else if at == span.high() {
+        } else if at_high {
             vec![Span { low, high: open.clone() }]
+        } else if at < span.low() || at > span.high() {
+            vec![span.clone()]
         } else {
             vec![Span { low, high: open.clone() }, Span { low: open.clone(), high }]
         }

@@ -110,10 +110,8 @@ pub(super) struct Bare {
 /// A value without the words around it. `None` where the words say more.
 pub(super) fn without_words(text: &str) -> Option<Bare> {
     let sized = sized(text.trim());
-    let (mut text, lead) = match without_lead(&sized)? {
-        Some((lead, rest)) => (rest, lead),
-        None => (sized, None),
-    };
+    let (lead, rest) = without_lead(&sized)?;
+    let mut text = rest.to_owned();
     let mut units = Vec::new();
     // From the last word to the first: `5 ⟦m⟧/⟦s⟧`.
     while let Some((rest, words)) = trailing(&text) {
@@ -161,8 +159,8 @@ fn sized(text: &str) -> String {
     ORDINAL.replace_all(&text, "$1").into_owned()
 }
 
-/// Without what stands before the value; `Some(None)` where nothing does.
-fn without_lead(text: &str) -> Option<Option<(Option<String>, String)>> {
+/// What stands before a value, and the value. `None` where it says more.
+fn without_lead(text: &str) -> Option<(Option<String>, &str)> {
     static CURRENCY: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"^(?:USD|EUR|GBP|CAD|AUD|INR|US|Rs\.?|HK)\s*([-\d.])"));
     let mut rest = text;
@@ -182,9 +180,10 @@ fn without_lead(text: &str) -> Option<Option<(Option<String>, String)>> {
         rest = behind.trim_start().trim_start_matches([':', ',']).trim_start();
     }
     if rest.len() < text.len() {
-        return Some(Some((Some(lead), rest.to_owned())));
+        return Some((Some(lead), rest));
     }
-    Some(CURRENCY.captures(rest).and_then(|found| Some((None, rest[found.get(1)?.start()..].to_owned()))))
+    let currency = CURRENCY.captures(rest).and_then(|found| Some(found.get(1)?.start()));
+    Some((None, &rest[currency.unwrap_or_default()..]))
 }
 
 /// The last words behind a value, and what stands before them.

@@ -332,6 +332,8 @@ mod tests {
         assert_eq!(plain.finish, Finish::AnswerLimit);
         let windowed = settle(&put("P"), Arm::Window(5), cut);
         assert_eq!((windowed.shift_at, windowed.answer_at, windowed.usage.generated_tokens()), (Some(4), 5, 7));
+        let by_itself = settle(&put("P"), Arm::Chat, Trajectory { answer_at: 2, ..Trajectory::ended("ab\nx") });
+        assert_eq!(by_itself.answer(), "\nx");
     }
 
     #[test]
