@@ -17,7 +17,8 @@ pub(super) fn equal(gold: &Form, said: &Form) -> bool {
         }
         (Form::Matrix(a), Form::Matrix(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| in_order(a, b)),
         (Form::Relation(a), Form::Relation(b)) => {
-            relations(a, b) || sets::is_region(gold) && sets::is_region(said) && sets::same(gold, said)
+            let regions = sets::is_region(gold) && sets::is_region(said);
+            relations(a, b) || regions && same_names(a, b) && sets::same(gold, said)
         }
         (Form::Clock(hour, minute, half), Form::Clock(other, past, of)) => {
             (hour, minute) == (other, past) && (half == of || half.is_none() || of.is_none())
@@ -133,6 +134,11 @@ fn relations(a: &Relation, b: &Relation) -> bool {
     a.same_steps(b)
 }
 
+/// Whether two relations are about the same name.
+fn same_names(a: &Relation, b: &Relation) -> bool {
+    a.sides.iter().any(|side| b.sides.iter().any(|other| side.expr.shares_name(&other.expr)))
+}
+
 /// Whether two numbers leave the same rest.
 fn congruent(a: &Parsed, b: &Parsed, modulus: &Parsed) -> bool {
     let difference = a.expr.clone().sum(b.expr.clone().negative()).over(modulus.expr.clone());
@@ -149,7 +155,8 @@ fn proportions(a: &[Parsed], b: &[Parsed]) -> bool {
         let times = |one: &Parsed, other: &Parsed| -> Parsed { one.expr.clone().times(other.expr.clone()).into() };
         expr::equal(&times(&a[0], &b[1]), &times(&a[1], &b[0]))
     };
-    a.len() == b.len() && a.windows(2).zip(b.windows(2)).all(cross)
+    let zero = |part: &Parsed| part.value().is_some_and(sets::is_zero);
+    a.len() == b.len() && !a.iter().chain(b).any(zero) && a.windows(2).zip(b.windows(2)).all(cross)
 }
 
 fn is_letter(letter: char, form: &Form) -> bool {

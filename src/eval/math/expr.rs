@@ -172,6 +172,11 @@ impl Expr {
         self.any(&|part| matches!(part, Self::Name(_)))
     }
 
+    /// Whether a name of it occurs in the other too.
+    pub(super) fn shares_name(&self, other: &Self) -> bool {
+        self.any(&|part| matches!(part, Self::Name(name) if name != "∞" && other.any(&|one| one == part)))
+    }
+
     fn is_complex(&self) -> bool {
         self.any(&|part| *part == Self::Imaginary)
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::expr::Parsed;
+use super::expr::{Expr, Parsed};
 use super::parse::parse;
 use super::plain::{self, WORDS, pattern};
 use super::relation::{self, Relation};
@@ -305,7 +305,7 @@ fn modulo(text: &str) -> Option<Form> {
 
 fn clock(text: &str) -> Option<Form> {
     static CLOCK: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"^(\d{1,2})\s*:\s*(\d\d)\s*(?:⟦?\s*(?i:([ap])\.?\s*m\.?)\s*⟧?)?\s*\.?$"));
+        LazyLock::new(|| pattern(r"^(\d{1,2})\s*:\s*(\d\d)\s*(?:⟦?\s*(?i:([ap])\.?\s*m\.?|noon)\s*⟧?)?\s*\.?$"));
     let found = CLOCK.captures(text)?;
     let half = found.get(3).map(|half| half.as_str().eq_ignore_ascii_case("a"));
     let (hour, minute) = (found[1].parse().ok()?, found[2].parse().ok()?);
@@ -335,12 +335,25 @@ fn signed(text: &str, plus: bool) -> Option<Parsed> {
         return goes_on(&text[..text.len() - found[0].len()], &found[1]);
     }
     let bare = units::without_words(text)?;
+    if let Some(digits) = digits_with_letters(&bare.text) {
+        return Some(digits.into());
+    }
     if has_words(&bare.text) {
         return None;
     }
     let mut parsed = parse(&bare.text, plus)?;
     (parsed.unit, parsed.lead) = (bare.unit, bare.lead);
     Some(parsed)
+}
+
+/// `2A_{16}`
+fn digits_with_letters(text: &str) -> Option<Expr> {
+    static DIGITS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^([0-9A-F]+)_\{?(1[1-6])\}?$"));
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let found = DIGITS.captures(&text)?;
+    let mixed = found[1].len() > 1 && found[1].contains(|c: char| c.is_ascii_digit());
+    (mixed && found[1].contains(char::is_alphabetic))
+        .then(|| found[2].parse().ok().map(|base| Expr::Based(found[1].to_owned(), base)))?
 }
 
 /// `0.333…`: digits that repeat go on, others are as exact as they are written.

@@ -90,7 +90,7 @@ fn spell(text: &str, depth: usize, spelled: &mut String) {
 /// The name that an answer is, where it is one (`\text{(C)}` is `c`).
 pub(super) fn name(plain: &str) -> Option<String> {
     let text: String = plain.chars().map(|c| if WORDS.contains(&c) { ' ' } else { c }).collect();
-    let text = text.trim().trim_matches(['(', ')', '.', ',', '"', '\'', '*', '$', '{', '}', '!']).trim();
+    let text = text.trim().trim_matches(['(', ')', '.', ',', '"', '\'', '*', '$', '{', '}']).trim();
     // "Option (B)", "answer: B"
     let text: String = text.chars().map(|c| if matches!(c, '(' | ':') { ' ' } else { c }).collect();
     let is_name = text.chars().any(char::is_alphabetic)
@@ -139,6 +139,8 @@ fn dressed_down(text: &str) -> String {
             (r"\\(?:mathbb|mathbf|Bbb)\s*(?:\{\s*R\s*\}|R\b)|\\(?:R|reals|Reals)\b", "ℝ"),
             (r"\\(?:mathbf|mathit|mathsf|boldsymbol|bm|textnormal)\b\s*", ""),
             (r"\^\s*\{\s*(?:\\circ\b|\\degree\b|°)\s*\}|\^\s*(?:\\circ\b|\\degree\b|°)|\\(?:degree|circ)\b", "°"),
+            (r"°\s*(?:\\(?:text|mathrm)\s*\{\s*[CF]\s*\}|[CF]\b)", "°"),
+            (r"\.\.\.|…", r"\ldots "),
             (r"\\?%|\\?\b(?i:percent(?:age)?|pct)\b", " % "),
             (r"\\\$|€|£|¥|₹|¤|¢|\\checkmark\b|✓", ""),
             (
@@ -233,6 +235,7 @@ pub(super) fn plain(text: &str) -> String {
         vec![
             (pattern(&named), ""),
             (pattern(r"(?i)\s*⟦?\s*\b(?:in )?base\s*⟧?\s*(\d{1,2})\b\s*⟧?"), "_{$1}"),
+            (pattern(r"\{\s*(\\(?:gcd|lcm|max|min))\s*\}"), "$1 "),
             (pattern(r"ℝ\s*-\s*(\\\{)"), "ℝ∖$1"),
             (
                 pattern(r"(?i)^\s*⟦?\s*all real(?:s| numbers)?,? (?:except|but|other than)(?: for)?\s*⟧?(.*\d\s*)$"),
@@ -253,7 +256,7 @@ pub(super) fn plain(text: &str) -> String {
             from.replace_all(&text, *to).into_owned()
         };
     }
-    text.trim().trim_end_matches(['.', ',', ';', ':']).trim().to_owned()
+    text.trim().trim_end_matches(['.', ',', ';', ':', '\\']).trim().to_owned()
 }
 
 fn base_in_digits(index: &str) -> String {

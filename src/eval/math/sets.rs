@@ -28,11 +28,7 @@ impl End {
     }
 
     fn of(parsed: &Parsed, closed: bool) -> Option<Self> {
-        let mut inner = &parsed.expr;
-        if let Expr::Negative(negated) = inner {
-            inner = negated;
-        }
-        if matches!(inner, Expr::Name(name) if name == "∞") {
+        if infinity(&parsed.expr).is_some() {
             // Nothing ends at infinity.
             return (!closed).then(Self::infinite);
         }
@@ -118,6 +114,9 @@ fn part(form: &Form) -> Option<Vec<Span>> {
         }
         Form::Tuple(open, items, close) => match items.as_slice() {
             [Form::Value(low), Form::Value(high)] => {
+                if infinity(&low.expr) == Some(true) || infinity(&high.expr) == Some(false) {
+                    return None;
+                }
                 let (low, high) = (End::of(low, *open == '[')?, End::of(high, *close == ']')?);
                 Some(vec![Span { low, high }])
             }
@@ -128,6 +127,15 @@ fn part(form: &Form) -> Option<Vec<Span>> {
             rest.iter().try_fold(whole, |left, hole| without(&left, hole))
         }
         Form::Relation(relation) => relation_spans(relation),
+        _ => None,
+    }
+}
+
+/// Whether an end is infinity, and the positive one.
+fn infinity(expr: &Expr) -> Option<bool> {
+    match expr {
+        Expr::Name(name) => (name == "∞").then_some(true),
+        Expr::Negative(inner) => infinity(inner).map(|positive| !positive),
         _ => None,
     }
 }
