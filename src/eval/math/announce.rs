@@ -55,7 +55,11 @@ pub(super) fn announced(text: &str, mark: Mark, only_direct: bool) -> Option<Str
     let found: Vec<(usize, usize)> = mark.pattern().find_iter(text).map(|found| (found.start(), found.end())).collect();
     let mut firm = found.iter().rev().take(MARKS_MAX).filter(|(from, _)| !is_aside(&text[..*from]));
     if mark != Mark::Result {
-        return firm.find_map(|(_, end)| behind(&text[*end..], only_direct));
+        return firm.find_map(|(from, end)| {
+            // "Answer: Let x be …" begins a solution, whose end says more than its beginning.
+            let begins = text[*from..*end].trim_end().ends_with(':') && is_solution(&text[*end..]);
+            if begins { None } else { behind(&text[*end..], only_direct) }
+        });
     }
     // On the way there are results too.
     let last = &text[firm.next()?.1..];
@@ -66,6 +70,19 @@ pub(super) fn announced(text: &str, mark: Mark, only_direct: bool) -> Option<Str
     let rest = last.get(sentence(last).len()..).unwrap_or_default();
     let ends = last.len() <= RESULT_MAX && !rest.contains(|c: char| c.is_ascii_digit() || c == '$');
     if ends { behind(last, only_direct).filter(says) } else { None }
+}
+
+/// Whether a text is sentences that come to an answer in the end, and does not begin with it.
+fn is_solution(text: &str) -> bool {
+    static SAYS: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?:\b(?:is|are|equals)|[=:])\s*(?:\\\(|\\\[|[$¤\d-])[^.\n]*$"));
+    let text = text.trim_start();
+    let first = sentence(text);
+    let goes_on = text[first.len()..].trim_start_matches(['.', '!', '?', ' ']);
+    let same_paragraph = !goes_on.starts_with("\n\n") && goes_on.contains(|c: char| c.is_ascii_digit());
+    let words = first.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).count();
+    let begins_with_it = first.starts_with(|c: char| !c.is_alphabetic());
+    same_paragraph && words > 1 && !begins_with_it && !SAYS.is_match(first)
 }
 
 /// Whether the sentence that leads to an announcement only speaks of the answer: "since the answer is positive".

@@ -274,6 +274,12 @@ pub(super) fn split<'a>(text: &'a str, marks: &[char]) -> Vec<&'a str> {
 }
 
 fn tuple(text: &str, depth: usize) -> Option<Form> {
+    if text.matches(['±', '∓']).count() == 1 {
+        // `(±2, 3)` is two points.
+        let either = ["+", "-"].map(|sign| tuple(&text.replace(['±', '∓'], sign), depth));
+        let [Some(plus), Some(minus)] = either else { return None };
+        return Some(Form::Several(vec![plus, minus]));
+    }
     let open = text.chars().next().filter(|sign| matches!(sign, '(' | '['))?;
     let close = text.chars().next_back().filter(|sign| matches!(sign, ')' | ']'))?;
     let inner = between(text, &open.to_string(), &close.to_string())?;
