@@ -121,7 +121,7 @@ fn behind(rest: &str, only_direct: bool) -> Option<String> {
     let mut inside = all.iter().peekable();
     let reason = REASON.find_iter(said).find(|found| {
         while inside.next_if(|(_, to, _)| *to <= found.start()).is_some() {}
-        !inside.peek().is_some_and(|(from, ..)| *from <= found.start())
+        inside.peek().is_none_or(|(from, ..)| *from > found.start())
     });
     reason
         .and_then(|reason| in_clause(&said[..reason.start()], only_direct))

@@ -110,7 +110,7 @@ fn names_it(relation: &Relation, said: bool) -> bool {
     if relation.head != Head::None || expr::equal(left, right) {
         return true;
     }
-    let number = |parsed: &Parsed| parsed.value().is_some_and(|value| !sets::is_zero(value));
+    let number = |parsed: &Parsed| parsed.value().is_some_and(|value| !value.is_zero());
     // From one base to another.
     let based = matches!((&left.expr, &right.expr), (Expr::Based(..), Expr::Based(..)));
     said && number(right) && (left.expr.has_names() || based)
@@ -155,7 +155,7 @@ fn proportions(a: &[Parsed], b: &[Parsed]) -> bool {
         let times = |one: &Parsed, other: &Parsed| -> Parsed { one.expr.clone().times(other.expr.clone()).into() };
         expr::equal(&times(&a[0], &b[1]), &times(&a[1], &b[0]))
     };
-    let zero = |part: &Parsed| part.value().is_some_and(sets::is_zero);
+    let zero = |part: &Parsed| part.value().is_some_and(Value::is_zero);
     a.len() == b.len() && !a.iter().chain(b).any(zero) && a.windows(2).zip(b.windows(2)).all(cross)
 }
 

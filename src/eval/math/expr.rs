@@ -253,7 +253,7 @@ fn is_rounded(decimal: Decimal, written: &Value, other: &Value) -> bool {
 pub(super) fn proportional(a: &Parsed, b: &Parsed, positive: bool) -> bool {
     let mut ratios: Vec<Value> = Vec::new();
     for (a, b) in pairs(a, b) {
-        match (is_zero(a), is_zero(b)) {
+        match (a.is_zero(), b.is_zero()) {
             (true, true) => {}
             (false, false) => ratios.extend(a.div(b)),
             _ => return false,
@@ -264,10 +264,6 @@ pub(super) fn proportional(a: &Parsed, b: &Parsed, positive: bool) -> bool {
     ratios.len() >= if named { COMPARED_MIN } else { 1 }
         && (!positive || first.near().is_some_and(|ratio| ratio.re > 0.0))
         && ratios.iter().filter_map(|ratio| ratio.same(first)).all(|same| same)
-}
-
-fn is_zero(value: &Value) -> bool {
-    value.same(&Value::Exact(Ratio::of(0))) == Some(true)
 }
 
 /// The values at the points where both have one that is real, or any where the imaginary unit is written.

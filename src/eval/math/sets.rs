@@ -2,7 +2,6 @@
 
 use super::expr::{self, Expr, Parsed};
 use super::form::Form;
-use super::number::{Ratio, Value};
 use super::relation::Relation;
 
 /// Most intervals of a set.
@@ -274,9 +273,4 @@ fn distance(inner: &Expr, sign: char, bound: &Parsed) -> Option<Vec<Span>> {
         '>' | '≥' => Some(vec![Span { low: End::infinite(), high: low }, Span { low: high, high: End::infinite() }]),
         _ => None,
     }
-}
-
-/// Whether a value is zero.
-pub(super) fn is_zero(value: &Value) -> bool {
-    value.same(&Value::Exact(Ratio::of(0))) == Some(true)
 }
