@@ -2,80 +2,24 @@
 //!
 //! Not for: reading them (`parse.rs`).
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
 
-/// Points at which two expressions are compared.
-const POINTS: u32 = 5;
+use super::calls;
+use super::number::{Near, Ratio, Value};
 
-/// A number of the complex plane.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Complex {
-    pub(super) re: f64,
-    pub(super) im: f64,
-}
-
-impl Complex {
-    const fn real(re: f64) -> Self {
-        Self { re, im: 0.0 }
-    }
-
-    fn add(self, other: Self) -> Self {
-        Self { re: self.re + other.re, im: self.im + other.im }
-    }
-
-    fn neg(self) -> Self {
-        Self { re: -self.re, im: -self.im }
-    }
-
-    fn mul(self, other: Self) -> Self {
-        Self { re: self.re * other.re - self.im * other.im, im: self.re * other.im + self.im * other.re }
-    }
-
-    fn div(self, other: Self) -> Self {
-        let norm = other.re * other.re + other.im * other.im;
-        let up = self.mul(Self { re: other.re, im: -other.im });
-        Self { re: up.re / norm, im: up.im / norm }
-    }
-
-    fn abs(self) -> f64 {
-        self.re.hypot(self.im)
-    }
-
-    fn exp(self) -> Self {
-        let size = self.re.exp();
-        Self { re: size * self.im.cos(), im: size * self.im.sin() }
-    }
-
-    fn ln(self) -> Self {
-        Self { re: self.abs().ln(), im: self.im.atan2(self.re) }
-    }
-
-    fn pow(self, power: Self) -> Self {
-        if power.im == 0.0 && power.re.fract() == 0.0 && power.re.abs() <= 512.0 {
-            let mut value = Self::real(1.0);
-            for _ in 0..power.re.abs() as u32 {
-                value = value.mul(self);
-            }
-            return if power.re < 0.0 { Self::real(1.0).div(value) } else { value };
-        }
-        if self.re == 0.0 && self.im == 0.0 {
-            return Self::real(0.0);
-        }
-        if self.im == 0.0 && power.im == 0.0 && self.re > 0.0 {
-            return Self::real(self.re.powf(power.re));
-        }
-        self.ln().mul(power).exp()
-    }
-
-    fn is_finite(self) -> bool {
-        self.re.is_finite() && self.im.is_finite()
-    }
-}
+/// Points at which two expressions are compared: near one, negative, large, of either sign, whole.
+const POINTS: u32 = 22;
+/// From this point on all names are whole numbers.
+const WHOLE_FROM: u32 = 10;
+/// Points at which two expressions must both have a value.
+const COMPARED_MIN: usize = 3;
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expr {
-    Number(f64),
+    Number(Ratio),
+    Pi,
+    Euler,
     /// Digits in another base than ten.
     Based(String, u32),
     Imaginary,
@@ -88,168 +32,264 @@ pub(super) enum Expr {
     Call(String, Vec<Expr>),
 }
 
-/// An expression, and what its notation says besides.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Parsed {
-    pub(super) expr: Expr,
-    /// It has decimals, whose last digit may have been rounded.
-    pub(super) decimal: bool,
-    pub(super) percent: bool,
+/// How a number alone is written, where it has a decimal point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Decimal {
+    pub(super) places: u32,
+    /// Digits from the first that is not zero.
+    pub(super) digits: u32,
 }
 
-/// The value of a name at a point: the same for the same name, and no round number.
-fn value_of(name: &str, point: u32) -> f64 {
+/// An expression, and what its notation says besides.
+#[derive(Clone, Debug)]
+pub(super) struct Parsed {
+    pub(super) expr: Expr,
+    /// It is a decimal, whose last digit may have been rounded.
+    pub(super) decimal: Option<Decimal>,
+    pub(super) percent: bool,
+    /// The unit behind it, in one spelling.
+    pub(super) unit: Option<String>,
+    /// The words before it.
+    pub(super) lead: Option<String>,
+    values: OnceCell<Vec<Option<Value>>>,
+}
+
+impl PartialEq for Parsed {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.expr, self.decimal, self.percent) == (&other.expr, other.decimal, other.percent)
+    }
+}
+
+impl From<Expr> for Parsed {
+    fn from(expr: Expr) -> Self {
+        Self::new(expr, None, false)
+    }
+}
+
+impl Parsed {
+    pub(super) const fn new(expr: Expr, decimal: Option<Decimal>, percent: bool) -> Self {
+        Self { expr, decimal, percent, unit: None, lead: None, values: OnceCell::new() }
+    }
+
+    /// Its values at all points, or the one that it has without names.
+    fn values(&self) -> &[Option<Value>] {
+        self.values.get_or_init(|| {
+            let points = if self.expr.has_names() { POINTS } else { 1 };
+            (0..points).map(|point| self.expr.at(point)).collect()
+        })
+    }
+
+    /// Its value, where it has no names.
+    pub(super) fn value(&self) -> Option<&Value> {
+        if self.expr.has_names() { None } else { self.values().first()?.as_ref() }
+    }
+}
+
+/// The value of a name at a point: the same for the same name.
+fn value_of(name: &str, point: u32) -> Option<Ratio> {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(point).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for byte in name.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 29;
-    0.35 + (hash % 1_000_003) as f64 / 1_000_003.0 * 1.9
+    let part = i64::try_from(hash % 1_009).ok()?;
+    let up = match point {
+        // Between 0.35 and 2.4.
+        0..=3 => 353 + 2 * part,
+        4 | 5 => -353 - 2 * part,
+        6 => 5_003 + 17 * part,
+        7 => -5_003 - 17 * part,
+        _ if point < WHOLE_FROM => (353 + 4 * part) * if hash & 1 << 40 == 0 { 1 } else { -1 },
+        // From one point to the next, odd ones and even ones.
+        _ => return Some(Ratio::of(1 + (part + i64::from(point)) % 9)),
+    };
+    Ratio::fraction(up, 1_009)
 }
 
 impl Expr {
+    pub(super) fn whole(number: i64) -> Self {
+        Self::Number(Ratio::of(number))
+    }
+
+    pub(super) fn negative(self) -> Self {
+        Self::Negative(Box::new(self))
+    }
+
+    pub(super) fn sum(self, other: Self) -> Self {
+        Self::Sum(Box::new(self), Box::new(other))
+    }
+
+    pub(super) fn times(self, other: Self) -> Self {
+        Self::Product(Box::new(self), Box::new(other))
+    }
+
+    pub(super) fn over(self, other: Self) -> Self {
+        Self::Quotient(Box::new(self), Box::new(other))
+    }
+
     /// The value at a point; `None` where it has none.
-    pub(super) fn at(&self, point: u32) -> Option<Complex> {
-        let value = match self {
-            Self::Number(number) => Complex::real(*number),
-            Self::Based(digits, base) => Complex::real(u64::from_str_radix(digits, *base).ok()? as f64),
-            Self::Imaginary => Complex { re: 0.0, im: 1.0 },
-            Self::Name(name) => Complex::real(value_of(name, point)),
-            Self::Sum(a, b) => a.at(point)?.add(b.at(point)?),
-            Self::Negative(a) => a.at(point)?.neg(),
-            Self::Product(a, b) => a.at(point)?.mul(b.at(point)?),
-            Self::Quotient(a, b) => a.at(point)?.div(b.at(point)?),
-            Self::Power(a, b) => a.at(point)?.pow(b.at(point)?),
+    pub(super) fn at(&self, point: u32) -> Option<Value> {
+        let constant = |value: f64| Some(Value::Near(Near::real(value, 0.0)));
+        match self {
+            Self::Number(number) => Some(Value::Exact(number.clone())),
+            Self::Pi => constant(std::f64::consts::PI),
+            Self::Euler => constant(std::f64::consts::E),
+            Self::Based(digits, base) => Ratio::from_digits(digits, *base).map(Value::Exact),
+            Self::Imaginary => Some(Value::Near(Near { re: 0.0, im: 1.0, err: 0.0 })),
+            Self::Name(name) => value_of(name, point).map(Value::Exact),
+            Self::Sum(a, b) => a.at(point)?.add(&b.at(point)?),
+            Self::Negative(a) => Some(a.at(point)?.neg()),
+            Self::Product(a, b) => a.at(point)?.mul(&b.at(point)?),
+            Self::Quotient(a, b) => a.at(point)?.div(&b.at(point)?),
+            Self::Power(a, b) if **a == Self::Euler => Value::inexact(b.at(point)?.near()?.exp()),
+            Self::Power(a, b) => a.at(point)?.pow(&b.at(point)?, !b.has_names()),
             Self::Call(name, arguments) => {
-                let values: Option<Vec<Complex>> = arguments.iter().map(|argument| argument.at(point)).collect();
-                call(name, &values?)?
+                let values: Option<Vec<Value>> = arguments.iter().map(|argument| argument.at(point)).collect();
+                let values = values?;
+                if calls::is_mark(name) {
+                    return values.first()?.mul(&Value::Exact(value_of(name, point)?));
+                }
+                calls::call(name, &values)
             }
-        };
-        value.is_finite().then_some(value)
+        }
+    }
+
+    /// Whether a part of it is so.
+    fn any(&self, is: &impl Fn(&Self) -> bool) -> bool {
+        is(self)
+            || match self {
+                Self::Negative(a) => a.any(is),
+                Self::Sum(a, b) | Self::Product(a, b) | Self::Quotient(a, b) | Self::Power(a, b) => {
+                    a.any(is) || b.any(is)
+                }
+                Self::Call(_, arguments) => arguments.iter().any(|argument| argument.any(is)),
+                _ => false,
+            }
     }
 
     /// Whether a name occurs in it.
-    fn has_names(&self) -> bool {
-        match self {
-            Self::Number(_) | Self::Based(..) | Self::Imaginary => false,
-            Self::Name(_) => true,
-            Self::Negative(a) => a.has_names(),
-            Self::Sum(a, b) | Self::Product(a, b) | Self::Quotient(a, b) | Self::Power(a, b) => {
-                a.has_names() || b.has_names()
-            }
-            Self::Call(_, arguments) => arguments.iter().any(Self::has_names),
-        }
+    pub(super) fn has_names(&self) -> bool {
+        self.any(&|part| matches!(part, Self::Name(_)))
     }
 
-    /// Whether two digits-in-a-base are of one base, or neither is one.
-    fn base(&self) -> Option<u32> {
-        if let Self::Based(_, base) = self { Some(*base) } else { None }
+    /// Whether a name of it occurs in the other too.
+    pub(super) fn shares_name(&self, other: &Self) -> bool {
+        self.any(&|part| matches!(part, Self::Name(name) if name != "∞" && other.any(&|one| one == part)))
+    }
+
+    fn is_complex(&self) -> bool {
+        self.any(&|part| *part == Self::Imaginary)
+    }
+
+    /// The unsigned digits in a base that it is.
+    fn based(&self) -> Option<(&str, u32)> {
+        if let Self::Based(digits, base) = self { Some((digits, *base)) } else { None }
     }
 }
 
-fn call(name: &str, values: &[Complex]) -> Option<Complex> {
-    let of = *values.first()?;
-    let real = (of.im == 0.0).then_some(of.re);
-    Some(match (name, real) {
-        ("sqrt", _) => match real {
-            Some(value) if value < 0.0 => Complex { re: 0.0, im: (-value).sqrt() },
-            Some(value) => Complex::real(value.sqrt()),
-            None => of.pow(Complex::real(0.5)),
-        },
-        ("abs", _) => Complex::real(of.abs()),
-        ("exp", _) => of.exp(),
-        ("ln", _) => of.ln(),
-        ("log" | "lg", _) => {
-            let base = values.get(1).map_or(std::f64::consts::LN_10, |base| base.re.ln());
-            of.ln().div(Complex::real(base))
+/// Whether the right expression and one that is said are equal.
+pub(super) fn equal(gold: &Parsed, said: &Parsed) -> bool {
+    match (gold.expr.based(), said.expr.based()) {
+        (Some((digits, base)), Some((others, other))) => return base == other && same_digits(digits, others),
+        // The base that a problem asks for may be left out; a number in a base that nobody asked for is no answer.
+        (Some((digits, _)), None) => {
+            let plain = Ratio::from_digits(digits, 10).map(Expr::Number);
+            return plain.is_some_and(|plain| plain == said.expr);
         }
-        ("factorial", Some(value)) if value.fract() == 0.0 && (0.0..=170.0).contains(&value) => {
-            Complex::real((1..=value as u32).map(f64::from).product())
-        }
-        ("binom", Some(n)) => {
-            let k = values.get(1)?.re;
-            if n.fract() != 0.0 || k.fract() != 0.0 || !(0.0..=n).contains(&k) || n > 1000.0 {
-                return None;
-            }
-            Complex::real((1..=k as u32).map(|i| (n - k + f64::from(i)) / f64::from(i)).product::<f64>().round())
-        }
-        ("floor", Some(value)) => Complex::real(value.floor()),
-        ("ceil", Some(value)) => Complex::real(value.ceil()),
-        ("sin", Some(value)) => Complex::real(value.sin()),
-        ("cos", Some(value)) => Complex::real(value.cos()),
-        ("tan", Some(value)) => Complex::real(value.tan()),
-        ("cot", Some(value)) => Complex::real(value.tan().recip()),
-        ("sec", Some(value)) => Complex::real(value.cos().recip()),
-        ("csc", Some(value)) => Complex::real(value.sin().recip()),
-        ("arcsin", Some(value)) => Complex::real(value.asin()),
-        ("arccos", Some(value)) => Complex::real(value.acos()),
-        ("arctan", Some(value)) => Complex::real(value.atan()),
-        ("sinh", Some(value)) => Complex::real(value.sinh()),
-        ("cosh", Some(value)) => Complex::real(value.cosh()),
-        ("tanh", Some(value)) => Complex::real(value.tanh()),
-        ("overline" | "bar" | "vec" | "hat" | "overrightarrow" | "mathbb" | "mathcal", _) => {
-            of.mul(Complex::real(value_of(name, 0)))
-        }
-        _ => return None,
+        (None, Some(_)) => return false,
+        (None, None) => {}
+    }
+    // 5 cm is not 5 m, and June 20 not July 20; who leaves such words out means the same.
+    let other = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+    if other(&gold.unit, &said.unit) || other(&gold.lead, &said.lead) {
+        return false;
+    }
+    if gold.expr == said.expr && gold.percent == said.percent {
+        return true;
+    }
+    // 28 % is 28 of a hundred: written either way.
+    let hundredth = if gold.percent == said.percent { None } else { Ratio::fraction(1, 100) };
+    let scales = [Some(Ratio::of(1)), hundredth];
+    scales.into_iter().flatten().any(|scale| {
+        let scale = Value::Exact(scale);
+        agree(gold, said, |a, b| {
+            let (a, b) = if gold.percent { (a.mul(&scale)?, b.clone()) } else { (a.clone(), b.mul(&scale)?) };
+            let rounded = said.decimal.is_some_and(|decimal| is_rounded(decimal, &b, &a))
+                || gold.decimal.is_some_and(|decimal| is_rounded(decimal, &a, &b));
+            if rounded { Some(true) } else { a.same(&b) }
+        })
     })
 }
 
-/// Whether two values are one, as exactly as their notation is.
-fn near(a: Complex, b: Complex, rounded: bool) -> bool {
-    let size = a.abs().max(b.abs());
-    let exact = 1e-9 * size.max(1e-3);
-    let allowed = if rounded { exact.max(1e-6) } else { exact };
-    (a.re - b.re).hypot(a.im - b.im) <= allowed
+fn same_digits(a: &str, b: &str) -> bool {
+    a.trim_start_matches('0').eq_ignore_ascii_case(b.trim_start_matches('0'))
 }
 
-/// Whether two expressions are equal at every point where both have a value.
-pub(super) fn equal(a: &Parsed, b: &Parsed) -> bool {
-    if a.expr.base() != b.expr.base() {
+/// Whether a decimal is the other value, rounded where that one goes on.
+fn is_rounded(decimal: Decimal, written: &Value, other: &Value) -> bool {
+    /// Fewer digits are an estimate and no answer.
+    const DIGITS_MIN: u32 = 6;
+    /// From here on the last digit may have been cut off, as programs do.
+    const CUT_FROM: u32 = 10;
+    /// All digits that a program has.
+    const DIGITS_ALL: u32 = 15;
+    let (Some(mine), Some(theirs)) = (written.near(), other.near()) else { return false };
+    if !other.is_real() {
         return false;
     }
-    let rounded = a.decimal || b.decimal;
-    // 28 % is 28 of a hundred: written either way.
-    let scales: &[f64] = match (a.percent, b.percent) {
-        (true, false) => &[1.0, 0.01],
-        (false, true) => &[1.0, 100.0],
-        _ => &[1.0],
-    };
-    scales.iter().any(|scale| agree(&a.expr, &b.expr, |x, y| near(x.mul(Complex::real(*scale)), y, rounded)))
+    let apart = (mine.re - theirs.re).abs();
+    if decimal.digits > DIGITS_ALL && apart <= 1e-15 * mine.abs() {
+        return true;
+    }
+    let ends = matches!(other, Value::Exact(exact) if exact.is_decimal());
+    if ends || decimal.digits < DIGITS_MIN || decimal.places < DIGITS_MIN {
+        return false;
+    }
+    let last = 0.1_f64.powi(decimal.places as i32);
+    apart <= if decimal.digits >= CUT_FROM { last } else { 0.500_001 * last }
 }
 
 /// Whether the differences of two relations' sides are multiples of each other; positive ones where `positive`.
-pub(super) fn proportional(a: &Expr, b: &Expr, positive: bool) -> bool {
-    let ratio = |point| Some(a.at(point)?.div(b.at(point)?)).filter(|ratio| ratio.is_finite());
-    let ratios: Vec<Complex> = (0..POINTS).filter_map(ratio).collect();
-    let Some(first) = ratios.first() else { return false };
-    ratios.len() >= 3
-        && first.abs() > 1e-9
-        && (!positive || first.re > 0.0)
-        && ratios.iter().all(|ratio| near(*ratio, *first, false))
-}
-
-fn agree(a: &Expr, b: &Expr, same: impl Fn(Complex, Complex) -> bool) -> bool {
-    let points = if a.has_names() || b.has_names() { POINTS } else { 1 };
-    let values: Vec<(Complex, Complex)> = (0..points).filter_map(|point| Some((a.at(point)?, b.at(point)?))).collect();
-    values.len() as u32 >= points.min(3) && values.into_iter().all(|(a, b)| same(a, b))
-}
-
-/// The names in an expression, for those that want to know what a relation is about.
-pub(super) fn names(expr: &Expr) -> BTreeMap<String, u32> {
-    let mut found = BTreeMap::new();
-    collect(expr, &mut found);
-    found
-}
-
-fn collect(expr: &Expr, found: &mut BTreeMap<String, u32>) {
-    match expr {
-        Expr::Name(name) => *found.entry(name.clone()).or_default() += 1,
-        Expr::Negative(a) => collect(a, found),
-        Expr::Sum(a, b) | Expr::Product(a, b) | Expr::Quotient(a, b) | Expr::Power(a, b) => {
-            collect(a, found);
-            collect(b, found);
+pub(super) fn proportional(a: &Parsed, b: &Parsed, positive: bool) -> bool {
+    let mut ratios: Vec<Value> = Vec::new();
+    for (a, b) in pairs(a, b) {
+        match (a.is_zero(), b.is_zero()) {
+            (true, true) => {}
+            (false, false) => ratios.extend(a.div(b)),
+            _ => return false,
         }
-        Expr::Call(_, arguments) => arguments.iter().for_each(|argument| collect(argument, found)),
-        Expr::Number(_) | Expr::Based(..) | Expr::Imaginary => {}
     }
+    let named = a.expr.has_names() || b.expr.has_names();
+    let Some(first) = ratios.first() else { return false };
+    ratios.len() >= if named { COMPARED_MIN } else { 1 }
+        && (!positive || first.near().is_some_and(|ratio| ratio.re > 0.0))
+        && ratios.iter().filter_map(|ratio| ratio.same(first)).all(|same| same)
+}
+
+/// The values at the points where both have one that is real, or any where the imaginary unit is written.
+fn pairs<'a>(a: &'a Parsed, b: &'a Parsed) -> impl Iterator<Item = (&'a Value, &'a Value)> {
+    let complex = a.expr.is_complex() || b.expr.is_complex();
+    let (mine, theirs) = (a.values(), b.values());
+    let of = |values: &'a [Option<Value>], point: usize| {
+        // What has no names has one value for all points.
+        values.get(if values.len() == 1 { 0 } else { point })?.as_ref()
+    };
+    let points = mine.len().max(theirs.len());
+    let named = points > 1;
+    (0..points)
+        .filter_map(move |point| Some((of(mine, point)?, of(theirs, point)?)))
+        .filter(move |(a, b)| complex || !named || a.is_real() && b.is_real())
+}
+
+fn agree(a: &Parsed, b: &Parsed, same: impl Fn(&Value, &Value) -> Option<bool>) -> bool {
+    let needed = if a.expr.has_names() || b.expr.has_names() { COMPARED_MIN } else { 1 };
+    let mut compared = 0;
+    for (a, b) in pairs(a, b) {
+        match same(a, b) {
+            Some(true) => compared += 1,
+            Some(false) => return false,
+            None => {}
+        }
+    }
+    compared >= needed
 }

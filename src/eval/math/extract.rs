@@ -4,61 +4,104 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{form, plain};
+use super::announce::{ANSWER_WORDS_MAX, Mark, announced, chosen};
+use super::form;
+use super::plain::{self, pattern};
+use super::prose::{Formula, MONEY, concluding_number, formulas, said, sentence};
 
 /// Longest text between two boxes that belong to one answer.
 const BETWEEN_BOXES_MAX: usize = 60;
-/// A text of more words than this is a solution and no answer.
-const ANSWER_WORDS_MAX: usize = 6;
-
-#[expect(clippy::unwrap_used, reason = "the pattern is a constant and a test runs it")]
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).unwrap()
-}
 
 /// The final answer of a reply: what it boxes last, else what it says the answer is, else its last formula or number.
-/// `None` where there is nothing of the kind.
+/// What stands in its thinking is not said. `None` where there is nothing of the kind.
 pub fn answer(text: &str) -> Option<String> {
-    // What a chat's frame leaves behind.
-    let text = text.split("<|im_").next().unwrap_or(text).trim();
-    // Who announces a final answer behind the last box means what is announced.
-    let last_box = text.rfind("\\boxed");
-    let announced_last =
-        text.to_lowercase().rfind("final answer is").is_some_and(|at| last_box.is_none_or(|of| of < at));
-    if !announced_last && let Some(boxed) = boxes(text) {
-        return Some(boxed);
+    let text = said(text)?;
+    answer_said(&text).map(|found| found.replace(MONEY, ""))
+}
+
+fn answer_said(text: &str) -> Option<String> {
+    if let Some((boxed, end)) = boxes(text) {
+        let behind = &text[end..];
+        // Who announces a final answer behind the last box means what is announced.
+        let doubted = behind.trim_start_matches(['$', ' ', ')', '\\']).starts_with('?');
+        let later = announced(behind, Mark::Final, true)
+            .or_else(|| if doubted { announced(behind, Mark::Answer, true) } else { None });
+        return Some(later.unwrap_or(boxed));
     }
-    if let Some(said) = announced(text).or_else(|| boxes(text)) {
-        return Some(said);
+    for mark in [Mark::Answer, Mark::Result] {
+        if let Some(said) = announced(text, mark, false) {
+            return Some(said);
+        }
     }
     let few_words = text.split_whitespace().count() <= ANSWER_WORDS_MAX;
     if few_words && !text.is_empty() && !is_prose(text) && form::is_answer(text) {
         return Some(text.to_owned());
     }
-    // A number behind the last formula, in the sentence that ends the reply.
-    let last = formulas(text).pop();
-    let end = last.as_ref().and_then(|formula| Some(text.rfind(formula.as_str())? + formula.len())).unwrap_or(0);
-    let behind = text.get(end..).unwrap_or_default().trim_start_matches(['$', '\\', ')', ']', '}', '.', ' ']);
-    if !behind.is_empty()
-        && last.is_some()
-        && let Some(number) = last_number(behind)
-    {
+    concluded(text)
+}
+
+static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[a-zA-Z]{1,3}|\\[a-oq-z][a-z]+)(?:_\{?\w+\}?)?$"));
+
+/// The last formula, or a number behind it in the sentence that ends the reply.
+fn concluded(text: &str) -> Option<String> {
+    let all = formulas(text);
+    let Some((from, to, last)) = all.last() else { return concluding_number(text) };
+    // What is said of a formula's number in its own sentence is no other answer: "there are 9 divisors of 196".
+    let numeric = last.contains(|c: char| c.is_ascii_digit());
+    let rest = &text[*to..];
+    let later = if numeric { rest.get(sentence(rest).len()..).unwrap_or_default() } else { rest };
+    if let Some(number) = concluding_number(later) {
         return Some(number);
     }
-    last.or_else(|| last_number(text))
+    let start = text[..*from].rfind(['.', '\n']).map_or(0, |at| at + 1);
+    let ending: Vec<_> = all.iter().filter(|(from, ..)| *from >= start).cloned().collect();
+    // "12 is the value of x"
+    if NAME.is_match(last) {
+        let before = ending.iter().rev().find(|(.., formula)| formula.contains(|c: char| c.is_ascii_digit()));
+        let number = before.map(|(.., formula)| formula.clone()).or_else(|| concluding_number(&text[start..*from]));
+        if number.is_some() {
+            return number;
+        }
+    }
+    if let Some(stated) = stated(text, &ending) {
+        return Some(stated);
+    }
+    let joined = chosen(text, &ending);
+    // Only what is joined to the last one, and no steps to it.
+    let steps = ending.len() > 1 && ending.iter().any(|(.., formula)| formula.matches('=').count() > 1);
+    Some(if joined.ends_with(last.as_str()) && !steps { joined } else { last.clone() })
+}
+
+/// "There are 6 of them below 20": what a sentence states, where its later formulas only say of what.
+fn stated(text: &str, formulas: &[Formula]) -> Option<String> {
+    static STATES: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:is|are|equals|was|were|be|get|gives|has|have|takes?|needs?) (?:thus |therefore |exactly |only |then )?$",
+        )
+    });
+    static OF: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)\b(?:by|than|of|when|for|with|from|in|where|on|if|below|above|under|over|modulo|mod) $")
+    });
+    let before = |index: usize| {
+        let from = index.checked_sub(1).map_or(0, |before| formulas[before].1);
+        &text[from..formulas[index].0]
+    };
+    let at = (0..formulas.len()).rfind(|index| STATES.is_match(before(*index)))?;
+    let only_of = (at + 1..formulas.len()).all(|index| OF.is_match(before(index)));
+    (at + 1 < formulas.len() && only_of).then(|| formulas[at].2.clone())
 }
 
 /// Whether a text has words besides those that belong to numbers.
 fn is_prose(text: &str) -> bool {
     const OF_NUMBERS: [&str; 6] = ["and", "or", "pct", "percent", "degrees", "dollars"];
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words: Vec<&str> = text.split_whitespace().map(|word| word.trim_matches([',', ':', '.', ';'])).collect();
     let plain = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_alphabetic() || c == '\'');
     words.len() > 1 && words.iter().any(|word| plain(word) && !OF_NUMBERS.contains(word))
 }
 
 /// The right answer: the row's text, or the answer in it where the row has a whole solution.
 pub(super) fn of_gold(text: &str) -> String {
-    if let Some(boxed) = boxes(text) {
+    if let Some((boxed, _)) = boxes(text) {
         return boxed;
     }
     if text.split_whitespace().count() > 4 * ANSWER_WORDS_MAX
@@ -69,11 +112,19 @@ pub(super) fn of_gold(text: &str) -> String {
     text.to_owned()
 }
 
-/// The last boxes of a text: one, or several that a comma or an "and" joins.
-fn boxes(text: &str) -> Option<String> {
-    let mut found: Vec<(usize, usize, String)> = Vec::new();
-    for (at, mark) in text.match_indices("\\boxed").chain(text.match_indices("\\fbox")) {
-        let after = at + mark.len();
+/// A box: where it begins and ends, and what is in it.
+type Box = Formula;
+
+/// The last boxes of a text: one, or several that a comma or an "and" joins; and where they end.
+fn boxes(text: &str) -> Option<(String, usize)> {
+    let mut found: Vec<Box> = Vec::new();
+    let mut inside = 0;
+    for (at, mark) in marks(text) {
+        // A box inside a box says nothing more.
+        if at < inside {
+            continue;
+        }
+        let after = at + mark;
         let rest = &text[after..];
         let lead = rest.len() - rest.trim_start().len();
         let Some(inner) = rest.trim_start().strip_prefix('{') else {
@@ -84,14 +135,14 @@ fn boxes(text: &str) -> Option<String> {
             continue;
         };
         let length = plain::group_length(inner);
-        let end = (after + lead + 1 + length + 1).min(text.len());
-        found.push((at, end, inner[..length].to_owned()));
+        inside = (after + lead + 1 + length + 1).min(text.len());
+        if !inner[..length].trim().is_empty() {
+            found.push((at, inside, inner[..length].to_owned()));
+        }
     }
-    found.retain(|(.., inner)| !inner.trim().is_empty());
-    // A box inside a box says nothing more.
-    let spans: Vec<(usize, usize)> = found.iter().map(|(at, end, _)| (*at, *end)).collect();
-    found.retain(|(at, end, _)| !spans.iter().any(|(from, to)| from < at && end <= to));
-    let mut joined = vec![found.pop()?];
+    let last = found.pop()?;
+    let end = last.1;
+    let mut joined = vec![last];
     while let Some(before) = found.pop() {
         let between = text.get(before.1..joined[joined.len() - 1].0).unwrap_or_default();
         if !joins(between) {
@@ -101,75 +152,28 @@ fn boxes(text: &str) -> Option<String> {
     }
     let mut parts: Vec<String> = joined.into_iter().rev().map(|(.., inner)| inner).collect();
     parts.dedup();
-    Some(parts.join(" , "))
+    Some((parts.join(" , "), end))
+}
+
+/// Where boxes are begun, and the length of the command.
+fn marks(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    static MARK: LazyLock<Regex> = LazyLock::new(|| pattern(r"\\(?:boxed|fbox)"));
+    MARK.find_iter(text).map(|found| (found.start(), found.len()))
 }
 
 /// Whether what stands between two boxes makes one answer of them.
 fn joins(between: &str) -> bool {
     static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:and|or)\b|[,;]"));
-    let bare: String = between.chars().filter(|c| !c.is_whitespace() && !"$\\()[]".contains(*c)).collect();
-    between.len() <= BETWEEN_BOXES_MAX && !between.contains(". ") && (bare.is_empty() || WORD.is_match(between))
-}
-
-/// What a reply says the answer is.
-fn announced(text: &str) -> Option<String> {
-    static MARK: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?i)(?:final answer\s*(?:is|:)+|(?:the|our|so the)?\s*answer\s*(?:is|:|=)+|####)\s*:?\s*(?:the final answer is)?",
-        )
+    static DOUBT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)\b(?:wrong|not|no|so|thus|instead|wait|actually|but|hence|therefore|incorrect)\b")
     });
-    let found = MARK.find_iter(text).last()?;
-    let rest = text[found.end()..].trim_start_matches([':', '*', ' ', '\n', '"', '\\']);
-    let rest = text.get(text.len() - rest.len()..)?;
-    // `\(` and `\[` begin with what was trimmed.
-    let bracket = text[found.end()..text.len() - rest.len()].ends_with('\\');
-    let rest = if bracket { &text[text.len() - rest.len() - 1..] } else { rest };
-    let rest = rest.split("I hope").next().unwrap_or(rest);
-    let sentence = rest.split("\n\n").next().unwrap_or(rest);
-    let all = formulas(sentence);
-    if !all.is_empty() {
-        return Some(joined_formulas(sentence, &all));
+    static PART: LazyLock<Regex> = LazyLock::new(|| pattern(r"\([b-h]\)"));
+    if between.len() > BETWEEN_BOXES_MAX || between.contains(". ") || DOUBT.is_match(between) {
+        return false;
     }
-    let line = sentence.lines().next().unwrap_or_default().trim().trim_end_matches(['.', '*', '"']).trim();
-    if line.split_whitespace().count() <= ANSWER_WORDS_MAX && form::is_answer(line) {
-        return Some(line.to_owned());
-    }
-    last_number(sentence)
-}
-
-/// All formulas of a sentence as one answer where nothing but "and" or commas stands between them, else the first.
-fn joined_formulas(sentence: &str, all: &[String]) -> String {
-    let mut outside = sentence.to_owned();
-    for formula in all {
-        outside = outside.replacen(formula.as_str(), "", 1);
-    }
-    let words = outside.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    let only_joins = words.into_iter().all(|word| word == "and" || word == "or");
-    if all.len() > 1 && only_joins { all.join(" , ") } else { all[0].clone() }
-}
-
-/// What stands between dollar signs or in LaTeX's brackets, in order.
-fn formulas(text: &str) -> Vec<String> {
-    static MATH: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?s)\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|\$((?:\\\$|[^$\n])+?)\$|\\begin\{align\*?\}(.+?)\\end\{align\*?\}",
-        )
-    });
-    let inner = |found: regex::Captures<'_>| {
-        (1..=5).find_map(|group| found.get(group)).map(|found| found.as_str().trim().to_owned())
-    };
-    MATH.captures_iter(text).filter_map(inner).filter(|formula| !formula.is_empty()).collect()
-}
-
-/// The last number that stands as a word of its own.
-fn last_number(text: &str) -> Option<String> {
-    static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?:^|[^\w.])([-−]?\\?[$€£]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:/\d+)?)(%|\\%| ?percent| ?pct)?(?:$|[^\w]|[a-zA-Z°²³])",
-        )
-    });
-    let numbers = NUMBER.captures_iter(text).filter(|found| found[1].chars().any(|c| c.is_ascii_digit()));
-    numbers.last().map(|found| format!("{}{}", &found[1], found.get(2).map_or("", |percent| percent.as_str())))
+    let bare: String =
+        PART.replace_all(between, "").chars().filter(|c| !c.is_whitespace() && !"$\\()[]".contains(*c)).collect();
+    bare.is_empty() || WORD.is_match(between)
 }
 
 #[cfg(test)]
@@ -185,14 +189,22 @@ mod tests {
 
     #[test]
     fn an_announced_answer_is_found_without_a_box() {
-        assert_eq!(
-            answer("… Final Answer: The final answer is $(0, 1)$. I hope it is correct.").as_deref(),
-            Some("(0, 1)")
-        );
-        assert_eq!(answer("So the answer is 42.").as_deref(), Some("42"));
-        assert_eq!(answer("She makes 9 * 2 = 18 dollars.\n#### 1,018").as_deref(), Some("1,018"));
-        assert_eq!(answer("it is not 10 but 1,000.99€").as_deref(), Some("1,000.99"));
-        assert_eq!(answer("AZYUK2A"), None);
-        assert_eq!(answer("I do not know what to say about it."), None);
+        for (text, want) in [
+            ("… Final Answer: The final answer is $(0, 1)$. I hope it is correct.", Some("(0, 1)")),
+            ("So the answer is 42.", Some("42")),
+            ("She makes 9 * 2 = 18 dollars.\n#### 1,018", Some("1,018")),
+            ("it is not 10 but 1,000.99€", Some("1,000.99")),
+            ("AZYUK2A", None),
+            ("I do not know what to say about it.", None),
+            ("The answer is $15, because $5 * 3 = $15.", Some("15")),
+            ("Answer:\n- 20", Some("20")),
+            ("The answer is 20!", Some("20")),
+            ("Since the answer is positive, we take $x = 7$.", Some("x = 7")),
+            ("The answer is that $a=3$ and $b=4$, so $a+b=7$.", Some("a+b=7")),
+            ("\\boxed{6}? No. Final Answer: 7", Some("7")),
+            ("$\\boxed{5}$. I am sure that the final answer is correct.", Some("5")),
+        ] {
+            assert_eq!(answer(text).as_deref(), want, "{text}");
+        }
     }
 }

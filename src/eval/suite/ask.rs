@@ -281,7 +281,8 @@ pub fn settle(put: &Put, arm: Arm, mut trajectory: Trajectory) -> Trajectory {
     let length = put.prefill.len();
     trajectory.text.insert_str(0, &put.prefill);
     trajectory.shift_at = trajectory.shift_at.map(|at| at + length);
-    if trajectory.shift_at.is_some() {
+    // Thinking that ended by itself has its end as well.
+    if trajectory.shift_at.is_some() || trajectory.answer_at > 0 {
         trajectory.answer_at += length;
     }
     trajectory
@@ -327,6 +328,8 @@ mod tests {
         assert_eq!(plain.finish, Finish::AnswerLimit);
         let windowed = settle(&put("P"), Arm::Window(5), cut);
         assert_eq!((windowed.shift_at, windowed.answer_at, windowed.usage.generated_tokens()), (Some(4), 5, 7));
+        let by_itself = settle(&put("P"), Arm::Chat, Trajectory { answer_at: 2, ..Trajectory::ended("ab\nx") });
+        assert_eq!(by_itself.answer(), "\nx");
     }
 
     #[test]

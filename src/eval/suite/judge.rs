@@ -68,15 +68,7 @@ impl Bench {
                 None => Judged::of(Outcome::Unreadable, "there is no value after `==` in the answer"),
             },
             Gold::Input => self.input(problem, reply).await,
-            Gold::Math(gold) => match math::answer(&reply.text) {
-                None => Judged::of(Outcome::Unreadable, "there is no final answer in it"),
-                Some(said) => {
-                    let right = math::same(gold, &said);
-                    let why = if right { String::new() } else { format!("answered {}", short(&said)) };
-                    let outcome = if right { Outcome::Passed } else { Outcome::Failed };
-                    Judged { said: Some(said), ..Judged::of(outcome, why) }
-                }
-            },
+            Gold::Math(gold) => mathematics(gold, reply),
             Gold::Choice(right) => match letter_of(reply.answer(), problem.options.len()) {
                 None => Judged::of(Outcome::Unreadable, "there is no letter of an option in it"),
                 Some(said) if said == *right => {
@@ -146,6 +138,17 @@ impl Bench {
         judged.said = Some(input);
         judged
     }
+}
+
+/// What a reply says at its end against the right answer; what stands in its thinking is tried there, and not said.
+fn mathematics(gold: &str, reply: &Trajectory) -> Judged {
+    let Some(said) = math::answer(reply.answer()) else {
+        return Judged::of(Outcome::Unreadable, "there is no final answer in it");
+    };
+    let right = math::same(gold, &said);
+    let why = if right { String::new() } else { format!("answered {}", short(&said)) };
+    let outcome = if right { Outcome::Passed } else { Outcome::Failed };
+    Judged { said: Some(said), ..Judged::of(outcome, why) }
 }
 
 fn python(source: String) -> Candidate {
@@ -293,6 +296,18 @@ mod tests {
         assert_eq!(input_of("[ANSWER]assert f() == 3[/ANSWER]").as_deref(), Some(""));
         assert_eq!(input_of("[ANSWER]assert f(1) if 0 else (3) == 3[/ANSWER]").as_deref(), Some("1"));
         assert!(!balanced("1) or (2"));
+    }
+
+    #[test]
+    fn what_is_only_thought_is_no_answer() {
+        let thinking = "maybe \\boxed{4}";
+        let reply =
+            |answer: &str| Trajectory { answer_at: thinking.len(), ..Trajectory::ended(format!("{thinking}{answer}")) };
+        assert_eq!(mathematics("5", &reply("\nThe answer is 5.")).outcome, Outcome::Passed);
+        assert_eq!(mathematics("4", &reply("\nThe answer is 5.")).outcome, Outcome::Failed);
+        assert_eq!(mathematics("4", &reply("")).outcome, Outcome::Unreadable);
+        let tagged = Trajectory::ended("<think>\\boxed{4}</think>The answer is 5.");
+        assert_eq!(mathematics("5", &tagged).outcome, Outcome::Passed);
     }
 
     #[test]
