@@ -110,6 +110,10 @@ class Judge:
     def describe(self, error, name):
         if isinstance(error, Stop):
             return "gone", name, str(error), None, None
+        if isinstance(error, Unfit):
+            raise error
+        if isinstance(error, ImportError) and not hasattr(error, "z1_frames"):
+            raise Unfit(f"the tests need a module that is not there: {error}") from error
         if isinstance(error, Unsupported):
             return "wrong", name, str(error), None, None
         frames = getattr(error, "z1_frames", None)
@@ -226,16 +230,34 @@ class Imports(ast.NodeTransformer):
     """`from solution import f` names the candidate, whatever its file would be called."""
 
     KNOWN = {"candidate", "solution", "main", "program", "submission", "answer", "your_module", "module"}
+    # A library that is not installed is missing; it is not the program that lacks what it brings.
+    LIBRARIES = set(
+        "PIL aiohttp astropy attr attrs bs4 chardet click cryptography cv2 dateutil django docx faker fastapi flask "
+        "freezegun geopandas geopy gensim holidays httpx hypothesis jax joblib keras librosa lxml matplotlib mock "
+        "mpl_toolkits multipledispatch networkx nltk numpy openpyxl pandas parameterized psutil pycryptodome Crypto "
+        "pydantic pyquery pytz regex requests responses rsa scipy seaborn sendgrid shapely skimage sklearn sqlalchemy "
+        "statsmodels sympy tensorflow textblob texttable torch torchvision tqdm transformers urllib3 werkzeug wordcloud "
+        "wordninja xlrd xlwt xmltodict yaml".split()
+    )
 
-    def __init__(self, link):
-        self.link, self.names = link, set()
+    def __init__(self, link, tree, own):
+        self.link, self.names, self.own, self.asked = link, set(), own, {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                self.asked.setdefault(node.value.id, set()).add(node.attr)
 
-    def _ours(self, module):
+    def _ours(self, module, named):
+        """Whether a module is the program's: by its name, or, where nothing else is called so, by what the tests
+        want of it (where the problem says what the program defines) or by not being a library's name."""
         root = (module or "").split(".")[0]
-        return root in self.KNOWN or not (is_module(root) or root in SHIMS)
+        if root in self.KNOWN:
+            return True
+        if is_module(root) or root in SHIMS:
+            return False
+        return not self.own.isdisjoint(named) if self.own else root not in self.LIBRARIES
 
     def visit_ImportFrom(self, node):
-        if node.level == 0 and not self._ours(node.module):
+        if node.level == 0 and not self._ours(node.module, {alias.name for alias in node.names}):
             return node
         pairs = [(alias.name, alias.asname or alias.name) for alias in node.names if alias.name != "*"]
         self.names.update(name for name, _ in pairs)
@@ -243,7 +265,8 @@ class Imports(ast.NodeTransformer):
         return [ast.copy_location(part, node) for part in ast.parse("\n".join(lines)).body]
 
     def visit_Import(self, node):
-        ours = [alias for alias in node.names if self._ours(alias.name)]
+        wanted = lambda alias: self.asked.get((alias.asname or alias.name).split(".")[0], set())
+        ours = [alias for alias in node.names if self._ours(alias.name, wanted(alias))]
         if not ours:
             return node
         node.names = [alias for alias in node.names if alias not in ours]
@@ -319,7 +342,56 @@ def pytest_shim():
     return shim
 
 
-SHIMS = {"pytest": pytest_shim}
+def numpy_shim():
+    """What published tests ask of numpy about plain numbers and lists (EvalPlus), where it is not installed. Anything
+    else cannot be judged here, which is nobody's failure."""
+    import math
+
+    class Numpy(types.ModuleType):
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise Unfit(f"the tests need numpy's `{name}`, and numpy is not installed")
+
+    def near(a, b, rtol, atol, equal_nan):
+        if not all(isinstance(value, (int, float, complex)) for value in (a, b)):
+            raise TypeError("ufunc 'isfinite' not supported for the input types")
+        if a != a or b != b:
+            return equal_nan and a != a and b != b
+        if any(isinstance(value, float) and math.isinf(value) for value in (a, b)):
+            return a == b
+        return abs(a - b) <= atol + rtol * abs(b)
+
+    def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+        rows = [isinstance(value, (list, tuple)) for value in (a, b)]
+        if not any(rows):
+            return near(a, b, rtol, atol, equal_nan)
+        # One value is held against each of many, as numpy does.
+        a, b = (list(value) if is_row else [value] for value, is_row in zip((a, b), rows))
+        if len(a) != len(b) and 1 not in (len(a), len(b)):
+            raise ValueError("operands could not be broadcast together")
+        size = max(len(a), len(b)) if a and b else 0
+        a, b = (value * size if len(value) == 1 else value for value in (a, b))
+        return [isclose(x, y, rtol, atol, equal_nan) for x, y in zip(a, b)]
+
+    def every(found):
+        return all(every(item) for item in found) if isinstance(found, list) else found
+
+    def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+        return every(isclose(a, b, rtol, atol, equal_nan))
+
+    shim = Numpy("numpy")
+    shim.isclose, shim.allclose = isclose, allclose
+    # No plain value is one of these.
+    for name in ("ndarray", "generic", "number", "integer", "floating", "bool_", "int32", "int64", "float16", "float32"):
+        setattr(shim, name, type(name, (), {}))
+    shim.float64 = type("float64", (float,), {})
+    shim.inf, shim.nan, shim.pi, shim.e = math.inf, math.nan, math.pi, math.e
+    shim.isnan, shim.isinf, shim.isfinite = math.isnan, math.isinf, math.isfinite
+    return shim
+
+
+SHIMS = {"pytest": pytest_shim, "numpy": numpy_shim}
 
 
 # -- one problem ----------------------------------------------------------------------------------------
@@ -492,7 +564,8 @@ def prepare(spec, link, line):
         tree = ast.parse(source)
     except SyntaxError as error:
         raise Unfit(f"the tests are not valid Python: {error}") from error
-    imports = Imports(link)
+    own = {name for name in [spec.get("entry"), *(spec.get("names") or [])] if name}
+    imports = Imports(link, tree, own)
     tree = ast.fix_missing_locations(imports.visit(tree))
     wanted = wanted_names(tree, spec)
     spec["tree"] = tree
@@ -515,7 +588,10 @@ def prepare(spec, link, line):
 def furnish(spec, space, link, wanted):
     """Puts the problem's own helpers, missing imports and the candidate's names where the tests see them."""
     if spec.get("helpers"):
-        exec(compile(spec["helpers"], "helpers.py", "exec"), space)
+        try:
+            exec(compile(spec["helpers"], "helpers.py", "exec"), space)
+        except ImportError as error:
+            raise Unfit(f"the tests need a module that is not there: {error}") from error
     asked = sorted(name for name in wanted if name == spec.get("entry") or name not in space)
     found = link.names(asked) if asked else {}
     for name in asked:
@@ -546,8 +622,6 @@ def judge_problem(spec, line):
             exec(code, space)
         except Stop:
             raise
-        except ImportError as error:
-            raise Unfit(f"the tests need a module that is not there: {error}") from error
         except BaseException as error:
             judge.fail(*judge.describe(error, judge.text_of(error) or ""))
         if judge.failures == failures or judge.link.gone is None:
