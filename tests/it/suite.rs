@@ -413,6 +413,8 @@ fn runs_on_other_problems_are_not_compared() {
         assert!(runs(&gsm, stranger).is_empty());
     }
     assert_eq!(strangers(&gsm, &gsm), None);
+    let named = records(&setup, problems(&[r#"{"unique_id":"m/1","problem":"What is 1 + 1?","answer":"2"}"#]));
+    assert!(strangers(&gsm, &named).unwrap().contains("gsm8k and math"));
     // The same question by other tests is compared, and it is said.
     let more = HUMANEVAL.replace("assert candidate(5, 5) == 10", "assert candidate(5, 6) == 11");
     let (first, second) = (records(&setup, problems(&[HUMANEVAL])), records(&setup, problems(&[&more])));

@@ -1,6 +1,6 @@
 //! Two sets of records on the same problems, by the exact test.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,12 @@ pub fn strangers(first: &[Record], second: &[Record]) -> Option<String> {
     let theirs: HashMap<&str, &Record> = second.iter().map(|record| (record.task_id.as_str(), record)).collect();
     let common: Vec<(&Record, &Record)> =
         first.iter().filter_map(|record| Some((record, *theirs.get(record.task_id.as_str())?))).collect();
+    let suites = |records: &[Record]| records.iter().map(|record| record.suite.clone()).collect::<BTreeSet<_>>();
+    let (mine, others) = (suites(first), suites(second));
+    if common.is_empty() && !mine.is_empty() && !others.is_empty() && mine.is_disjoint(&others) {
+        let names = |suites: BTreeSet<String>| suites.into_iter().collect::<Vec<_>>().join(", ");
+        return Some(format!("the two are about different problems: {} and {}", names(mine), names(others)));
+    }
     let others: Vec<&(&Record, &Record)> = common.iter().filter(|(a, b)| !same_problem(a, b)).collect();
     let (a, b) = others.first().filter(|_| 2 * others.len() > common.len())?;
     let suites =

@@ -22,7 +22,7 @@ PROGRAM_FILE = "candidate.py"
 # What shows a program its callers' frames, or other processes' and its own memory.
 DENIED_EVENTS = {
     "sys._getframe", "sys._current_frames", "sys._current_exceptions", "sys.settrace", "sys.setprofile",
-    "gc.get_objects", "gc.get_referrers", "gc.get_referents", "ctypes.dlopen", "os.exec", "os.posix_spawn",
+    "gc.get_objects", "gc.get_referrers", "gc.get_referents", "ctypes.dlopen",
 }  # fmt: skip
 DENIED_ATTRIBUTES = {"tb_frame", "gi_frame", "cr_frame", "ag_frame"}
 # The same by their names in the program's text. No honest answer to such a problem needs them.
@@ -35,7 +35,7 @@ class Tampered(RuntimeError):
     """The program reached for what decides."""
 
 
-def tests_of(tree, source):
+def tests_of(tree):
     """The cases of unittest that the tests define: class and method, by their names."""
     return {
         (node.name, inner.name)
@@ -60,8 +60,10 @@ class Guard:
     OWNERS = (builtins, unittest, unittest.case, unittest.suite, unittest.loader, unittest.result, unittest.mock,
               unittest.TestCase, unittest.TestSuite, unittest.TestLoader, unittest.TestResult)  # fmt: skip
 
-    def __init__(self, tests_file, frame_of=sys._getframe):
+    def __init__(self, tests_file, tests, frame_of=sys._getframe):
         self.tests_file, self.frame_of, self.marks, self.whole = tests_file, frame_of, [], []
+        # Some problems are about libraries that are loaded by hand; their tests say so.
+        self.denied_events = DENIED_EVENTS - ({"ctypes.dlopen"} if "ctypes" in tests else set())
 
     def remember(self, *more):
         owners = [*self.OWNERS, *more]
@@ -104,15 +106,14 @@ class Guard:
 
         sys.addaudithook(hook)
 
-    @staticmethod
-    def denied(event, args):
+    def denied(self, event, args):
         if event == "open":
             path = args[0]
             path = path.decode("utf-8", "replace") if isinstance(path, bytes) else path
             return isinstance(path, str) and path.startswith("/proc/") and path.endswith(("/mem", "/maps"))
         if event == "object.__getattr__":
             return args[1] in DENIED_ATTRIBUTES
-        return event in DENIED_EVENTS
+        return event in self.denied_events
 
     def honest_classes(self, build=builtins.__build_class__):
         """Classes of the program's whose objects may not equal, contain or exceed what nobody can expect."""
@@ -209,7 +210,7 @@ def prepared(order):
         tree = ast.parse(order["tests"])
     except SyntaxError as error:
         raise Unfit(f"the tests are not valid Python: {error}") from error
-    expected = tests_of(tree, order["tests"])
+    expected = tests_of(tree)
     if not expected:
         raise Unfit("the tests define no case of unittest")
     return compile(tree, order["file"], "exec"), expected
@@ -311,7 +312,7 @@ def main():
         leave(0)
 
     try:
-        report(judged(order, Guard(order["file"]), report))
+        report(judged(order, Guard(order["file"], order["tests"]), report))
     except Unfit as error:
         report([{"event": "unfit", "why": str(error)}])
     except BaseException:
