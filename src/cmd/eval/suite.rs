@@ -188,7 +188,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let engine = load(args, &cancel)?;
     let identity = identity(args, &source, &engine, &chosen)?;
     if let Some(folder) = args.out.as_deref().filter(|folder| args.resume && folder.join("records.jsonl").exists()) {
-        refuse_other_problems(&read_records(folder)?.0, &chosen.problems)?;
+        refuse_other_problems(&read_records(folder)?.0, &chosen)?;
     }
     let mut store = args.out.as_deref().map(|folder| Store::open(folder, &identity, args.resume)).transpose()?;
     let mut records = store.as_ref().map(|store| store.known.clone()).unwrap_or_default();
@@ -243,13 +243,15 @@ fn write_reports(store: &Store, report: &Report) -> anyhow::Result<()> {
 }
 
 /// An earlier run's answer to another question under the same id is not this run's.
-fn refuse_other_problems(records: &[Record], problems: &[Problem]) -> anyhow::Result<()> {
-    let by_id: HashMap<&str, &Problem> = problems.iter().map(|problem| (problem.id.as_str(), problem)).collect();
+fn refuse_other_problems(records: &[Record], chosen: &Chosen) -> anyhow::Result<()> {
+    let by_id: HashMap<&str, &Problem> = chosen.problems.iter().map(|problem| (problem.id.as_str(), problem)).collect();
     let other = records.iter().find(|record| {
-        by_id.get(record.task_id.as_str()).is_some_and(|problem| {
-            record.suite != problem.suite.to_string()
-                || (!record.question_sha256.is_empty() && record.question_sha256 != problem.question_sha256())
-        })
+        // Also of problems that this run is not about: the file has none of such a suite.
+        !chosen.suites.split(", ").any(|suite| suite == record.suite)
+            || by_id.get(record.task_id.as_str()).is_some_and(|problem| {
+                record.suite != problem.suite.to_string()
+                    || (!record.question_sha256.is_empty() && record.question_sha256 != problem.question_sha256())
+            })
     });
     let Some(record) = other else { return Ok(()) };
     let what = format!("the earlier run's `{}` ({}) is another problem than this file's", record.task_id, record.suite);

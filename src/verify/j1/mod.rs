@@ -49,6 +49,8 @@ const PYTHON: Workers = Workers {
         "\n\n",
         include_str!("workers/remote.py"),
         "\n\n",
+        include_str!("workers/shims.py"),
+        "\n\n",
         include_str!("workers/judge.py")
     ),
     worker: concat!(include_str!("workers/wire.py"), "\n\n", include_str!("workers/worker.py")),
