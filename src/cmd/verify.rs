@@ -15,7 +15,7 @@ use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::task::{Check, Language, Tier};
 use crate::verify::VerifyOptions;
 use crate::verify::suites::batch::{Item, Record, Word, already_judged, judge_all, own_solutions, pair};
-use crate::verify::suites::{Problem, RowError, Suite, read_problems, read_programs};
+use crate::verify::suites::{Gold, Problem, RowError, Suite, read_problems, read_programs};
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
@@ -54,6 +54,9 @@ pub struct Args {
     /// Numbers with a fraction on stdout may differ by this much
     #[arg(long)]
     float_tolerance: Option<f64>,
+    /// CRUXEval: the answers are inputs that lead to the output, not outputs
+    #[arg(long)]
+    inputs: bool,
     /// Quote the tests and what they expect in the failures
     #[arg(long)]
     show_tests: bool,
@@ -111,6 +114,10 @@ fn items(args: &Args) -> anyhow::Result<Vec<Item>> {
     if problems.is_empty() {
         let error = UserError::new(Exit::Error, format!("{} holds no problem", args.problems.display()));
         return Err(error.hint("one JSON object a line, as the suite is published").into());
+    }
+    if args.inputs {
+        let asked = problems.iter_mut().flatten().filter(|problem| problem.gold == Gold::Output);
+        asked.for_each(|problem| problem.gold = Gold::Input);
     }
     if args.examples {
         problems.iter_mut().flatten().for_each(only_examples);

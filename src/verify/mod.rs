@@ -16,6 +16,7 @@ mod feedback;
 mod j1;
 mod j2;
 mod options;
+mod packages;
 mod python_env;
 mod rust_tests;
 mod setting;
@@ -44,6 +45,12 @@ pub use toolbox::{program_grants, project_policy};
 pub fn tools() -> Vec<(Language, Option<std::path::PathBuf>)> {
     let tool = |language| setting::of(language).ok().map(|setting| setting.program);
     Language::ALL.into_iter().map(|language| (language, tool(language))).collect()
+}
+
+/// Whether test programs in this language, given by themselves, are run (beside inputs and outputs, and a project's
+/// command).
+pub const fn runs_test_programs(language: Language) -> bool {
+    j1::speaks(language) || matches!(language, Language::Rust)
 }
 
 /// Judges a candidate by every check, stopping at the first that fails.
@@ -132,6 +139,9 @@ async fn functions(
         entry: options.entry.clone(),
         names: options.names.clone(),
     };
+    if options.together && candidate.0 == Language::Python {
+        return j1::together::judge(candidate.1, &spec, hidden, sandbox, options, cancel).await;
+    }
     j1::judge(candidate, &spec, hidden, sandbox, options, cancel).await
 }
 

@@ -25,6 +25,8 @@ pub struct VerifyOptions {
     pub names: Vec<String>,
     /// Trusted code of the problem that the tests use besides the candidate (helpers given in the prompt).
     pub helpers: String,
+    /// The tests only run where the program runs (they patch what it uses, or share files with it): one interpreter.
+    pub together: bool,
     /// Numbers on stdout may differ by this much, absolutely or relatively; `None` compares text.
     pub float_tolerance: Option<f64>,
 }
@@ -40,6 +42,7 @@ impl Default for VerifyOptions {
             entry: None,
             names: Vec::new(),
             helpers: String::new(),
+            together: false,
             float_tolerance: None,
         }
     }

@@ -8,6 +8,7 @@ use z1::cancel::Cancel;
 use z1::engine::{Engine, Reply, Script, Tokens};
 use z1::eval::suite::arm::{AgentEffort, Arm};
 use z1::eval::suite::ask::{Drawing, Frame, Source};
+use z1::eval::suite::compare::{runs, strangers};
 use z1::eval::suite::judge::Bench;
 use z1::eval::suite::record::{Outcome, Record};
 use z1::eval::suite::report::Report;
@@ -74,6 +75,10 @@ fn identity() -> Identity {
     Identity {
         words_sha256: String::new(),
         problems: String::new(),
+        problems_sha256: String::new(),
+        suite: String::new(),
+        timeout: None,
+        context: None,
         model: "m".to_owned(),
         model_name: "m".to_owned(),
         adapter: None,
@@ -199,6 +204,22 @@ fn a_run_goes_on_where_it_stopped_and_refuses_to_be_another() {
     assert_eq!(read_records(folder.path()).unwrap(), (again.known.clone(), 0));
 }
 
+/// HumanEvalPack in languages whose test programs are whole programs.
+const PACKED: [(z1::task::Language, &str, &str, &str); 2] = [
+    (
+        z1::task::Language::Java,
+        r#"{"task_id":"Java/0","prompt":"import java.util.*;\n\nclass Solution {\n    public int add(int a) {\n","declaration":"class Solution {\n    public int add(int a) {\n","buggy_solution":"","entry_point":"add","test":"public class Main {\n    public static void main(String[] args) {\n        List<Boolean> right = Arrays.asList(new Solution().add(1) == 2);\n        if (right.contains(false)) {\n            throw new AssertionError();\n        }\n    }\n}"}"#,
+        "```java\nimport java.util.*;\n\nclass Solution {\n    public int add(int a) {\n        return a + 1;\n    }\n}\n```",
+        "```java\nclass Solution {\n    public int add(int a) {\n        return a;\n    }\n}\n```",
+    ),
+    (
+        z1::task::Language::Cpp,
+        r##"{"task_id":"CPP/0","prompt":"/*\nAdds.\n*/\n#include<string>\nusing namespace std;\nint add(int a){\n","declaration":"int add(int a){\n","buggy_solution":"","entry_point":"add","test":"#undef NDEBUG\n#include<assert.h>\nint main(){\n    assert (add(1) == 2);\n}\n"}"##,
+        "```cpp\n#include <vector>\nint add(int a) {\n    return a + 1;\n}\n```",
+        "```cpp\nint add(int a) {\n    return a;\n}\nint main() { return 0; }\n```",
+    ),
+];
+
 #[test]
 fn multipl_e_programs_run_where_their_tools_are() {
     let tools = z1::verify::tools();
@@ -237,7 +258,7 @@ fn multipl_e_programs_run_where_their_tools_are() {
     let Some(sandbox) = crate::verify::walls() else { return };
     let bench = Bench { sandbox, options: verify_options(60.0), cancel: Cancel::new() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    for (language, row, right, wrong) in rows {
+    for (language, row, right, wrong) in rows.into_iter().chain(PACKED) {
         if !tools.iter().any(|(other, tool)| *other == language && tool.is_some()) {
             eprintln!("skipped: no {language:?} here");
             continue;
@@ -248,6 +269,159 @@ fn multipl_e_programs_run_where_their_tools_are() {
             assert_eq!(judged.outcome, expected, "{language:?}: {} {:?}", judged.why, judged.candidate);
         }
     }
+}
+
+/// The outcome of one reply to one row.
+fn judged(bench: &Bench, row: &str, reply: &str) -> (Outcome, String) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let judged = runtime.block_on(bench.judge(&problems(&[row])[0], &z1::task::Trajectory::ended(reply)));
+    (judged.outcome, judged.why)
+}
+
+fn bench() -> Option<Bench> {
+    let sandbox = crate::verify::walls()?;
+    Some(Bench { sandbox, options: verify_options(60.0), cancel: Cancel::new() })
+}
+
+const PLUS: &str = r#"{"task_id":"H/23","prompt":"def half(x: int) -> float:\n    \"\"\"Halves.\"\"\"\n","entry_point":"half","canonical_solution":"    return x / 2\n","test":"import numpy as np\n\ndef is_floats(x) -> bool:\n    if isinstance(x, float):\n        return True\n    if isinstance(x, (list, tuple)):\n        return all(isinstance(i, float) for i in x)\n    if isinstance(x, np.ndarray):\n        return x.dtype == np.float64 or x.dtype == np.float32\n    return False\n\ndef assertion(out, exp, atol):\n    exact_match = out == exp\n    if atol == 0 and is_floats(exp):\n        atol = 1e-6\n    if not exact_match and atol != 0:\n        assert np.allclose(out, exp, rtol=1e-07, atol=atol)\n    else:\n        assert exact_match\n\ndef check(candidate):\n    inputs = [[1], [3]]\n    results = [0.5, 1.50000001]\n    for i, (inp, exp) in enumerate(zip(inputs, results)):\n        assertion(candidate(*inp), exp, 0)\n"}"#;
+
+#[test]
+fn the_larger_tests_of_humaneval_need_no_numpy() {
+    let Some(bench) = bench() else { return };
+    assert_eq!(
+        judged(&bench, PLUS, "```python\ndef half(x):\n    return x / 2\n```"),
+        (Outcome::Passed, String::new())
+    );
+    for wrong in ["x / 3", "None", "[x / 2, 1.0]"] {
+        let reply = format!("```python\ndef half(x):\n    return {wrong}\n```");
+        assert_eq!(judged(&bench, PLUS, &reply).0, Outcome::Failed, "{wrong}");
+    }
+    // What is not done without numpy is nobody's failure where it is not installed.
+    let more = PLUS.replace("inputs = [[1], [3]]", "np.linspace(0, 1, 3); inputs = [[1], [3]]");
+    let (outcome, why) = judged(&bench, &more, "```python\ndef half(x):\n    return x / 2\n```");
+    assert!(outcome == Outcome::Passed || (outcome == Outcome::NotJudged && why.contains("linspace")), "{why}");
+}
+
+#[test]
+fn calls_are_judged_with_what_the_runner_brings_and_exactly() {
+    let Some(bench) = bench() else { return };
+    let row = |output: &str, kind: &str| {
+        format!(
+            r#"{{"question_content":"q","question_id":"1","starter_code":"class Solution:\n    def f(self, nums: List[int]) -> int:\n","public_test_cases":"[{{\"input\":\"[3, 1]\",\"output\":\"{output}\",\"testtype\":\"functional\"}}]","metadata":"{{\"func_name\":\"f\"}}"{kind}}}"#
+        )
+    };
+    let answer = |value: &str| {
+        format!("```python\nclass Solution:\n    def f(self, nums: List[int]) -> int:\n        return {value}\n```")
+    };
+    for (output, value, passes) in [
+        ("1", "heappop(nums) if heapify(nums) is None else 0", true),
+        ("2", "max(Counter('aab').values()) + int(floor(0.5)) + bisect_left([1], 0)", true),
+        ("[5]", "[5]", true),
+        ("[5]", "5", false),
+        ("[[1, 2]]", "[1, 2]", false),
+        ("[1, 2]", "(1, 2)", true),
+        ("12345678", "12345678", true),
+        ("12345678", "12345679.0", false),
+        ("0.5", "0.5000001", true),
+        ("0.5", "0.51", false),
+    ] {
+        let (outcome, why) = judged(&bench, &row(output, ""), &answer(value));
+        assert_eq!(outcome == Outcome::Passed, passes, "{output} {value}: {why}");
+    }
+    // Where APPS names the function, its answers may be wrapped.
+    let apps = r#"{"question":"q","id":1,"input_output":{"fn_name":"f","inputs":[[1]],"outputs":[[5]]}}"#;
+    assert_eq!(judged(&bench, apps, "```python\ndef f(x):\n    return 5\n```").0, Outcome::Passed);
+    // What the program defines itself holds.
+    let own = "```python\nfrom __future__ import annotations\ndef floor(x):\n    return 7\nclass Solution:\n    def f(self, nums: List[int]) -> int:\n        return floor(1)\n```";
+    assert_eq!(judged(&bench, &row("7", ""), own), (Outcome::Passed, String::new()));
+}
+
+#[test]
+fn a_problem_s_own_time_limit_holds_within_the_user_s() {
+    let row = |limit: &str| format!(r#"{{"name":"a","question":"q","input":"1","output":"1","time_limit":{limit}}}"#);
+    let seconds = |limit: &str, most: f64| {
+        let problem = problems(&[&row(limit)]).remove(0);
+        problem.options(&verify_options(most)).limits.wall.as_secs_f64()
+    };
+    for (limit, most, expected) in [
+        ("2", 60.0, 6.0),
+        ("\"2.0 seconds\"", 60.0, 6.0),
+        ("{\"seconds\":0,\"nanos\":500000000}", 60.0, 3.0),
+        ("100", 10.0, 10.0),
+        ("null", 10.0, 10.0),
+    ] {
+        assert!((seconds(limit, most) - expected).abs() < 1e-9, "{limit}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_what_no_judge_here_can_run() {
+    const GO: &str = r#"{"task_id":"Go/0","prompt":"package main\nfunc Add(a int) int {\n","declaration":"package main\nfunc Add(a int) int {\n","buggy_solution":"    return a\n}\n","entry_point":"Add","test":"func TestAdd(t *testing.T) {}\n"}"#;
+    let Some(setup) = setup(&[Arm::Chat], WordSet::Makers, |_, _| "I would rather not.".to_owned()) else { return };
+    let found = records(&setup, problems(&[GO]));
+    assert_eq!(found[0].outcome, Outcome::NotJudged, "{}", found[0].why);
+    let report = Report::of("humanevalpack", &identity(), &found, &[]).markdown();
+    assert!(report.contains("| chat | 0 | 0 | – | – |"), "of nothing there is no share: {report}");
+}
+
+#[test]
+fn a_folder_is_one_run_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(setup) = setup(&[Arm::Chat], WordSet::Paper, |_, _| "?".to_owned()) else { return };
+    let found = records(&setup, problems(&[GSM]));
+    let mine = Identity {
+        problems_sha256: "a".to_owned(),
+        suite: "gsm8k".to_owned(),
+        timeout: Some(10.0),
+        context: Some(0),
+        ..identity()
+    };
+    let mut store = Store::open(folder.path(), &mine, false).unwrap();
+    store.put(&found[0]).unwrap();
+    let refusal = Store::open(folder.path(), &mine, true).unwrap_err().to_string();
+    assert!(refusal.contains("another run is writing"), "{refusal}");
+    drop(store);
+    for (other, word) in [
+        (Identity { problems_sha256: "b".to_owned(), ..mine.clone() }, "problems_sha256"),
+        (Identity { suite: "math".to_owned(), ..mine.clone() }, "suite was \"gsm8k\" and is \"math\""),
+        (Identity { timeout: Some(2.0), ..mine.clone() }, "timeout"),
+        (Identity { context: Some(4096), ..mine.clone() }, "context"),
+    ] {
+        let refusal = Store::open(folder.path(), &other, true).unwrap_err().to_string();
+        assert!(refusal.contains(word), "{refusal}");
+    }
+    // A run from before these were kept contradicts nothing.
+    let path = folder.path().join("run.json");
+    let mut old: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    for field in ["problems_sha256", "suite", "timeout", "context"] {
+        old.as_object_mut().unwrap().remove(field);
+    }
+    std::fs::write(&path, old.to_string()).unwrap();
+    assert_eq!(Store::open(folder.path(), &mine, true).unwrap().known.len(), 1);
+}
+
+#[test]
+fn runs_on_other_problems_are_not_compared() {
+    let Some(setup) = setup(&[Arm::Chat], WordSet::Paper, |_, _| "?".to_owned()) else { return };
+    let gsm = records(&setup, problems(&[GSM]));
+    let math = records(&setup, problems(&[r#"{"problem":"What is 1 + 1?","answer":"2"}"#]));
+    let other = records(&setup, problems(&[&GSM.replace("2 + 2", "3 + 3")]));
+    for stranger in [&math, &other] {
+        assert_eq!(stranger[0].task_id, gsm[0].task_id);
+        let why = strangers(&gsm, stranger).unwrap();
+        assert!(why.contains("row 1") && why.contains("gsm8k"), "{why}");
+        assert!(runs(&gsm, stranger).is_empty());
+    }
+    assert_eq!(strangers(&gsm, &gsm), None);
+    let named = records(&setup, problems(&[r#"{"unique_id":"m/1","problem":"What is 1 + 1?","answer":"2"}"#]));
+    assert!(strangers(&gsm, &named).unwrap().contains("gsm8k and math"));
+    // The same question by other tests is compared, and it is said.
+    let more = HUMANEVAL.replace("assert candidate(5, 5) == 10", "assert candidate(5, 6) == 11");
+    let (first, second) = (records(&setup, problems(&[HUMANEVAL])), records(&setup, problems(&[&more])));
+    assert_eq!(strangers(&first, &second), None);
+    let pair = &runs(&first, &second)[0];
+    assert_eq!((pair.common, pair.other_tests, pair.others), (1, 1, 0));
+    assert_eq!(runs(&first, &first)[0].other_tests, 0);
 }
 
 /// Every row of the public file is read, and its own solution passes; skipped where the file is not there.

@@ -1,8 +1,13 @@
 //! `z1 eval`: suites, curves and reports. One file a subcommand.
 
+use std::io::Write as _;
+
+use anyhow::Context as _;
+
 use crate::error::Exit;
 
 pub mod agent;
+pub mod choose;
 pub mod compare;
 pub mod curve;
 pub mod difficulty;
@@ -31,6 +36,15 @@ pub enum Command {
     Gym(gym::Args),
     /// A public suite (HumanEval, MBPP, …) put to a model by several arms side by side
     Suite(Box<suite::Args>),
+}
+
+/// Prints a command's answer; a reader that has gone is no mistake.
+fn print_out(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.context("cannot write to stdout"),
+    }
 }
 
 /// Runs the subcommand.

@@ -1,5 +1,6 @@
 //! `z1 eval suite`: a public suite's problems put to a model by several arms.
 
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::choose::{Choice, Chosen};
 use super::gym::walls;
+use super::print_out;
 use crate::agent::{Agent, Settings, Walls};
 use crate::cancel::Cancel;
 use crate::engine::{Adapter, Engine, LoadOptions, fingerprint};
@@ -18,15 +21,11 @@ use crate::eval::suite::judge::Bench;
 use crate::eval::suite::record::{Outcome, Record};
 use crate::eval::suite::report::Report;
 use crate::eval::suite::run::{Job, Setup, run as measure, verify_options};
-use crate::eval::suite::store::{Identity, Store};
-use crate::gym::Split;
-use crate::gym::corpus::Corpus;
+use crate::eval::suite::store::{Identity, Store, read_records};
 use crate::model_store::registry::Registry;
-use crate::prompt::{Prompts, WordSet, Words};
+use crate::prompt::{WordSet, Words};
 use crate::sandbox::Sandbox;
-use crate::sft::data::read::values;
-use crate::traits::PromptSet;
-use crate::verify::suites::{Gold, Problem, RowError, Suite, problem_of_json, read_problems};
+use crate::verify::suites::Problem;
 
 /// The subcommand's arguments.
 #[derive(Debug, clap::Args)]
@@ -37,11 +36,8 @@ use crate::verify::suites::{Gold, Problem, RowError, Suite, problem_of_json, rea
   z1 eval suite math500.jsonl --model M.gguf --samples 8 --count 100 --out runs/math --resume
   z1 eval suite gym --model z1-nano.gguf --words z1 --count 240")]
 pub struct Args {
-    /// Problems as they are published (.json, .jsonl, either also .gz; .parquet), or `gym` for generated ones
-    problems: PathBuf,
-    /// Which suite the rows are of; `auto` goes by each row's fields
-    #[arg(long, default_value = "auto")]
-    suite: Suite,
+    #[command(flatten)]
+    choice: Choice,
     /// A GGUF file
     #[arg(long, short)]
     model: PathBuf,
@@ -79,7 +75,7 @@ pub struct Args {
     difficulty: bool,
 
     /// Of several samples
-    #[arg(long, default_value_t = 0.7)]
+    #[arg(long, default_value_t = 0.7, value_parser = temperature)]
     temperature: f32,
     /// Tokens of an answer
     #[arg(long, default_value_t = 1024, value_name = "N")]
@@ -87,37 +83,16 @@ pub struct Args {
     /// What is forced at a window: `paper`, or `code` (the same and an opened code fence)
     #[arg(long, default_value = "paper", value_parser = ["paper", "code"])]
     hint: String,
-    /// Problems asked, in the order of a shuffle by the seed; all of them without it
-    #[arg(long, value_name = "N")]
-    count: Option<usize>,
-    /// Draws problems, samples and the order of options
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Only problems of these groups (difficulty, level, subject)
-    #[arg(long, value_delimiter = ',', value_name = "GROUP")]
-    group: Vec<String>,
-    /// Only these problems: a file of their ids, one a line
-    #[arg(long, value_name = "FILE")]
-    ids: Option<PathBuf>,
-    /// Only problems published on or after this day (YYYY-MM-DD)
-    #[arg(long, value_name = "DAY")]
-    since: Option<String>,
-    /// Only problems published before this day
-    #[arg(long, value_name = "DAY")]
-    until: Option<String>,
-    /// CRUXEval: ask for an input that leads to the output, instead of the output
-    #[arg(long)]
-    inputs: bool,
     /// Different problems decoded at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     slots: u8,
     /// Threads of the engine; otherwise the physical cores
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
     /// Tokens that one problem and its answer may have together; otherwise what the model allows, up to 16 k
     #[arg(long, value_name = "N")]
     context: Option<u32>,
-    /// Seconds that one program may run
+    /// Seconds that one program may run, at most; a problem's own limit is three times as long as it says, at least 3 s
     #[arg(long, default_value_t = 10.0, value_parser = seconds)]
     timeout: f64,
     /// The run's folder: records as they come, and the reports
@@ -146,6 +121,11 @@ fn agent_effort(text: &str) -> Result<AgentEffort, String> {
 fn seconds(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of seconds"))?;
     if (0.1..=3600.0).contains(&number) { Ok(number) } else { Err("between 0.1 and 3600 seconds".to_owned()) }
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    let number: f32 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if (0.0..=2.0).contains(&number) { Ok(number) } else { Err("between 0 and 2".to_owned()) }
 }
 
 impl Args {
@@ -200,16 +180,23 @@ impl Args {
 /// No usable model, no walls, no problem, or a file that cannot be read or written.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let source = args.source()?;
-    let (problems, bad_rows) = chosen(args)?;
+    let chosen = args.choice.chosen()?;
     let arms = args.arms();
     // The walls first: the sandbox's helper must never hold the model.
     let sandbox = walls()?;
     let cancel = Cancel::new();
     let engine = load(args, &cancel)?;
-    let identity = identity(args, &source, &engine)?;
+    let identity = identity(args, &source, &engine, &chosen)?;
+    if let Some(folder) = args.out.as_deref().filter(|folder| args.resume && folder.join("records.jsonl").exists()) {
+        refuse_other_problems(&read_records(folder)?.0, &chosen)?;
+    }
     let mut store = args.out.as_deref().map(|folder| Store::open(folder, &identity, args.resume)).transpose()?;
     let mut records = store.as_ref().map(|store| store.known.clone()).unwrap_or_default();
-    let jobs: Vec<Job> = numbered(problems)
+    // Of an earlier run only what this one is about is reported.
+    let wanted: HashSet<&str> = chosen.problems.iter().map(|problem| problem.id.as_str()).collect();
+    records.retain(|record| wanted.contains(record.task_id.as_str()));
+    let jobs: Vec<Job> = chosen
+        .problems
         .into_iter()
         .map(|problem| Job {
             known: records.iter().filter(|record| record.task_id == problem.id).cloned().collect(),
@@ -217,7 +204,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         })
         .collect();
     let mut progress = Progress::new(&jobs, &arms);
-    let suite = jobs.first().map_or_else(String::new, |job| job.problem.suite.to_string());
     let setup = Arc::new(setup(args, engine, sandbox, (source, arms), &identity, &cancel)?);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let finished = runtime.block_on(async {
@@ -234,28 +220,45 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     });
     progress.end();
     // What was measured is reported also where the run broke.
-    let report = Report::of(&suite, &identity, &records, &bad_rows);
-    if let Some(store) = &store {
-        store.write("report.md", &report.markdown())?;
-        store.write("report.json", &serde_json::to_string_pretty(&report)?)?;
-        store.write("report.svg", &report.svg())?;
-    }
-    finished?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{}", report.markdown());
-    }
+    let report = Report::of(&chosen.suites, &identity, &records, &chosen.bad);
+    let written = store.as_ref().map_or(Ok(()), |store| write_reports(store, &report));
+    // A record that could not be written matters more than a report.
+    finished.and(written)?;
+    let text = if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.markdown() };
+    print_out(&text)?;
     if cancel.is_cancelled() {
         if let Some(store) = &store {
             eprintln!("interrupted; `--resume --out {}` goes on", store.folder.display());
         }
         return Ok(Exit::Interrupted);
     }
-    Ok(if records.iter().any(Record::counts) { Exit::Success } else { Exit::Error })
+    let says = |record: &Record| record.counts() || record.difficulty.is_some();
+    Ok(if records.iter().any(says) { Exit::Success } else { Exit::Error })
 }
 
-fn identity(args: &Args, source: &Source, engine: &Engine) -> anyhow::Result<Identity> {
+fn write_reports(store: &Store, report: &Report) -> anyhow::Result<()> {
+    store.write("report.md", &report.markdown())?;
+    store.write("report.json", &serde_json::to_string_pretty(report)?)?;
+    store.write("report.svg", &report.svg())
+}
+
+/// An earlier run's answer to another question under the same id is not this run's.
+fn refuse_other_problems(records: &[Record], chosen: &Chosen) -> anyhow::Result<()> {
+    let by_id: HashMap<&str, &Problem> = chosen.problems.iter().map(|problem| (problem.id.as_str(), problem)).collect();
+    let other = records.iter().find(|record| {
+        // Also of problems that this run is not about: the file has none of such a suite.
+        !chosen.suites.split(", ").any(|suite| suite == record.suite)
+            || by_id.get(record.task_id.as_str()).is_some_and(|problem| {
+                record.suite != problem.suite.to_string()
+                    || (!record.question_sha256.is_empty() && record.question_sha256 != problem.question_sha256())
+            })
+    });
+    let Some(record) = other else { return Ok(()) };
+    let what = format!("the earlier run's `{}` ({}) is another problem than this file's", record.task_id, record.suite);
+    Err(UserError::usage(what).hint("choose another --out").into())
+}
+
+fn identity(args: &Args, source: &Source, engine: &Engine, chosen: &Chosen) -> anyhow::Result<Identity> {
     let adapter = args.lora.as_deref().map(fingerprint).transpose();
     Ok(Identity {
         model: engine.info().fingerprint.clone(),
@@ -263,32 +266,16 @@ fn identity(args: &Args, source: &Source, engine: &Engine) -> anyhow::Result<Ide
         adapter: adapter.context("cannot read the adapter")?,
         words: source.name().to_owned(),
         words_sha256: if let Source::File(words) = source { words.sha256.clone() } else { String::new() },
-        problems: of_problems(args),
+        problems: args.choice.name(),
+        problems_sha256: chosen.file_sha256.clone(),
+        suite: chosen.suites.clone(),
+        timeout: Some(args.timeout),
+        context: Some(args.context.unwrap_or(0)),
         hint: args.hint.clone(),
         tokens_max: args.max_tokens,
         temperature: args.temperature,
-        seed: args.seed,
+        seed: args.choice.seed,
     })
-}
-
-/// Which problems a run is about: the file's name, and which side of its rows is asked for.
-fn of_problems(args: &Args) -> String {
-    let name = args.problems.file_name().unwrap_or(args.problems.as_os_str()).to_string_lossy();
-    if args.inputs { format!("{name}, inputs") } else { name.into_owned() }
-}
-
-/// Rows that share an id are told apart by a number: records are found again by it.
-fn numbered(problems: Vec<Problem>) -> Vec<Problem> {
-    let mut seen: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
-    let tell = |mut problem: Problem| {
-        let times = seen.entry(problem.id.clone()).or_default();
-        *times += 1;
-        if *times > 1 {
-            problem.id = format!("{}#{times}", problem.id);
-        }
-        problem
-    };
-    problems.into_iter().map(tell).collect()
 }
 
 fn setup(
@@ -302,7 +289,7 @@ fn setup(
     // The agent knows how the model is spoken to, whether or not an arm is its own.
     let traits = Registry::built_in().traits(&engine.info().label);
     // Problems beside one another share the machine's seconds: only tokens are counted against a task.
-    let settings = Settings { seed: args.seed, traits, task_seconds: Some(u32::MAX), ..Settings::default() };
+    let settings = Settings { seed: args.choice.seed, traits, task_seconds: Some(u32::MAX), ..Settings::default() };
     let agent = Agent::new(engine.clone(), Arc::new(Walls { sandbox: sandbox.clone() }), None, settings)?;
     let (prompts, template) = (agent.prompts.clone(), agent.template.clone());
     Ok(Setup {
@@ -311,7 +298,7 @@ fn setup(
         drawing: Drawing {
             tokens_max: args.max_tokens,
             temperature: args.temperature,
-            seed: args.seed,
+            seed: args.choice.seed,
             hint: hint(&prompts, args.hint == "code", "python")?,
         },
         frame: Frame { source, prompts, template: Some(template) },
@@ -337,99 +324,6 @@ fn load(args: &Args, cancel: &Cancel) -> anyhow::Result<Engine> {
         ..LoadOptions::from_path(&args.model)
     };
     Ok(Engine::start_llama(options, |_| {}, cancel).map_err(UserError::from)?)
-}
-
-/// The problems that are wanted, and what is wrong with rows that could not be used.
-fn chosen(args: &Args) -> anyhow::Result<(Vec<Problem>, Vec<String>)> {
-    let read = if args.problems.as_os_str() == "gym" && !args.problems.exists() {
-        drawn(args)?
-    } else if is_parquet(&args.problems) {
-        let (mut rows, mut number) = (Vec::new(), 0);
-        values(&args.problems, &mut |row| {
-            number += 1;
-            rows.push(match row {
-                Ok((row, _)) => problem_of_json(row, number, args.suite),
-                Err(why) => Err(RowError { id: format!("row {number}"), why }),
-            });
-            Ok(())
-        })?;
-        rows
-    } else {
-        read_problems(&args.problems, args.suite).map_err(|error| {
-            UserError::new(Exit::Error, format!("{error:#}"))
-                .hint("a file as the suite is published (.jsonl, .json, .gz, .parquet), or `gym`")
-        })?
-    };
-    let (mut problems, mut bad) = (Vec::new(), Vec::new());
-    for row in read {
-        match row {
-            Ok(problem) => problems.push(problem),
-            Err(error) => bad.push(error.to_string()),
-        }
-    }
-    if args.inputs {
-        for problem in problems.iter_mut().filter(|problem| problem.gold == Gold::Output) {
-            problem.gold = Gold::Input;
-        }
-    }
-    let found = problems.len();
-    let ids = args.ids.as_deref().map(read_ids).transpose()?;
-    problems.retain(|problem| wanted(args, ids.as_deref(), problem));
-    if problems.is_empty() {
-        let why = bad.first().map_or_else(String::new, |first| format!("; the first that could not be used: {first}"));
-        let what = format!("{} holds {found} problems and none that is wanted{why}", args.problems.display());
-        return Err(UserError::new(Exit::Error, what)
-            .hint("look at --suite, --group, --ids, --since and --until")
-            .into());
-    }
-    if let Some(count) = args.count {
-        // In the order of a hash, so that a larger count holds the smaller one's problems.
-        problems.sort_by_cached_key(|problem| problem.rank(args.seed));
-        problems.truncate(count);
-    }
-    Ok((problems.into_iter().map(|problem| problem.shuffled(args.seed)).collect(), bad))
-}
-
-fn wanted(args: &Args, ids: Option<&[String]>, problem: &Problem) -> bool {
-    let group = || problem.group.as_deref().unwrap_or_default();
-    let day = || problem.date.as_deref().unwrap_or_default();
-    let tail = || problem.id.rsplit('/').next().unwrap_or_default();
-    (args.group.is_empty() || args.group.iter().any(|wanted| wanted.eq_ignore_ascii_case(group())))
-        && ids.is_none_or(|ids| ids.iter().any(|id| *id == problem.id || id == tail()))
-        && args.since.as_deref().is_none_or(|since| !day().is_empty() && day() >= since)
-        && args.until.as_deref().is_none_or(|until| !day().is_empty() && day() < until)
-}
-
-fn read_ids(path: &Path) -> anyhow::Result<Vec<String>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|problem| UserError::new(Exit::Error, format!("cannot read {}: {problem}", path.display())))?;
-    Ok(text.split_whitespace().map(str::to_owned).collect())
-}
-
-fn is_parquet(path: &Path) -> bool {
-    use std::io::Read as _;
-    let mut magic = [0; 4];
-    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"PAR1"
-}
-
-/// Generated problems that no training saw.
-fn drawn(args: &Args) -> anyhow::Result<Vec<Result<Problem, RowError>>> {
-    const COUNT: u64 = 240;
-    let prompts = Prompts::load(PromptSet::Nano, None)?;
-    let corpus = Corpus::measuring(args.seed, Split::Test);
-    let count = args.count.map_or(COUNT, |count| count as u64);
-    let mut problems = Vec::new();
-    // Some are set in projects, and those this cannot ask.
-    for index in 0..count * 2 {
-        let row = corpus.row(index, &prompts)?;
-        if row.project.is_none() && !row.entry.is_empty() {
-            problems.push(problem_of_json(serde_json::to_value(&row)?, index as usize + 1, Suite::Gym));
-        }
-        if problems.len() as u64 == count {
-            break;
-        }
-    }
-    Ok(problems)
 }
 
 /// What is done and how long the rest will take, on a terminal; a line now and then where there is none.

@@ -79,6 +79,11 @@ pub struct Record {
     pub seconds: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+    /// What is asked and what decides, by their hashes; empty in records from before they were kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub question_sha256: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tests_sha256: String,
     /// SHA-256 of the rendered prompt.
     pub prompt_sha256: String,
     pub words: String,

@@ -178,15 +178,20 @@ impl Report {
              |---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|\n",
         );
         for arm in &self.arms {
+            // Of nothing there is no share.
+            let share = if arm.solved.of == 0 {
+                "– | –".to_owned()
+            } else {
+                let percent = |share: f64| 100.0 * share;
+                let (low, high) = (percent(arm.solved.low), percent(arm.solved.high));
+                format!("{:.1} | {low:.1} to {high:.1}", percent(arm.solved.rate))
+            };
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {:.1} | {:.1} to {:.1} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {} | {} |",
+                "| {} | {} | {} | {share} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {} | {} |",
                 arm.arm,
                 arm.solved.passed,
                 arm.solved.of,
-                100.0 * arm.solved.rate,
-                100.0 * arm.solved.low,
-                100.0 * arm.solved.high,
                 arm.unreadable,
                 arm.too_long,
                 arm.not_judged,

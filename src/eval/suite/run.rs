@@ -11,16 +11,16 @@ use super::ask::{Drawing, Frame, Put, generate, request, settle};
 use super::difficulty::Difficulty;
 use super::judge::{Bench, Judged};
 use super::record::{Answer, Claim, Outcome, Record};
-use super::{imports, vote};
+use super::vote;
 use crate::agent::{Agent, checks};
 use crate::cancel::Cancel;
 use crate::complexity;
 use crate::engine::{Engine, EngineError, SessionId, TokenId};
 use crate::eval::agent::listened;
 use crate::eval::gym::before_answer;
-use crate::task::{Candidate, Finish, Language, Scope, Task, Trajectory, Usage};
-use crate::verify::suites::{Gold, Problem};
-use crate::verify::{VerifyOptions, tools};
+use crate::task::{Candidate, Check, Finish, Language, Scope, Task, Trajectory, Usage};
+use crate::verify::suites::{Gold, Problem, imports};
+use crate::verify::{VerifyOptions, runs_test_programs, tools};
 
 /// Records on their way to the writer.
 const RECORDS_MAX: usize = 64;
@@ -195,12 +195,17 @@ fn hindrance(problem: &Problem, arm: Arm) -> Option<String> {
     if !matches!(problem.gold, Gold::Program | Gold::Output | Gold::Input) {
         return None;
     }
-    let missing = imports::third_party(problem);
-    if !missing.is_empty() {
-        return Some(format!("it needs {}, which Python does not bring with it", missing.join(", ")));
+    if let Some(why) = imports::hindrance(problem) {
+        return Some(why);
     }
     let runner = |language: Language| tools().into_iter().any(|(other, tool)| other == language && tool.is_some());
-    (!runner(problem.language)).then(|| format!("there is nothing here to run {} with", problem.language.fence_tag()))
+    let tag = problem.language.fence_tag();
+    if !runner(problem.language) {
+        return Some(format!("there is nothing here to run {tag} with"));
+    }
+    let programs = |check: &Check| matches!(check, Check::TestSource { .. });
+    (problem.checks.iter().any(programs) && !runs_test_programs(problem.language))
+        .then(|| format!("test programs in {tag} are not run"))
 }
 
 /// A record with nothing in it but the names.
@@ -222,6 +227,8 @@ fn blank(setup: &Setup, problem: &Problem, arm: Arm, put: Option<&Put>) -> Recor
         decoded_tokens: 0,
         seconds: 0.0,
         tier: None,
+        question_sha256: problem.question_sha256(),
+        tests_sha256: problem.tests_sha256(),
         prompt_sha256: put.map(|put| put.prompt_sha256.clone()).unwrap_or_default(),
         words: put.map(|put| put.words.clone()).unwrap_or_default(),
         words_sha256: put.map(|put| put.words_sha256.clone()).unwrap_or_default(),

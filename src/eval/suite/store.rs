@@ -1,6 +1,6 @@
 //! A run's folder: what was asked for (`run.json`), one line a record as it ends (`records.jsonl`), the reports.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,18 @@ pub struct Identity {
     /// The file of problems, and what of it is asked; empty in runs from before it was kept.
     #[serde(default)]
     pub problems: String,
+    /// Of that file; empty where the problems were generated, and in runs from before it was kept.
+    #[serde(default)]
+    pub problems_sha256: String,
+    /// The suites of its rows; empty in runs from before it was kept.
+    #[serde(default)]
+    pub suite: String,
+    /// Seconds that one program may run; `None` in runs from before it was kept.
+    #[serde(default)]
+    pub timeout: Option<f64>,
+    /// Tokens of a problem and its answer, 0 for what the model allows; `None` in runs from before it was kept.
+    #[serde(default)]
+    pub context: Option<u32>,
     pub hint: String,
     pub tokens_max: u32,
     pub temperature: f32,
@@ -36,8 +48,10 @@ impl Identity {
         let (Some(mine), Some(theirs)) = (table(self), table(other)) else { return vec!["everything".to_owned()] };
         let differs = |(name, value): (&String, &serde_json::Value)| {
             let before = theirs.get(name)?;
-            let kept = before.as_str() != Some("") || !matches!(name.as_str(), "words_sha256" | "problems");
-            (kept && before != value).then(|| format!("{name} was {before} and is {value}"))
+            // What an earlier z1 did not write down contradicts nothing.
+            let may_lack = ["words_sha256", "problems", "problems_sha256", "suite", "timeout", "context"];
+            let lacks = (before.as_str() == Some("") || before.is_null()) && may_lack.contains(&name.as_str());
+            (!lacks && before != value).then(|| format!("{name} was {before} and is {value}"))
         };
         mine.iter().filter_map(differs).collect()
     }
@@ -50,10 +64,13 @@ pub struct Store {
     /// What an earlier run left, judged answers only: what no judge could run is asked again.
     pub known: Vec<Record>,
     file: File,
+    /// Held as long as this run writes here.
+    _lock: File,
 }
 
 const RECORDS: &str = "records.jsonl";
 const IDENTITY: &str = "run.json";
+const LOCK: &str = "run.lock";
 
 impl Store {
     /// Opens a new folder, or goes on with an earlier one.
@@ -62,6 +79,7 @@ impl Store {
     /// The folder holds another run, or records and nobody asked to go on; it cannot be written.
     pub fn open(folder: &Path, identity: &Identity, resume: bool) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let lock = locked(folder)?;
         let path = folder.join(RECORDS);
         let before = if path.exists() { read_records(&path)?.0 } else { Vec::new() };
         if !before.is_empty() && !resume {
@@ -86,7 +104,7 @@ impl Store {
         write_whole(&path, &lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
         let file =
             OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Self { folder: folder.to_owned(), known, file })
+        Ok(Self { folder: folder.to_owned(), known, file, _lock: lock })
     }
 
     /// Appends a record; it is in the file when this returns.
@@ -105,6 +123,21 @@ impl Store {
     /// The file cannot be written.
     pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         write_whole(&self.folder.join(name), text)
+    }
+}
+
+/// The folder's lock: two runs at once would each write the records anew.
+fn locked(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join(LOCK);
+    let lock = OpenOptions::new().create(true).append(true).open(&path);
+    let lock = lock.with_context(|| format!("cannot write into {}", folder.display()))?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("another run is writing into {}", folder.display());
+            Err(UserError::new(Exit::Error, what).hint("wait for its end, or choose another --out").into())
+        }
+        // A file system without locks holds nobody up.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
     }
 }
 

@@ -4,12 +4,15 @@
 //! Expected values never enter the worker's sandbox, no line of the candidate runs where the tests are, and what
 //! comes back is data of exact types: an object that claims to equal everything is simply not equal.
 //!
+//! Where tests and program have to share a process all the same, [`together`] runs them, and says so.
+//!
 //! Read [`relay`] for what is carried, `workers/wire.py` for the protocol, `workers/judge.py` for how a test program
 //! is run against a candidate that is somewhere else.
 
 pub(crate) mod relay;
 mod report;
 mod spec;
+pub(crate) mod together;
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +48,8 @@ const PYTHON: Workers = Workers {
         include_str!("workers/wire.py"),
         "\n\n",
         include_str!("workers/remote.py"),
+        "\n\n",
+        include_str!("workers/shims.py"),
         "\n\n",
         include_str!("workers/judge.py")
     ),

@@ -24,7 +24,7 @@ pub(crate) struct Port<R, W> {
 
 /// Why a line could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NoLine {
+pub(super) enum NoLine {
     Closed,
     TooLong,
 }
@@ -35,7 +35,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Port<R, W> {
     }
 
     /// Reads one line, without its end.
-    async fn receive(&mut self) -> Result<Vec<u8>, NoLine> {
+    pub(super) async fn receive(&mut self) -> Result<Vec<u8>, NoLine> {
         let mut line = Vec::new();
         let read = (&mut self.reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await;
         match read {
@@ -54,7 +54,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Port<R, W> {
         !self.reader.buffer().is_empty()
     }
 
-    async fn send(&mut self, mark: Option<u8>, line: &[u8]) -> std::io::Result<()> {
+    pub(super) async fn send(&mut self, mark: Option<u8>, line: &[u8]) -> std::io::Result<()> {
         let mut data = Vec::with_capacity(line.len() + 2);
         data.extend(mark);
         data.extend_from_slice(line);
@@ -75,6 +75,15 @@ pub(crate) enum Gone {
     Oversize,
     /// It said something that nobody had asked for.
     Protocol,
+}
+
+impl From<NoLine> for Gone {
+    fn from(none: NoLine) -> Self {
+        match none {
+            NoLine::Closed => Self::Exit,
+            NoLine::TooLong => Self::Oversize,
+        }
+    }
 }
 
 impl Gone {
@@ -192,10 +201,7 @@ where
     }
     let exchange = async {
         worker.send(None, request).await.map_err(|_| Gone::Exit)?;
-        worker.receive().await.map_err(|none| match none {
-            NoLine::Closed => Gone::Exit,
-            NoLine::TooLong => Gone::Oversize,
-        })
+        worker.receive().await.map_err(Gone::from)
     };
     let reply = timeout(wall, exchange).await.map_err(|_| Gone::Time)??;
     if worker.has_more() { Err(Gone::Protocol) } else { Ok(reply) }

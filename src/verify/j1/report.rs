@@ -83,6 +83,7 @@ fn failure(index: usize, fail: &Fail, transcript: &Transcript, around: &Circumst
     let (kind, got) = match fail.kind.as_str() {
         "syntax" => (FailureKind::Syntax, fail.got.clone()),
         "crash" => (FailureKind::Crash, fail.got.clone()),
+        "cheat" => (FailureKind::Cheat, fail.got.clone()),
         "gone" => lost(transcript.gone, around.worker, fail.call.as_deref().filter(|_| !around.hidden)),
         _ => (FailureKind::WrongAnswer, fail.got.clone()),
     };

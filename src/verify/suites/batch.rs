@@ -11,7 +11,7 @@ use crate::cancel::Cancel;
 use crate::sandbox::Sandbox;
 use crate::task::{Candidate, Failure, Tier, Trajectory, Verdict};
 
-use super::{Problem, Program, RowError};
+use super::{Gold, Problem, Program, RowError, imports, values};
 use crate::verify::{VerifyOptions, verify};
 
 /// Verdicts on their way to the writer.
@@ -147,7 +147,8 @@ pub fn pair(problems: Read<Problem>, programs: Read<Program>) -> Vec<Item> {
         items.push(match found {
             Some(problem) => {
                 let sample = if program.id.is_empty() { 0 } else { program.sample };
-                Item::Judge { candidate: candidate(&problem, &program.completion), problem, sample }
+                let (problem, candidate) = put(problem, &program.completion);
+                Item::Judge { problem, sample, candidate }
             }
             None => {
                 let why = format!("no problem is called `{}`", program.id);
@@ -180,6 +181,26 @@ pub fn own_solutions(problems: Read<Problem>, buggy: bool) -> Vec<Item> {
 
 fn bad(error: RowError) -> Item {
     Item::Known(Box::new(Record::bad(error.id, 0, error.why)))
+}
+
+/// A completion and what it is judged by: a value stands in for what the row's program returns, an input calls it.
+fn put(problem: Arc<Problem>, completion: &str) -> (Arc<Problem>, Candidate) {
+    let is_program = completion.contains("def f(");
+    let value = match problem.gold {
+        Gold::Output if !is_program => values::output_of(completion).or_else(|| values::alone(completion)),
+        _ => None,
+    };
+    if let Some(value) = value {
+        return (problem, values::returning(&value));
+    }
+    if problem.gold == Gold::Input
+        && let Some(input) = values::input_of(completion).or_else(|| values::alone(completion))
+        && let Some((problem, candidate)) = values::called_with(&problem, &input)
+    {
+        return (Arc::new(problem), candidate);
+    }
+    let candidate = candidate(&problem, completion);
+    (problem, candidate)
 }
 
 /// A completion as a program; a whole reply with fences is read as the agent reads one.
@@ -238,6 +259,9 @@ async fn judge(item: Item, sandbox: &Sandbox, base: &VerifyOptions, cancel: &Can
     match item {
         Item::Known(record) => *record,
         Item::Judge { problem, sample, candidate } => {
+            if let Some(why) = imports::hindrance(&problem) {
+                return Record::new(problem.id.clone(), sample, Verdict::NothingToCheck { why });
+            }
             let options = problem.options(base);
             let mut verdict = verify(&candidate, &problem.checks, sandbox, &options, cancel).await;
             if matches!(verdict, Verdict::SandboxFailed { .. }) && !cancel.is_cancelled() {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::task::{Check, Language};
 
-use super::rows::Row;
+use super::rows::{Row, no_text};
 use super::{Assembly, Gold, Problem, Suite};
 
 /// A problem with nothing filled in but its row's name.
@@ -26,6 +26,7 @@ pub(super) fn blank(row: &Row, language: Language) -> Problem {
         float_tolerance: None,
         suite: Suite::HumanEval,
         group: None,
+        subject: None,
         date: None,
         visible: Vec::new(),
         gold: Gold::Program,
@@ -130,7 +131,9 @@ fn mbpp_words(text: &str) -> (String, Option<String>) {
 }
 
 pub(super) fn cruxeval(row: &Row) -> Result<Problem, String> {
-    let (input, output) = (row.need(&["input"])?, row.need(&["output"])?);
+    // A call without arguments has an empty input.
+    let input = row.text(&["input"]).ok_or_else(|| no_text(&["input"]))?;
+    let output = row.need(&["output"])?;
     let code = row.text(&["code"]).unwrap_or_default().to_owned();
     Ok(Problem {
         prompt: code.clone(),

@@ -38,10 +38,13 @@ pub(super) fn math(row: &Row) -> Result<Problem, String> {
         Some(Value::String(text)) => Some(text.to_ascii_lowercase()),
         _ => None,
     };
+    let subject = row.text(&["subject", "type"]).map(str::to_owned);
+    let (group, subject) = if level.is_some() { (level, subject) } else { (subject, None) };
     Ok(Problem {
         prompt: question.to_owned(),
         gold: Gold::Math(gold),
-        group: level.or_else(|| row.text(&["subject", "type"]).map(str::to_owned)),
+        group,
+        subject,
         suite: Suite::Math,
         ..blank(row, Language::Python)
     })
@@ -60,16 +63,15 @@ pub(super) fn gpqa(row: &Row) -> Result<Problem, String> {
         return Err(format!("{} options", options.len()));
     }
     let group = row.text(&["High-level domain", "Subdomain", "domain", "subject", "category"]).map(str::to_owned);
-    let mut problem =
-        Problem { prompt: question.trim().to_owned(), group, suite: Suite::Gpqa, ..blank(row, Language::Python) };
-    if row.own_id().is_none()
-        && let Some(id) = row.text(&["Record ID"])
-    {
-        id.clone_into(&mut problem.id);
-    }
-    problem.options = options;
-    problem.gold = Gold::Choice('A');
-    Ok(problem)
+    Ok(Problem {
+        prompt: question.trim().to_owned(),
+        subject: row.text(&["Subdomain"]).map(str::to_owned).filter(|subject| group.as_ref() != Some(subject)),
+        group,
+        suite: Suite::Gpqa,
+        options,
+        gold: Gold::Choice('A'),
+        ..blank(row, Language::Python)
+    })
 }
 
 fn wrong_answers(row: &Row) -> Vec<String> {

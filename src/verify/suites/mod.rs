@@ -7,26 +7,37 @@ pub mod batch;
 mod calls;
 mod functions;
 mod gym;
+pub mod imports;
 mod knowledge;
 mod multiple;
+mod nearest;
 mod pack;
 mod packed;
 mod programs;
 mod rows;
 mod stdio;
+pub mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::hex::hex;
 use crate::reply::{self, FormatProblem, Wanted};
 use crate::task::{Candidate, Check, Language, Trajectory};
 
 use super::VerifyOptions;
+
+/// A problem's own time limit is meant for a judge's machine: here it is this many times longer, and never shorter
+/// than the least.
+const SLOWER_HERE: f64 = 3.0;
+const SECONDS_MIN: f64 = 3.0;
+const SECONDS_MAX: f64 = 86_400.0;
 
 pub use knowledge::last_boxed;
 pub use programs::{Program, read_programs};
@@ -123,6 +134,8 @@ pub struct Problem {
     pub suite: Suite,
     /// What the report counts it under: a difficulty, a level, a subject.
     pub group: Option<String>,
+    /// What it may be asked for by besides: the subject of what is counted by level.
+    pub subject: Option<String>,
     /// When the problem was published, as the row has it (`2024-10-05…`).
     pub date: Option<String>,
     /// Tests that the problem's own words show; no hidden one is among them.
@@ -156,6 +169,8 @@ pub enum Gold {
 pub enum Assembly {
     /// The completion is the program.
     Whole,
+    /// The same, behind what the suite's own runner imports for it.
+    Furnished,
     /// The completion continues the prompt, unless it repeats the declaration.
     Continue,
     /// As [`Assembly::Continue`], and the tests follow it in the same program.
@@ -167,7 +182,9 @@ impl Problem {
     pub fn program(&self, completion: &str) -> Candidate {
         let source = match self.assembly {
             Assembly::Whole => completion.to_owned(),
+            Assembly::Furnished => calls::furnished(completion),
             Assembly::Continue => self.continued(completion),
+            Assembly::Framed if self.suite == Suite::HumanEvalPack => pack::framed(self, completion),
             Assembly::Framed => multiple::framed(self, completion),
         };
         Candidate::Program { language: self.language, source }
@@ -188,10 +205,12 @@ impl Problem {
             Ok(Candidate::Program { source, .. }) => Ok(self.program(&source)),
             Ok(other) => Ok(other),
             // A fence may hold only what completes the function that the prompt began.
-            Err(problem) if self.assembly != Assembly::Whole => match reply::program::body(reply, &wanted) {
-                Some(body) => Ok(self.program(&body)),
-                None => Err(problem),
-            },
+            Err(problem) if !matches!(self.assembly, Assembly::Whole | Assembly::Furnished) => {
+                match reply::program::body(reply, &wanted) {
+                    Some(body) => Ok(self.program(&body)),
+                    None => Err(problem),
+                }
+            }
             Err(problem) => Err(problem),
         }
     }
@@ -205,6 +224,25 @@ impl Problem {
         } else {
             format!("{}{completion}", self.prompt)
         }
+    }
+
+    /// What is asked, whatever the words around it and the order of options.
+    pub fn question_sha256(&self) -> String {
+        let mut options = self.options.clone();
+        options.sort();
+        let asked = (self.suite.to_string(), &self.prompt, options, self.gold == Gold::Input, &self.texts);
+        hex(&Sha256::digest(format!("{asked:?}").as_bytes()))
+    }
+
+    /// What decides about an answer.
+    pub fn tests_sha256(&self) -> String {
+        let gold = match &self.gold {
+            Gold::Choice(letter) => self.options.get((*letter as u8).wrapping_sub(b'A') as usize).cloned(),
+            Gold::Math(gold) => Some(gold.clone()),
+            Gold::Program | Gold::Output | Gold::Input => None,
+        };
+        let checks = self.texts.get("tests").map(String::as_str);
+        hex(&Sha256::digest(format!("{:?}", (&self.checks, gold, checks)).as_bytes()))
     }
 
     /// Where the problem stands in the shuffle of a seed.
@@ -227,12 +265,35 @@ impl Problem {
         self
     }
 
+    /// What is missing where the row has no words to ask a model with; judging may do without.
+    pub fn wordless(&self) -> Option<String> {
+        let missing = |text: &str, fields: &[&str]| text.trim().is_empty().then(|| rows::no_text(fields));
+        let text = |name: &str| self.texts.get(name).map_or("", String::as_str);
+        match self.suite {
+            Suite::Mbpp => missing(&self.prompt, &["text", "prompt"]),
+            Suite::Cruxeval => missing(text("code"), &["code"]),
+            Suite::HumanEvalPack => missing(text("buggy"), &["buggy_solution"]),
+            Suite::Stdio => missing(&self.prompt, &["question_content", "question", "prompt", "description"]),
+            _ => missing(&self.prompt, &["prompt"]),
+        }
+    }
+
     /// The names that an answer has to define: of those that the reference defines, the ones that the tests call.
     pub fn wanted_names(&self) -> Vec<String> {
         let sources: Vec<&str> = self.checks.iter().filter_map(source_of).collect();
         let called = |name: &String| sources.iter().any(|source| mentions(source, name));
         let wanted: Vec<String> = self.names.iter().filter(|name| called(name)).cloned().collect();
         if wanted.is_empty() { self.names.clone() } else { wanted }
+    }
+
+    /// Whether the words show every test that judges.
+    pub fn shows_every_test(&self) -> bool {
+        let plain = |check: &Check| match check.clone() {
+            Check::Asserts { source, .. } => Check::Asserts { source, hidden: false },
+            Check::Stdio { cases, .. } => Check::Stdio { cases, hidden: false },
+            other => other,
+        };
+        !self.checks.is_empty() && self.checks.iter().map(plain).eq(self.visible.iter().map(plain))
     }
 
     /// The tests that the problem's words show, as text; empty where they show none.
@@ -246,7 +307,15 @@ impl Problem {
         options.entry.clone_from(&self.entry);
         options.names.clone_from(&self.names);
         options.helpers.clone_from(&self.helpers);
+        options.together = self.suite == Suite::BigCodeBench;
         options.float_tolerance = options.float_tolerance.or(self.float_tolerance);
+        if let Some(seconds) = self.seconds {
+            // The limits of the base are the user's, and the most there is.
+            let own = Duration::from_secs_f64((seconds * SLOWER_HERE).clamp(SECONDS_MIN, SECONDS_MAX));
+            for limit in [&mut options.limits.wall, &mut options.limits.cpu, &mut options.call_wall] {
+                *limit = own.min(*limit);
+            }
+        }
         options
     }
 }
@@ -300,7 +369,11 @@ fn problem(row: &rows::Row, suite: Suite) -> Result<Problem, String> {
         Suite::Math => knowledge::math(row),
         Suite::Gpqa => knowledge::gpqa(row),
         Suite::Gym => gym::problem(row),
-        Suite::Stdio | Suite::Auto => stdio::problem(row),
+        Suite::Stdio | Suite::Auto => stdio::problem(row).map_err(|why| match (why == stdio::NO_CASES, suite) {
+            // Nobody said that these are programs with inputs and outputs.
+            (true, Suite::Auto) => nearest::missing(row),
+            _ => why,
+        }),
     }
 }
 

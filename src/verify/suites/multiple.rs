@@ -45,18 +45,24 @@ pub(super) fn problem(row: &Row) -> Result<Problem, String> {
             ..base
         }),
         Language::TypeScript | Language::Rust | Language::Cpp | Language::Java | Language::Shell => {
-            let proof = hex(&Sha256::digest(format!("{}\n{tests}", base.id).as_bytes())[..12]);
-            let case = StdioCase { input: String::new(), output: proof.clone() };
+            let (check, tests) = proved(language, &base.id, &tests)?;
             Ok(Problem {
-                checks: vec![Check::Stdio { cases: vec![case], hidden }],
+                checks: vec![check],
                 assembly: Assembly::Framed,
-                texts: [("tests", with_proof(language, &tests, &proof)?)].into_iter().collect(),
+                texts: [("tests", tests)].into_iter().collect(),
                 prompt,
                 ..base
             })
         }
         _ => Err(format!("tests in {} are not run here", language.fence_tag())),
     }
+}
+
+/// Tests with a main program that print, where every assert has held, what only the check knows.
+pub(super) fn proved(language: Language, id: &str, tests: &str) -> Result<(Check, String), String> {
+    let proof = hex(&Sha256::digest(format!("{id}\n{tests}").as_bytes())[..12]);
+    let case = StdioCase { input: String::new(), output: proof.clone() };
+    Ok((Check::Stdio { cases: vec![case], hidden: true }, with_proof(language, tests, &proof)?))
 }
 
 /// The program of an answer and the tests around it.
@@ -98,7 +104,7 @@ fn is_declaration(language: Language, line: &str) -> bool {
 }
 
 /// The prompt up to the line that declares the function.
-fn before_declaration<'a>(prompt: &'a str, entry: &str) -> &'a str {
+pub(super) fn before_declaration<'a>(prompt: &'a str, entry: &str) -> &'a str {
     let call = format!("{entry}(");
     let mut at = prompt.len();
     let mut offset = 0;
@@ -113,7 +119,7 @@ fn before_declaration<'a>(prompt: &'a str, entry: &str) -> &'a str {
 }
 
 /// Whether an answer declares the function itself and not merely calls it.
-fn declares(answer: &str, entry: &str) -> bool {
+pub(super) fn declares(answer: &str, entry: &str) -> bool {
     let call = format!("{entry}(");
     answer.lines().any(|line| {
         let text = line.trim();
@@ -124,7 +130,7 @@ fn declares(answer: &str, entry: &str) -> bool {
 }
 
 /// An answer without a main program of its own: the tests bring one.
-fn without_main(language: Language, answer: &str) -> String {
+pub(super) fn without_main(language: Language, answer: &str) -> String {
     let opening: &[&str] = match language {
         Language::Rust => &["fn main()"],
         Language::Cpp => &["int main("],

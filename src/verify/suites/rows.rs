@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::{Map, Value};
 
+use super::stdio::CASE_FIELDS;
+
 /// Largest file read, after decompression.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 
@@ -33,8 +35,18 @@ pub(crate) struct Row {
 }
 
 /// Fields that name a row, most specific first.
-const ID_FIELDS: [&str; 8] =
-    ["task_id", "question_id", "problem_id", "id", "_id", "name", "question_title", "problem_name"];
+const ID_FIELDS: [&str; 10] = [
+    "task_id",
+    "question_id",
+    "problem_id",
+    "unique_id",
+    "id",
+    "_id",
+    "name",
+    "question_title",
+    "problem_name",
+    "Record ID",
+];
 
 impl Row {
     pub(crate) fn has(&self, field: &str) -> bool {
@@ -50,9 +62,10 @@ impl Row {
         fields.iter().find_map(|field| self.get(field)?.as_str())
     }
 
-    /// The same, or what is missing.
+    /// The first of them that says something, or what is missing.
     pub(crate) fn need(&self, fields: &[&str]) -> Result<&str, String> {
-        self.text(fields).ok_or_else(|| format!("no text in the field `{}`", fields.join("` or `")))
+        let said = fields.iter().filter_map(|field| self.get(field)?.as_str()).find(|text| !text.trim().is_empty());
+        said.ok_or_else(|| no_text(fields))
     }
 
     /// The row's own id, where it has one.
@@ -71,6 +84,11 @@ impl Row {
     pub(crate) fn error(&self, why: String) -> RowError {
         RowError { id: self.id(), why }
     }
+}
+
+/// What is said of a row whose fields hold no words.
+pub(crate) fn no_text(fields: &[&str]) -> String {
+    format!("no text in the field `{}`", fields.join("` or `"))
 }
 
 /// Reads every row of a file.
@@ -100,7 +118,9 @@ fn parse(text: &str) -> Vec<Result<Row, RowError>> {
 }
 
 fn by_id(fields: Map<String, Value>) -> Vec<Result<Row, RowError>> {
-    let is_table = fields.len() > 1 && fields.values().all(Value::is_object);
+    // One row by itself is told from a row with one column of cases by the column's name.
+    let is_row = |name: &String| CASE_FIELDS.contains(&name.as_str());
+    let is_table = fields.values().all(Value::is_object) && (fields.len() > 1 || !fields.keys().all(is_row));
     if !is_table {
         return vec![Ok(Row { fields, number: 1 })];
     }
@@ -144,6 +164,8 @@ mod tests {
         assert_eq!(ids("[{\"id\":\"a\"},{\"task_id\":7}]"), want);
         assert_eq!(ids("{\"a\":{\"x\":1},\"7\":{\"x\":2}}"), want);
         assert_eq!(ids("{\"id\":\"a\"}"), vec![Ok("a".to_owned())]);
+        assert_eq!(ids("{\"a\":{\"x\":1}}"), vec![Ok("a".to_owned())]);
+        assert_eq!(ids("{\"input_output\":{\"inputs\":[]}}"), vec![Ok("row 1".to_owned())]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ const CASES_MAX: usize = 1_000;
 const TOLERANCE: f64 = 1e-6;
 
 /// Fields that hold cases, in any of the known shapes.
-const CASE_FIELDS: [&str; 16] = [
+pub(super) const CASE_FIELDS: [&str; 16] = [
     "input_output",
     "test_cases",
     "tests",
@@ -49,10 +49,18 @@ const OUTPUT_FIELDS: [&str; 9] =
 struct Found {
     cases: Vec<(Value, Value)>,
     function: Option<String>,
+    /// The cases name the function, as those of APPS do, where answers may stand in a list of one.
+    wrapped: bool,
 }
 
+/// What a row without cases is told; [`super::problem`] adds what it looks like.
+pub(super) const NO_CASES: &str = "no inputs and outputs in any field that is known";
+
 pub(super) fn problem(row: &Row) -> Result<Problem, String> {
-    let mut found = Found { function: function_name(row), ..Found::default() };
+    let mut found = Found { function: function_name(row)?, ..Found::default() };
+    if row.fields.contains_key("private_test_cases") && blank_text(row.get("private_test_cases")) {
+        return Err("`private_test_cases` is empty: only the cases that the words show could judge".to_owned());
+    }
     for field in CASE_FIELDS {
         if let Some(value) = row.get(field) {
             collect(value, &mut found, 0).map_err(|why| format!("`{field}`: {why}"))?;
@@ -63,7 +71,7 @@ pub(super) fn problem(row: &Row) -> Result<Problem, String> {
     }
     found.cases.truncate(CASES_MAX);
     if found.cases.is_empty() {
-        return Err("no inputs and outputs in any field that is known".to_owned());
+        return Err(NO_CASES.to_owned());
     }
     let language = row.text(&["language", "lang"]).and_then(Language::from_fence_tag).unwrap_or(Language::Python);
     let prompt = row.text(&["prompt", "question_content", "question", "problem", "description", "text", "statement"]);
@@ -71,7 +79,9 @@ pub(super) fn problem(row: &Row) -> Result<Problem, String> {
     let function = found.function.clone();
     let check = |cases: &[(Value, Value)], hidden| {
         Ok::<_, String>(match &function {
-            Some(function) => Check::Asserts { source: calls::asserts(function, starter, cases)?, hidden },
+            Some(function) => {
+                Check::Asserts { source: calls::asserts(function, starter, cases, found.wrapped)?, hidden }
+            }
             None => Check::Stdio { cases: stdio_cases(cases)?, hidden },
         })
     };
@@ -94,7 +104,7 @@ pub(super) fn problem(row: &Row) -> Result<Problem, String> {
         checks: vec![check],
         canonical: canonical(row),
         buggy: row.text(&["buggy_solution"]).map(str::to_owned),
-        assembly: Assembly::Whole,
+        assembly: if is_furnished(row, &found, language) { Assembly::Furnished } else { Assembly::Whole },
         seconds: seconds(row),
         float_tolerance: Some(TOLERANCE),
         ..blank(row, language)
@@ -102,15 +112,36 @@ pub(super) fn problem(row: &Row) -> Result<Problem, String> {
 }
 
 /// The function that is to be called, where the row names one.
-fn function_name(row: &Row) -> Option<String> {
+fn function_name(row: &Row) -> Result<Option<String>, String> {
     if let Some(name) = row.text(&["fn_name", "func_name", "function_name", "entry_point"]) {
-        return (!name.is_empty()).then(|| name.to_owned());
+        return Ok((!name.is_empty()).then(|| name.to_owned()));
     }
-    let metadata = match row.get("metadata")? {
-        Value::String(text) => serde_json::from_str(text).ok()?,
-        other => other.clone(),
+    let metadata: Value = match row.get("metadata") {
+        None => return Ok(None),
+        Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
+        // Whether it is to be called stands in it: a program judged by stdin instead would be judged wrongly.
+        Some(Value::String(text)) => {
+            serde_json::from_str(text).map_err(|error| format!("`metadata` is not JSON: {error}"))?
+        }
+        Some(other) => other.clone(),
     };
-    metadata.get("func_name")?.as_str().map(str::to_owned)
+    Ok(metadata.get("func_name").and_then(Value::as_str).map(str::to_owned))
+}
+
+/// Whether a field holds nothing.
+fn blank_text(value: Option<&Value>) -> bool {
+    match value {
+        None => true,
+        Some(Value::String(text)) => matches!(text.trim(), "" | "[]"),
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(_) => false,
+    }
+}
+
+/// Whether the suite's own runner imports for the program: LiveCodeBench's, APPS' and TACO's do.
+fn is_furnished(row: &Row, found: &Found, language: Language) -> bool {
+    let theirs = ["public_test_cases", "private_test_cases", "input_output", "starter_code"];
+    language == Language::Python && (found.function.is_some() || theirs.iter().any(|field| row.has(field)))
 }
 
 /// Gathers cases out of whatever shape `value` has.
@@ -138,6 +169,7 @@ fn collect(value: &Value, found: &mut Found, depth: usize) -> Result<(), String>
         Value::Object(fields) => {
             if let Some(name) = fields.get("fn_name").and_then(Value::as_str) {
                 found.function = Some(name.to_owned());
+                found.wrapped = true;
             }
             let side = |names: &[&str]| names.iter().find_map(|name| fields.get(*name));
             match (side(&INPUT_FIELDS), side(&OUTPUT_FIELDS)) {
@@ -306,5 +338,11 @@ mod tests {
             read(r#"{"input_output": {"inputs": ["1"], "outputs": []}}"#).is_err_and(|why| why.contains("1 inputs"))
         );
         assert!(read(r#"{"private_test_cases": "???"}"#).is_err_and(|why| why.contains("base64")));
+        let cases = r#""public_test_cases": [{"input": "1", "output": "2"}]"#;
+        assert!(read(&format!(r#"{{{cases}, "metadata": "{{oops"}}"#)).is_err_and(|why| why.contains("`metadata`")));
+        for empty in ["null", "\"\"", "[]", "\"[]\""] {
+            let row = format!(r#"{{{cases}, "private_test_cases": {empty}}}"#);
+            assert!(read(&row).is_err_and(|why| why.contains("`private_test_cases` is empty")), "{row}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod languages;
 mod projects;
 mod suites;
 mod syntax;
+mod together;
 mod tools;
 
 use z1::cancel::Cancel;

@@ -76,6 +76,54 @@ fn cruxeval_rows_are_read() {
 }
 
 #[test]
+fn answers_to_cruxeval_are_put_in_place() {
+    if walls().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let row = |id: &str| format!(r#"{{"id":"{id}","code":"def f(x):\n    return x + 1","input":"1","output":"2"}}"#);
+    let problems = write("problems.jsonl", &["a", "b", "c", "d", "e"].map(row).join("\n"));
+    let answer = |id: &str, text: &str| serde_json::json!({"task_id": id, "completion": text}).to_string();
+    let judge = |texts: [&str; 5], more: &[&str]| {
+        let rows: Vec<String> =
+            ["a", "b", "c", "d", "e"].iter().zip(texts).map(|(id, text)| answer(id, text)).collect();
+        let answers = write("answers.jsonl", &rows.join("\n"));
+        let (_, records, _) = verify(&[more, &[problems.as_str(), answers.as_str()]].concat());
+        records.iter().map(|record| record["verdict"] == "passed").collect::<Vec<_>>()
+    };
+    let outputs = [
+        "assert f(1) == 2",
+        "So [ANSWER]2[/ANSWER]",
+        "2",
+        "def f(x):\n    return 2",
+        "[ANSWER]assert f(1) == 3[/ANSWER]",
+    ];
+    assert_eq!(judge(outputs, &[]), [true, true, true, true, false]);
+    let inputs = [
+        "assert f(1) == 2",
+        "So [ANSWER]1[/ANSWER]",
+        "1",
+        "[ANSWER]f(1)[/ANSWER]",
+        "[ANSWER]assert f(3) == 2[/ANSWER]",
+    ];
+    assert_eq!(judge(inputs, &["--inputs"]), [true, true, true, true, false]);
+}
+
+#[test]
+fn bigcodebench_s_own_solutions_pass_where_nothing_is_missing() {
+    let (Some(path), Some(_)) = (shared("bigcodebench_hard/bigcodebench_hard.json.gz"), walls()) else { return };
+    let (_, records, summary) = verify(&["--canonical", "--timeout", "60", path.to_str().unwrap()]);
+    let passed = words(&records).iter().filter(|(_, word)| *word == "passed").count();
+    assert!(passed >= 31, "{summary}");
+    assert!(records.iter().all(|record| record["why"] != "" || record["verdict"] == "passed"), "{summary}");
+}
+
+#[test]
 fn odd_rows_are_named_and_spoil_nothing() {
     if walls().is_none() {
         return;

@@ -1,6 +1,6 @@
 """The judge: holds the tests and asks the worker, through the parent, for every call of the candidate's
 code. It runs in a sandbox of its own and never runs a line of the candidate. Follows
-`wire.py` and `remote.py`.
+`wire.py`, `remote.py` and `shims.py`.
 
 Towards the parent each line begins with `>` (for the worker) or `=` (a report); from the parent with
 `<` (from the worker) or `!` (the worker is gone, and why).
@@ -110,6 +110,10 @@ class Judge:
     def describe(self, error, name):
         if isinstance(error, Stop):
             return "gone", name, str(error), None, None
+        if isinstance(error, Unfit):
+            raise error
+        if isinstance(error, ImportError) and not hasattr(error, "z1_frames"):
+            raise Unfit(f"the tests need a module that is not there: {error}") from error
         if isinstance(error, Unsupported):
             return "wrong", name, str(error), None, None
         frames = getattr(error, "z1_frames", None)
@@ -226,16 +230,34 @@ class Imports(ast.NodeTransformer):
     """`from solution import f` names the candidate, whatever its file would be called."""
 
     KNOWN = {"candidate", "solution", "main", "program", "submission", "answer", "your_module", "module"}
+    # A library that is not installed is missing; it is not the program that lacks what it brings.
+    LIBRARIES = set(
+        "PIL aiohttp astropy attr attrs bs4 chardet click cryptography cv2 dateutil django docx faker fastapi flask "
+        "freezegun geopandas geopy gensim holidays httpx hypothesis jax joblib keras librosa lxml matplotlib mock "
+        "mpl_toolkits multipledispatch networkx nltk numpy openpyxl pandas parameterized psutil pycryptodome Crypto "
+        "pydantic pyquery pytz regex requests responses rsa scipy seaborn sendgrid shapely skimage sklearn sqlalchemy "
+        "statsmodels sympy tensorflow textblob texttable torch torchvision tqdm transformers urllib3 werkzeug wordcloud "
+        "wordninja xlrd xlwt xmltodict yaml".split()
+    )
 
-    def __init__(self, link):
-        self.link, self.names = link, set()
+    def __init__(self, link, tree, own):
+        self.link, self.names, self.own, self.asked = link, set(), own, {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                self.asked.setdefault(node.value.id, set()).add(node.attr)
 
-    def _ours(self, module):
+    def _ours(self, module, named):
+        """Whether a module is the program's: by its name, or, where nothing else is called so, by what the tests
+        want of it (where the problem says what the program defines) or by not being a library's name."""
         root = (module or "").split(".")[0]
-        return root in self.KNOWN or not (is_module(root) or root in SHIMS)
+        if root in self.KNOWN:
+            return True
+        if is_module(root) or root in SHIMS:
+            return False
+        return not self.own.isdisjoint(named) if self.own else root not in self.LIBRARIES
 
     def visit_ImportFrom(self, node):
-        if node.level == 0 and not self._ours(node.module):
+        if node.level == 0 and not self._ours(node.module, {alias.name for alias in node.names}):
             return node
         pairs = [(alias.name, alias.asname or alias.name) for alias in node.names if alias.name != "*"]
         self.names.update(name for name, _ in pairs)
@@ -243,7 +265,8 @@ class Imports(ast.NodeTransformer):
         return [ast.copy_location(part, node) for part in ast.parse("\n".join(lines)).body]
 
     def visit_Import(self, node):
-        ours = [alias for alias in node.names if self._ours(alias.name)]
+        wanted = lambda alias: self.asked.get((alias.asname or alias.name).split(".")[0], set())
+        ours = [alias for alias in node.names if self._ours(alias.name, wanted(alias))]
         if not ours:
             return node
         node.names = [alias for alias in node.names if alias not in ours]
@@ -263,63 +286,6 @@ class CandidateModule:
         if name not in found:
             raise AttributeError(f"the program does not define {name!r}")
         return found[name]
-
-
-def pytest_shim():
-    """The three things that test functions commonly want of pytest, where it is not installed."""
-    shim = types.ModuleType("pytest")
-
-    class Raises:
-        def __init__(self, expected, match=None):
-            self.expected, self.match, self.value = expected, match, None
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, kind, error, _trace):
-            if kind is None:
-                raise AssertionError(f"did not raise {self.expected}")
-            if not issubclass(kind, self.expected):
-                return False
-            import re
-
-            if self.match and not re.search(self.match, str(error)):
-                raise AssertionError(f"{str(error)!r} does not match {self.match!r}")
-            self.value = error
-            return True
-
-    class Approx:
-        def __init__(self, expected, rel=1e-6, abs=1e-12):
-            self.expected, self.rel, self.abs = expected, rel, abs
-
-        def __eq__(self, other):
-            if isinstance(self.expected, (list, tuple)):
-                same = isinstance(other, (list, tuple)) and len(other) == len(self.expected)
-                return same and all(Approx(e, self.rel, self.abs) == o for e, o in zip(self.expected, other))
-            if isinstance(other, bool) or not isinstance(other, (int, float, complex)):
-                return False
-            return other == self.expected or abs(other - self.expected) <= max(
-                self.abs, self.rel * abs(self.expected)
-            )
-
-        def __repr__(self):
-            return f"approx({self.expected!r})"
-
-    def parametrize(names, rows):
-        names = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-
-        def mark(function):
-            function.z1_rows = [dict(zip(names, row if len(names) > 1 else (row,))) for row in rows]
-            return function
-
-        return mark
-
-    shim.raises, shim.approx = Raises, Approx
-    shim.mark = types.SimpleNamespace(parametrize=parametrize)
-    return shim
-
-
-SHIMS = {"pytest": pytest_shim}
 
 
 # -- one problem ----------------------------------------------------------------------------------------
@@ -492,7 +458,8 @@ def prepare(spec, link, line):
         tree = ast.parse(source)
     except SyntaxError as error:
         raise Unfit(f"the tests are not valid Python: {error}") from error
-    imports = Imports(link)
+    own = {name for name in [spec.get("entry"), *(spec.get("names") or [])] if name}
+    imports = Imports(link, tree, own)
     tree = ast.fix_missing_locations(imports.visit(tree))
     wanted = wanted_names(tree, spec)
     spec["tree"] = tree
@@ -515,7 +482,10 @@ def prepare(spec, link, line):
 def furnish(spec, space, link, wanted):
     """Puts the problem's own helpers, missing imports and the candidate's names where the tests see them."""
     if spec.get("helpers"):
-        exec(compile(spec["helpers"], "helpers.py", "exec"), space)
+        try:
+            exec(compile(spec["helpers"], "helpers.py", "exec"), space)
+        except ImportError as error:
+            raise Unfit(f"the tests need a module that is not there: {error}") from error
     asked = sorted(name for name in wanted if name == spec.get("entry") or name not in space)
     found = link.names(asked) if asked else {}
     for name in asked:
@@ -546,8 +516,6 @@ def judge_problem(spec, line):
             exec(code, space)
         except Stop:
             raise
-        except ImportError as error:
-            raise Unfit(f"the tests need a module that is not there: {error}") from error
         except BaseException as error:
             judge.fail(*judge.describe(error, judge.text_of(error) or ""))
         if judge.failures == failures or judge.link.gone is None:

@@ -1,11 +1,22 @@
-//! What a problem's own code imports that Python does not bring with it.
+//! What a problem's own code imports that Python does not bring with it and that is not installed.
 
 use crate::repo_map::modules::is_standard;
 use crate::task::{Check, Language};
-use crate::verify::suites::Problem;
+use crate::verify::packages::is_installed;
 
-/// The packages of third parties that the problem's tests and reference need; empty where there are none.
-pub fn third_party(problem: &Problem) -> Vec<String> {
+use super::{Problem, Suite};
+
+/// What tests ask of this is done without it, unless they run where the program does.
+const STOOD_IN_FOR: &str = "numpy";
+
+/// Why nothing can be said of any answer to a problem: what it needs is not there.
+pub fn hindrance(problem: &Problem) -> Option<String> {
+    let missing = third_party(problem);
+    (!missing.is_empty()).then(|| format!("it needs {}, which Python does not bring with it", missing.join(", ")))
+}
+
+/// The packages of third parties that the problem's tests and reference need and that are not there.
+fn third_party(problem: &Problem) -> Vec<String> {
     if problem.language != Language::Python {
         return Vec::new();
     }
@@ -14,8 +25,12 @@ pub fn third_party(problem: &Problem) -> Vec<String> {
         Check::Stdio { .. } | Check::Command { .. } => None,
     });
     let code = ["code", "complete"].into_iter().filter_map(|name| problem.texts.get(name).map(String::as_str));
-    let mut found: Vec<String> = tests.chain(code).chain(problem.canonical.as_deref()).flat_map(imported).collect();
-    found.retain(|name| !name.starts_with('_') && !is_standard(name));
+    let mut found: Vec<String> = tests.flat_map(imported).collect();
+    if problem.suite != Suite::BigCodeBench {
+        found.retain(|name| name != STOOD_IN_FOR);
+    }
+    found.extend(code.chain(problem.canonical.as_deref()).flat_map(imported));
+    found.retain(|name| !name.starts_with('_') && !is_standard(name) && !is_installed(name));
     found.sort();
     found.dedup();
     found
