@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::large;
+
 /// Compares as the published checkers do: tuples are lists, fractions may differ a little. A whole number that is
 /// expected is meant exactly.
 const PRELUDE: &str = "\
@@ -87,6 +89,7 @@ fn literal(value: &Value) -> String {
         Value::Null => "None".to_owned(),
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
+        Value::String(text) if let Some(digits) = large::digits(text) => digits.to_owned(),
         // JSON's escapes are Python's, and the astral characters stand for themselves.
         Value::Number(_) | Value::String(_) => value.to_string(),
         Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),

@@ -9,6 +9,7 @@ mod functions;
 mod gym;
 pub mod imports;
 mod knowledge;
+mod large;
 mod multiple;
 mod nearest;
 mod pack;

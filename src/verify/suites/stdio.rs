@@ -7,6 +7,7 @@ use crate::task::{Check, Language, StdioCase};
 
 use super::calls;
 use super::functions::blank;
+use super::large;
 use super::packed;
 use super::rows::Row;
 use super::{Assembly, Problem, Suite};
@@ -152,11 +153,11 @@ fn collect(value: &Value, found: &mut Found, depth: usize) -> Result<(), String>
     match value {
         Value::String(text) if text.trim().is_empty() => Ok(()),
         Value::String(text) => {
-            let inner: Value = match serde_json::from_str(text) {
+            let inner = match large::from_str(text) {
                 Ok(inner) => inner,
                 Err(_) => {
                     let unpacked = packed::unpack(text)?;
-                    serde_json::from_str(&unpacked).map_err(|error| format!("not JSON: {error}"))?
+                    large::from_str(&unpacked).map_err(|error| format!("not JSON: {error}"))?
                 }
             };
             if inner.is_string() {
@@ -212,13 +213,13 @@ fn pair(inputs: &Value, outputs: &Value, kind: Option<&Value>, found: &mut Found
 fn json_lines(value: &Value) -> Value {
     let Value::String(text) = value else { return value.clone() };
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let values: Result<Vec<Value>, _> = lines.map(serde_json::from_str).collect();
+    let values: Result<Vec<Value>, _> = lines.map(large::from_str).collect();
     values.map_or_else(|_| value.clone(), Value::Array)
 }
 
 fn json_text(value: &Value) -> Value {
     match value {
-        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
+        Value::String(text) => large::from_str(text).unwrap_or_else(|_| value.clone()),
         other => other.clone(),
     }
 }
@@ -231,7 +232,7 @@ fn stdio_cases(cases: &[(Value, Value)]) -> Result<Vec<StdioCase>, String> {
 /// What stands on stdin or stdout: text, a list of lines, or a number.
 fn as_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(large::digits(text).unwrap_or(text).to_owned()),
         Value::Array(lines) => lines.iter().map(as_text).collect::<Option<Vec<_>>>().map(|lines| lines.join("\n")),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(truth) => Some(if *truth { "True" } else { "False" }.to_owned()),
