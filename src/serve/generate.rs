@@ -59,6 +59,8 @@ pub(super) struct Prepared {
     chosen: Chosen,
     tags: Option<ThinkTags>,
     opened: bool,
+    /// What the model's answer is begun with for it, part of the hint.
+    begun: String,
     pub(super) prompt_tokens: u32,
 }
 
@@ -159,7 +161,13 @@ pub(super) async fn prepare(server: &Server, ask: &Ask) -> Result<Prepared, Faul
         window_tokens: server.window_tokens.or(traits.window_tokens),
     };
     match window::choose(facts) {
-        Some(chosen) => Ok(Prepared { prompt, turns, chosen, tags, opened, prompt_tokens }),
+        Some(mut chosen) => {
+            // A model that marks its thinking thinks first, and a grammar begins with its own beginning.
+            let is_begun = ask.must_call.is_some() && tags.is_none() && ask.grammar.is_none();
+            let begun = if is_begun { tools::begun(&ask.tools) } else { String::new() };
+            chosen.spec.hint.push_str(&begun);
+            Ok(Prepared { prompt, turns, chosen, tags, opened, begun, prompt_tokens })
+        }
         None => Err(too_long(&format!("{prompt_tokens} tokens"), info.context_tokens_max)),
     }
 }
@@ -187,11 +195,7 @@ pub(super) async fn generate(
     let taken = server.slots.take(&prepared.turns).ok_or_else(busy)?;
     let sampling = ask.draw.over(server.agent.traits().sampling.unwrap_or(SAMPLING));
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    // A model that marks its thinking thinks first, and a grammar begins with its own beginning.
-    let is_begun = ask.must_call.is_some() && prepared.tags.is_none() && ask.grammar.is_none();
-    let engine = &server.agent.engine;
-    let given = if is_begun { engine.tokenize_text(&tools::begun(&ask.tools), true) } else { Vec::new() };
-    let mut generation = engine.generate(GenerateRequest {
+    let mut generation = server.agent.engine.generate(GenerateRequest {
         session: taken.session(),
         prompt: prepared.prompt.clone(),
         window: prepared.chosen.spec.clone(),
@@ -200,7 +204,6 @@ pub(super) async fn generate(
         candidates: 1,
         seed: ask.seed.unwrap_or_else(now),
         grammar: ask.grammar.clone(),
-        given,
         ..GenerateRequest::default()
     });
     let mut reading = Reading::new(ask, prepared, id);
@@ -281,6 +284,7 @@ struct Reading {
     splitter: Splitter,
     stops: Stops,
     scanner: Scanner,
+    begun: String,
     tokens_max: u32,
     generated_tokens: u32,
     thinking_tokens: u32,
@@ -299,6 +303,7 @@ impl Reading {
             splitter: Splitter::new(prepared.tags.clone(), prepared.opened, prepared.chosen.unmarked),
             stops: Stops::new(ask.stops.clone()),
             scanner: Scanner::new(&ask.tools, id),
+            begun: prepared.begun.clone(),
             tokens_max: prepared.chosen.tokens_max,
             generated_tokens: 0,
             thinking_tokens: 0,
@@ -321,7 +326,10 @@ impl Reading {
             return Vec::new();
         }
         let thinking = self.splitter.is_thinking();
-        let told = self.splitter.push(part, text);
+        let mut told = self.splitter.push(part, text);
+        if part == Part::Shift && !self.begun.is_empty() {
+            told.push(Told::Text(std::mem::take(&mut self.begun)));
+        }
         if part != Part::Shift {
             self.generated_tokens += tokens;
             self.thinking_tokens += if thinking { tokens } else { 0 };

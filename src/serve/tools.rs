@@ -92,10 +92,10 @@ pub(super) fn choose(tools: Vec<Tool>, choice: &Value) -> Result<(Vec<Tool>, Opt
 }
 
 /// How a reply begins that must be a call: small models do not follow the words alone. Where one tool is left, up to its
-/// arguments.
+/// arguments (and not the blank before them, which belongs to their first token).
 pub(super) fn begun(tools: &[Tool]) -> String {
     match tools {
-        [only] => format!("{OPEN}\n{{\"name\": {}, \"arguments\": ", json!(only.name)),
+        [only] => format!("{OPEN}\n{{\"name\": {}, \"arguments\":", json!(only.name)),
         _ => format!("{OPEN}\n{{\"name\": \""),
     }
 }
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(choose(tools(), &json!("none")).unwrap().0.len(), 0);
         let (only, must) = choose(tools(), &json!({ "type": "function", "function": { "name": "read" } })).unwrap();
         assert_eq!((only.len(), must.as_deref()), (1, Some("a call of `read`")));
-        assert_eq!(begun(&only), "<tool_call>\n{\"name\": \"read\", \"arguments\": ");
+        assert_eq!(begun(&only), "<tool_call>\n{\"name\": \"read\", \"arguments\":");
         let (older, must) = choose(tools(), &json!({ "name": "read" })).unwrap();
         assert_eq!((older.len(), must.is_some()), (1, true));
         assert!(choose(tools(), &json!({ "type": "tool", "name": "gone" })).is_err());

@@ -248,6 +248,27 @@ fn a_tool_is_called_and_its_result_comes_back() {
 }
 
 #[test]
+fn a_reply_that_must_be_a_call_is_begun_as_one() {
+    // What the model would say of itself, and what it says once its call is begun for it.
+    let reply = || json!({ "text": "It is sunny.", "after_shift": " {\"zone\": \"CET\"}}\n</tool_call>" });
+    let served = Served::start(&[reply(), reply()], &[]);
+    let tools = |more: Value| {
+        let tools = ["time", "read"].map(|name| json!({ "type": "function", "function": { "name": name } }));
+        with(with(talk("What is the time?"), &json!({ "tools": tools })), &more)
+    };
+    for choice in [
+        json!({ "tool_choice": { "type": "function", "function": { "name": "time" } } }),
+        json!({ "function_call": { "name": "time" } }),
+    ] {
+        let answer = served.post("/v1/chat/completions", &tools(choice)).json();
+        let choice = &answer["choices"][0];
+        assert_eq!(choice["finish_reason"], "tool_calls", "{answer}");
+        let function = &choice["message"]["tool_calls"][0]["function"];
+        assert_eq!((&function["name"], &function["arguments"]), (&json!("time"), &json!("{\"zone\":\"CET\"}")));
+    }
+}
+
+#[test]
 fn a_verified_answer_was_run() {
     if !can_run_code() {
         return;
