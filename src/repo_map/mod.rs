@@ -5,6 +5,7 @@
 //! changing anything (`workspace`).
 
 mod build;
+pub mod comments;
 pub mod grammar;
 mod indentation;
 pub mod inline_tests;

@@ -29,8 +29,9 @@ pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) 
     let nothing_before = before.is_none_or(|before| before.tests.is_empty());
     let mut failures: Vec<Failure> =
         after.tampered.iter().take(3).map(|what| failure(FailureKind::Cheat, "", what)).collect();
-    failures.extend(broken(after, run.end));
+    failures.extend(broken(before, after, run.end));
     failures.extend(failed(before, after, run.tier));
+    failures.extend(before.into_iter().flat_map(|before| newly_told(before, after)));
     failures.extend(before.into_iter().flat_map(|before| missing(before, after)));
     failures.extend(after.forged.iter().take(1).map(|what| failure(FailureKind::Cheat, "", what)));
     if let Some(why) = &after.unreadable
@@ -61,6 +62,11 @@ pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) 
         flags.push(sum);
     }
     let held = failures.is_empty();
+    if let Some(before) = before
+        && let Some(why) = unproven(before, after, &failures)
+    {
+        return Verdict::NothingToCheck { why };
+    }
     let count = failures.len() as u32;
     failures.truncate(FAILURES_MAX);
     let report = Report {
@@ -79,7 +85,7 @@ pub(crate) fn decide(before: Option<&Evidence>, after: &Evidence, run: Run<'_>) 
 fn mended(before: &Evidence, after: &Evidence) -> String {
     let was = |id: &String| matches!(before.tests.get(id), Some(Ended::Failed { .. }) | None);
     let mended = after.tests.iter().filter(|(id, ended)| **ended == Ended::Passed && was(id)).count();
-    let fail = after.count(|ended| matches!(ended, Ended::Failed { .. }));
+    let fail = after.count(|ended| matches!(ended, Ended::Failed { .. })) + after.unloaded.len() as u32;
     format!("mended {mended}, broke none, {fail} fail as before")
 }
 
@@ -110,8 +116,68 @@ fn early_end(end: &End) -> String {
     }
 }
 
+/// Why a change after which nothing new fails is not shown to be right: what failed before must pass, and not be gone.
+fn unproven(before: &Evidence, after: &Evidence, failures: &[Failure]) -> Option<String> {
+    if !failures.is_empty() {
+        let nothing_ran = after.tests.is_empty() && failures.iter().all(|f| f.name.ends_with(FAILED_BEFORE));
+        let first = failures.first().filter(|_| nothing_ran)?;
+        let why = first.got.lines().last().unwrap_or("").trim();
+        return Some(format!("no test could be loaded before the change, and none can be after it: {why}"));
+    }
+    if let Some((id, how)) = vanished(before, after) {
+        return Some(format!("{id} failed before the change and now {how}: what failed must pass"));
+    }
+    // What is told of fails as it did, though the command ends with success.
+    if let Some((name, text)) = after.said.failing().next() {
+        let name = if text.contains(name) { text } else { name };
+        let line = name.lines().next().unwrap_or(name);
+        return Some(format!("the command ends with success, and its own output tells of a failure: {line}"));
+    }
+    let gone = after.said.not_told_again(&before.said)?;
+    Some(format!(
+        "the command ends with success, and its output no longer tells of `{gone}`, as it did before the change"
+    ))
+}
+
+/// A test that failed before the change and now neither passed nor failed.
+fn vanished(before: &Evidence, after: &Evidence) -> Option<(String, &'static str)> {
+    let failed = before.tests.iter().filter(|(_, ended)| matches!(ended, Ended::Failed { .. }));
+    let gone = failed.filter(|(id, _)| !is_no_test(id)).find_map(|(id, _)| match after.tests.get(id) {
+        Some(Ended::Skipped) => Some((format!("`{id}`"), "was skipped")),
+        // A suite that failed as a whole is told by its tests where it does not.
+        None if !begins_others(id, after) => Some((format!("`{id}`"), "did not run")),
+        _ => None,
+    });
+    gone.or_else(|| {
+        let unloaded = before.unloaded.keys().find(|start| !after.tests.keys().any(|id| id.starts_with(*start)))?;
+        let file = unloaded.trim_end_matches([':', '.', '>', ' ']);
+        Some((format!("`{file}`"), "none of its tests ran"))
+    })
+}
+
+/// What runners report in the place of tests that could not be started: gone once they can.
+fn is_no_test(id: &str) -> bool {
+    const HOOKS: [&str; 4] =
+        ["\"before all\" hook", "\"before each\" hook", "\"after all\" hook", "\"after each\" hook"];
+    const CLASSES: [&str; 4] = ["initializationError", "executionError", "classMethod", "_NOT_BUILT"];
+    HOOKS.iter().any(|hook| id.contains(hook)) || id.ends_with('.') || CLASSES.iter().any(|name| id.ends_with(name))
+}
+
+fn begins_others(id: &str, after: &Evidence) -> bool {
+    let starts = [format!("{id} > "), format!("{id}/"), format!("{id}::"), format!("{id} ")];
+    after.tests.keys().any(|other| starts.iter().any(|start| other.starts_with(start)))
+}
+
+/// What a command's own lines say failed that did not fail before, though it ended with success.
+fn newly_told(before: &Evidence, after: &Evidence) -> Vec<Failure> {
+    let succeeded = after.tests.get(COMMAND) == Some(&Ended::Passed);
+    let news =
+        after.said.failing().filter(|(name, _)| succeeded && !matches!(before.said.each.get(*name), Some(Some(_))));
+    news.map(|(name, text)| failure(FailureKind::WrongAnswer, name, text)).collect()
+}
+
 /// A limit that struck, files that cannot be loaded.
-fn broken(after: &Evidence, end: &End) -> Vec<Failure> {
+fn broken(before: Option<&Evidence>, after: &Evidence, end: &End) -> Vec<Failure> {
     let mut failures: Vec<Failure> = Vec::new();
     if let End::Limit(limit) = end {
         let (kind, text) = j1::of_limit(*limit, "");
@@ -124,9 +190,20 @@ fn broken(after: &Evidence, end: &End) -> Vec<Failure> {
             _ if text.starts_with(CONSOLE_ASSERT) => FailureKind::WrongAnswer,
             _ => FailureKind::Crash,
         };
-        failures.push(failure(kind, "", text));
+        failures.push(failure(kind, &name_of_broken(before, after, text), text));
     }
     failures
+}
+
+/// A file that could not be loaded before either, for the same reason, is marked as that.
+fn name_of_broken(before: Option<&Evidence>, after: &Evidence, text: &str) -> String {
+    let reason =
+        |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned());
+    let file = after.unloaded.iter().find(|(_, why)| *why == text).map(|(start, _)| start);
+    let Some(file) = file else { return String::new() };
+    let was = before.and_then(|before| before.unloaded.get(file));
+    let same = was.is_some_and(|was| reason(was) == reason(text));
+    if same { format!("{}{FAILED_BEFORE}", file.trim_end_matches([':', '.', '>', ' '])) } else { String::new() }
 }
 
 fn failed(before: Option<&Evidence>, after: &Evidence, tier: Tier) -> Vec<Failure> {
@@ -146,9 +223,6 @@ fn failed(before: Option<&Evidence>, after: &Evidence, tier: Tier) -> Vec<Failur
         let Ended::Failed { text, frame } = ended else { return None };
         // Its own lines say it better.
         if id == COMMAND && told_of {
-            return None;
-        }
-        if id.starts_with("unittest.loader._FailedTest.") {
             return None;
         }
         let asserted = ["AssertionError", "assertion", "--- FAIL", "ERR_ASSERTION", "expect("]
@@ -272,6 +346,80 @@ mod tests {
         assert!(why.starts_with("mended 1, broke none, 1 fail as before: needs a port"), "{why}");
         let verdict = run(&[("a", fails()), ("b", fails())], &[("a", Ended::Passed), ("b", fails())], Tier::F);
         assert_eq!(verdict.report().unwrap().flags, ["mended 1, broke none, 1 fail as before"]);
+    }
+
+    #[test]
+    fn what_failed_must_pass_and_not_be_gone() {
+        let why = |before: &[(&str, Ended)], after: &[(&str, Ended)]| match verdict(
+            before,
+            &evidence(after, true),
+            &End::Exit(0),
+        ) {
+            Verdict::NothingToCheck { why } => why,
+            other => format!("{}", other.passed()),
+        };
+        let before = [("a", Ended::Passed), ("b", fails())];
+        let skipped = why(&before, &[("a", Ended::Passed), ("b", Ended::Skipped)]);
+        assert!(skipped.contains("`b` failed before the change and now was skipped"), "{skipped}");
+        assert!(why(&before, &[("a", Ended::Passed)]).contains("did not run"));
+        for (gone, instead) in [
+            ("s \"before each\" hook for \"x\"", "s x"),
+            ("s", "s > x"),
+            ("p.A.initializationError", "p.A.x"),
+            ("p.A.", "p.A.x"),
+        ] {
+            let after = [("a", Ended::Passed), (instead, Ended::Passed)];
+            assert_eq!(why(&[("a", Ended::Passed), (gone, fails())], &after), "true", "{gone}");
+        }
+    }
+
+    fn unloaded(tests: &[(&str, Ended)], file: &str, why: &str) -> Evidence {
+        let mut evidence = evidence(tests, true);
+        evidence.cannot_load(file.to_owned(), why.to_owned());
+        evidence
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_loaded_as_before_is_told_as_that() {
+        let run = || Run { command: "pytest", end: &End::Exit(1), tier: Tier::F, wall_ms: 1, flags: vec![] };
+        let before = unloaded(&[("t.py::a", fails()), ("t.py::b", Ended::Passed)], "b.py::", "b.py: x\nE  no module y");
+        let right = [("t.py::a", Ended::Passed), ("t.py::b", Ended::Passed)];
+        let as_before = decide(Some(&before), &unloaded(&right, "b.py::", "b.py: z\nE  no module y"), run());
+        let report = as_before.report().unwrap();
+        assert_eq!(report.failures[0].name, format!("b.py{FAILED_BEFORE}"));
+        assert_eq!(report.flags, ["mended 1, broke none, 1 fail as before"]);
+        let anew = decide(Some(&before), &unloaded(&right, "b.py::", "b.py: SyntaxError"), run());
+        assert_eq!((anew.report().unwrap().failures[0].name.as_str(), anew.passed()), ("", false));
+        let none = unloaded(&[], "b.py::", "E  no module y");
+        let verdict = decide(Some(&none), &none, run());
+        assert!(matches!(&verdict, Verdict::NothingToCheck { why } if why.contains("no module y")), "{verdict:?}");
+        let silent = decide(Some(&before), &evidence(&right, true), Run { end: &End::Exit(0), ..run() });
+        assert!(
+            matches!(&silent, Verdict::NothingToCheck { why } if why.contains("none of its tests ran")),
+            "{silent:?}"
+        );
+    }
+
+    #[test]
+    fn a_success_whose_own_lines_tell_of_failures_is_none() {
+        let said = |text: &str| Evidence {
+            said: super::super::told::Said::of(text, ""),
+            ..evidence(&[(COMMAND, Ended::Passed)], true)
+        };
+        let run = || Run { command: "make test", end: &End::Exit(0), tier: Tier::F, wall_ms: 1, flags: vec![] };
+        let before = said("ok a\nFAIL b\n");
+        assert!(decide(Some(&before), &said("ok a\nok b\n"), run()).passed());
+        assert!(decide(Some(&said("ok a\n")), &said("ok a\nok b\n"), run()).passed());
+        let as_before = decide(Some(&before), &said("ok a\nFAIL b\n"), run());
+        assert!(matches!(&as_before, Verdict::NothingToCheck { why } if why.contains("FAIL b")), "{as_before:?}");
+        let anew = decide(Some(&said("ok a\nok b\n")), &said("ok a\nFAIL b\n"), run());
+        assert_eq!(kinds(&anew), [FailureKind::WrongAnswer]);
+        let early = decide(Some(&said("ok a\nok b\n")), &said("ok a\n"), run());
+        assert!(matches!(&early, Verdict::NothingToCheck { why } if why.contains("`b`")), "{early:?}");
+        assert!(
+            decide(Some(&said("FAIL b\nok a\n0 failed\n")), &said("FAIL b\nok a\n0 failed\n"), run()).passed(),
+            "its sum"
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What a runner reported, test by test. Pure: reads lines and files, runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::runner::Kind;
+use super::told::Said;
 use crate::verify::feedback;
 
 /// How one test ended.
@@ -33,6 +34,12 @@ pub(crate) struct Evidence {
     pub(crate) tampered: Vec<String>,
     /// What a failing command's own lines say; it never makes a pass.
     pub(crate) told: super::told::Told,
+    /// What the lines of a command say that has nothing but an exit code, however that was.
+    pub(crate) said: super::told::Said,
+    /// Files whose tests could not be loaded, by the beginning of their tests' names, and why.
+    pub(crate) unloaded: BTreeMap<String, String>,
+    /// Parts of the runner that are not what they were when it began.
+    pub(crate) replaced: BTreeSet<String>,
     /// Why the results cannot be read. That says nothing about the code.
     pub(crate) unreadable: Option<String>,
 }
@@ -52,6 +59,11 @@ impl Evidence {
         }
     }
 
+    pub(super) fn cannot_load(&mut self, tests: String, why: String) {
+        self.broken.push(why.clone());
+        self.unloaded.insert(tests, why);
+    }
+
     pub(crate) fn count(&self, wanted: impl Fn(&Ended) -> bool) -> u32 {
         self.tests.values().filter(|ended| wanted(ended)).count() as u32
     }
@@ -61,6 +73,8 @@ impl Evidence {
 pub(crate) const CONSOLE_ASSERT: &str = "console.assert";
 /// The one test of a command that only has an exit code.
 pub(super) const COMMAND: &str = "the command";
+/// How unittest calls a module that it could not load.
+const UNLOADED: &str = "unittest.loader._FailedTest.";
 /// Most tests kept of one run.
 const TESTS_MAX: usize = 100_000;
 
@@ -74,6 +88,8 @@ pub(crate) struct Left<'a> {
     /// The report file, for runners that write one.
     pub(crate) file: Option<&'a [u8]>,
     pub(crate) exit_ok: bool,
+    /// Nothing of what was printed is left out.
+    pub(crate) is_whole: bool,
     /// The work directory, to be cut out of paths.
     pub(crate) work_dir: &'a str,
 }
@@ -112,12 +128,15 @@ fn channel(left: &Left<'_>) -> Evidence {
                 Some("skipped" | "xfailed") => Ended::Skipped,
                 _ => Ended::Failed { text: text.clone(), frame: event["frame"].as_str().map(str::to_owned) },
             };
-            if id.starts_with("unittest.loader._FailedTest.") {
-                evidence.broken.push(text.clone());
+            // A module that cannot be loaded is no test.
+            match id.strip_prefix(UNLOADED) {
+                Some(module) => evidence.cannot_load(format!("{module}."), text.clone()),
+                None => evidence.put(id.to_owned(), ended),
             }
-            evidence.put(id.to_owned(), ended);
         } else if let Some(node) = event["collect"].as_str() {
-            evidence.broken.push(format!("{node}: {}", last_lines(text, 4)));
+            evidence.cannot_load(format!("{node}::"), format!("{node}: {}", last_lines(text, 4)));
+        } else if let Some(parts) = event["replaced"].as_array() {
+            evidence.replaced.extend(parts.iter().filter_map(Value::as_str).map(str::to_owned));
         } else if event.get("end").is_some() {
             evidence.complete = true;
         }
@@ -235,7 +254,8 @@ fn forget_parents(evidence: &mut Evidence) {
     let ids: Vec<String> = evidence.tests.keys().cloned().collect();
     evidence.tests.retain(|id, _| {
         let is_parent = ids.iter().any(|other| other.len() > id.len() && other.starts_with(&format!("{id} > ")));
-        let is_file = !id.contains(" > ") && [".js", ".mjs", ".cjs", ".ts"].iter().any(|end| id.ends_with(end));
+        let ends = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx"];
+        let is_file = !id.contains(" > ") && ends.iter().any(|end| id.ends_with(end));
         !is_parent && !is_file
     });
 }
@@ -244,13 +264,20 @@ fn forget_parents(evidence: &mut Evidence) {
 fn shell(left: &Left<'_>) -> Evidence {
     let told = if left.stderr.trim().is_empty() { left.stdout } else { left.stderr };
     let asserted = left.stderr.lines().find_map(console_assert);
+    let mut said = Said::of(left.stdout, left.stderr);
+    said.is_whole &= left.is_whole;
     let ended = match asserted {
         Some(what) if left.exit_ok => failed(&what),
+        _ if left.exit_ok && said.failed.is_some_and(|count| count > 0) => {
+            failed(&format!("it ended with success, and its own output says: {}", said.sum))
+        }
         _ if left.exit_ok => Ended::Passed,
         _ => failed(&last_lines(told, 8)),
     };
-    let told = if left.exit_ok { BTreeMap::new() } else { super::told::read(left.stdout, left.stderr) };
-    Evidence { tests: BTreeMap::from([(COMMAND.to_owned(), ended)]), complete: true, told, ..Evidence::default() }
+    // Where no line tells of a failure there is nothing to learn of one.
+    let tells = !left.exit_ok && said.each.values().any(Option::is_some);
+    let told = if tells { said.each.clone() } else { BTreeMap::new() };
+    Evidence { tests: BTreeMap::from([(COMMAND.to_owned(), ended)]), complete: true, told, said, ..Evidence::default() }
 }
 
 #[cfg(test)]
@@ -286,6 +313,24 @@ mod tests {
         let left = Left { stderr: "Assertion failed\n", exit_ok: true, ..Left::default() };
         assert_eq!(words(&read(Kind::Shell, &left)), [("the command", "failed")]);
         assert!(of(Kind::Node, "# Assertion failures are told here\n").broken.is_empty());
+    }
+
+    #[test]
+    fn a_command_s_success_is_none_where_its_own_sum_says_so() {
+        let of = |stdout| read(Kind::Shell, &Left { stdout, exit_ok: true, ..Left::default() });
+        assert_eq!(words(&of("Tests failed: 2\nTests passed: 3\n")), [("the command", "failed")]);
+        for fine in ["Tests failed: 0\n", "FAIL a\nTests failed: 0\n", "ok a\n", "FAIL a\n", ""] {
+            assert_eq!(words(&of(fine)), [("the command", "passed")], "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_cannot_be_loaded_is_no_test() {
+        let channel = b"{\"nonce\":\"n\",\"id\":\"unittest.loader._FailedTest.test_b\",\"outcome\":\"failed\",\"text\":\"ImportError: no x\"}\n{\"nonce\":\"n\",\"collect\":\"a.py\",\"text\":\"E  no y\"}\n{\"nonce\":\"n\",\"replaced\":[\"p.Function.runtest\"]}\n";
+        let evidence = read(Kind::Unittest, &Left { channel, nonce: "n", ..Left::default() });
+        assert!(evidence.tests.is_empty() && evidence.replaced.contains("p.Function.runtest"));
+        assert_eq!(evidence.broken, ["ImportError: no x", "a.py: E  no y"]);
+        assert_eq!(evidence.unloaded.keys().collect::<Vec<_>>(), ["a.py::", "test_b."]);
     }
 
     #[test]

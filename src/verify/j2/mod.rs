@@ -12,17 +12,24 @@ mod decide;
 mod detect;
 mod evidence;
 mod hindrance;
+mod leaving;
+mod named;
 mod own_paths;
+mod packages;
 mod protect;
+mod recipes;
 mod reports;
 mod runner;
 mod scan;
+mod settings;
+mod signs;
 mod snapshot;
 mod told;
 mod trial;
 mod warnings;
 mod words;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -94,7 +101,7 @@ pub async fn project(
         Ok(judging) => judging,
         Err(verdict) => return verdict,
     };
-    let overlay = match Overlay::of(&judging.root, edits) {
+    let overlay = match Overlay::of(&judging.root, edits, &judging.standing.run) {
         Ok(overlay) => overlay,
         Err(why) => return super::nothing(&why),
     };
@@ -105,7 +112,7 @@ pub async fn project(
         judging.untouched()
     } else {
         match judging.change(&overlay).await {
-            Ok(verdict) | Err(verdict) => suspected(verdict, &overlay, judging.before.only_exit_code),
+            Ok(verdict) | Err(verdict) => suspected(verdict, &overlay, judging.before.exit_codes),
         }
     };
     syntax::judged(root, &overlay.suspects, verdict, sandbox, options, cancel).await
@@ -120,17 +127,25 @@ pub(super) async fn unchecked(
     cancel: &Cancel,
 ) -> Verdict {
     let unchecked = super::nothing("there is nothing to check it against");
-    match Overlay::of(root, edits) {
+    match Overlay::of(root, edits, &BTreeSet::new()) {
         Ok(overlay) => syntax::judged(root, &overlay.suspects, unchecked, sandbox, options, cancel).await,
         Err(why) => super::nothing(&why),
     }
 }
 
 /// A pass of a change with a strong sign of tampering is none.
-fn suspected(verdict: Verdict, overlay: &Overlay, exit_code_only: bool) -> Verdict {
+fn suspected(verdict: Verdict, overlay: &Overlay, by_exit_codes: bool) -> Verdict {
     match verdict {
-        Verdict::Passed(report) if !overlay.strong.is_empty() || (exit_code_only && !overlay.leaving.is_empty()) => {
-            let leaving = overlay.leaving.iter().filter(|_| exit_code_only);
+        // What decides was judged beside itself: nothing else changes that could be.
+        Verdict::Passed(report) if overlay.stood.is_empty() && overlay.holds_run => Verdict::NothingToCheck {
+            why: format!(
+                "only what the check itself runs changes ({}); {} passed",
+                overlay.held_back.join(", "),
+                report.passed
+            ),
+        },
+        Verdict::Passed(report) if !overlay.strong.is_empty() || (by_exit_codes && !overlay.leaving.is_empty()) => {
+            let leaving = overlay.leaving.iter().filter(|_| by_exit_codes);
             let signs = overlay.strong.iter().chain(leaving).cloned().collect::<Vec<_>>().join("; ");
             Verdict::NothingToCheck { why: format!("{} passed, but look at this: {signs}", report.passed) }
         }
@@ -169,7 +184,7 @@ impl<'a> Judging<'a> {
         let command = command
             .ok_or_else(|| super::nothing("no test command was found in the project (give one with --check)"))?;
         let runner = runner::from_command(&command, &|folder| detect::test_script(&root.join(folder)));
-        let standing = snapshot::standing(&root).await;
+        let standing = snapshot::standing(&root, &command).await;
         let stage = Stage { root: &root, runner: &runner, standing: &standing, sandbox, options, cancel };
         let before = snapshot::baseline(&stage).await?;
         Ok(Self { root, runner, standing, before, sandbox, options, cancel, start })

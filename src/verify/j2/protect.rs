@@ -115,7 +115,7 @@ pub(crate) fn role(path: &str) -> Role {
     if folders().any(|folder| DEPENDENCIES.contains(&folder)) {
         return Role::Dependency;
     }
-    if is_test_file(name) || folders().any(is_test_folder) {
+    if is_test_file(name) || is_recorded(name) || folders().any(|folder| is_test_folder(folder, name)) {
         return Role::Test;
     }
     let stem = STEERING_STEMS
@@ -127,13 +127,42 @@ pub(crate) fn role(path: &str) -> Role {
     }
     match name {
         "package.json" | "pyproject.toml" | "Cargo.toml" | "go.mod" => Role::Mixed,
-        _ if BUILD.contains(&name) || ending(name) == Some("cmake") => Role::Build,
+        _ if BUILD.contains(&name) || matches!(ending(name), Some("cmake" | "mk")) => Role::Build,
         _ => Role::Code,
     }
 }
 
-fn is_test_folder(folder: &str) -> bool {
-    matches!(folder, "tests" | "test" | "__tests__" | "spec" | "specs" | "testdata")
+/// Whether what lies in such a folder belongs to tests; of some folders only what is no code.
+fn is_test_folder(folder: &str, name: &str) -> bool {
+    let is_data = || !ending(name).is_some_and(|ending| SOURCES.contains(&ending));
+    match folder {
+        "tests" | "test" | "__tests__" | "spec" | "specs" | "testdata" => true,
+        "__snapshots__" | "__mocks__" | "__fixtures__" | "__image_snapshots__" => true,
+        "snapshots" | "golden" | "goldens" | "golden_files" | "cassettes" => is_data(),
+        _ => false,
+    }
+}
+
+/// What a test compares with: recorded or written down, by its name.
+fn is_recorded(name: &str) -> bool {
+    const ENDINGS: [&str; 7] = ["snap", "ambr", "golden", "expected", "approved", "bats", "t"];
+    let lower = name.to_lowercase();
+    let Some((stem, end)) = lower.rsplit_once('.') else { return false };
+    let is_expected = stem == "expected"
+        || ["expected_", "expected-", "golden_", "golden-"].iter().any(|start| stem.starts_with(start))
+        || ["_expected", "-expected", ".expected", ".approved", ".golden", ".snap", "_golden"]
+            .iter()
+            .any(|end| stem.ends_with(end));
+    ENDINGS.contains(&end) || (is_expected && !SOURCES.contains(&end))
+}
+
+/// `run-tests`, `runtests.py`: what a project starts its tests with.
+fn runs_tests(stem: &str) -> bool {
+    let plain: String = stem.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_')).collect();
+    matches!(
+        plain.as_str(),
+        "runtest" | "runtests" | "testrunner" | "testhelp" | "testhelper" | "testhelpers" | "testutil" | "testutils"
+    )
 }
 
 /// Whether a change of this path (relative, with `/`) is never what makes a change verified.
@@ -177,12 +206,15 @@ pub(crate) fn is_node_test(name: &str) -> bool {
 
 /// A file of tests by its name, in any language.
 fn is_test_file(name: &str) -> bool {
-    let Some((stem, ending)) = name.rsplit_once('.') else { return false };
+    let Some((stem, ending)) = name.rsplit_once('.') else {
+        return matches!(name, "test" | "tests" | "check" | "checks") || runs_tests(name);
+    };
     if !SOURCES.contains(&ending) || ending == "toml" || ending == "ini" {
         return false;
     }
     let lower = stem.to_lowercase();
-    let by_words = ["test_", "test-"].iter().any(|start| lower.starts_with(start))
+    let by_words = runs_tests(stem)
+        || ["test_", "test-"].iter().any(|start| lower.starts_with(start))
         || ["_test", "-test", ".test", "_tests", "_spec", "-spec", ".spec"].iter().any(|end| lower.ends_with(end))
         || matches!(lower.as_str(), "test" | "tests");
     // `CalculatorTest.java`: by its capital.
@@ -190,44 +222,6 @@ fn is_test_file(name: &str) -> bool {
     let by_case = camel
         && ["Test", "Tests", "Spec", "IT", "TestCase"].iter().any(|end| stem.len() > end.len() && stem.ends_with(end));
     by_words || by_case
-}
-
-/// Whether a change of a mixed file touches what steers the tests.
-pub(crate) fn steers_tests(path: &str, before: &str, after: &str) -> bool {
-    let marks: &[&str] = match path.rsplit('/').next() {
-        Some("package.json") => &[
-            "\"scripts\"",
-            "\"test",
-            "\"jest\"",
-            "\"vitest\"",
-            "\"pretest",
-            "\"posttest",
-            "\"mocha\"",
-            "\"babel\"",
-            "\"ava\"",
-        ],
-        Some("pyproject.toml") => &[
-            "[tool.pytest",
-            "addopts",
-            "testpaths",
-            "python_files",
-            "filterwarnings",
-            "[tool.tox",
-            "[tool.nox",
-            "[tool.hatch.envs",
-        ],
-        Some("Cargo.toml") => {
-            &["[[test]]", "harness", "autotests", "[profile", "[lib]", "test =", "doctest", "build =", "build="]
-        }
-        _ => &[],
-    };
-    let lines = |text: &str| -> Vec<String> {
-        text.lines()
-            .filter(|line| marks.iter().any(|mark| line.contains(mark)))
-            .map(|line| line.trim().trim_end_matches(',').to_owned())
-            .collect()
-    };
-    lines(before) != lines(after)
 }
 
 /// Whether a change of a build file only adds sources to lists, or takes some out that are no tests: the case of a new
@@ -303,6 +297,21 @@ mod tests {
             "web/jest.config.mjs",
             "Justfile",
             "phpunit.xml",
+            "src/__snapshots__/a.test.js.snap",
+            "src/snapshots/a__b.snap",
+            "pkg/__snapshots__/a.ambr",
+            "src/__mocks__/fs.js",
+            "pkg/golden/a.json",
+            "expected.txt",
+            "cases/one.expected",
+            "a.approved.txt",
+            "scripts/test",
+            "scripts/check",
+            "run-tests",
+            "run-tests.sh",
+            "runtests.py",
+            "test.bats",
+            "testhelp.h",
         ] {
             assert!(decides(path), "{path}");
         }
@@ -315,6 +324,14 @@ mod tests {
             "Attest.java",
             "build.rs",
             "a.cmake",
+            "src/snapshots/mod.rs",
+            "golden/ratio.py",
+            "src/expected.rs",
+            "check.py",
+            "src/checks.rs",
+            "runner.py",
+            "unexpected.txt",
+            "tests.md",
         ] {
             assert!(!decides(path), "{path}");
         }
@@ -324,14 +341,6 @@ mod tests {
         }
         assert!(is_protected("tests/test_a.py") && !is_protected("tests/out.json") && !is_protected("src/a.py"));
         assert!(decides_by_name("tests/conftest.py") && !decides_by_name("tests/out.json"));
-    }
-
-    #[test]
-    fn a_mixed_file_counts_where_its_test_settings_change() {
-        let before = "[project]\nname='a'\n[tool.pytest.ini_options]\naddopts='-q'\n";
-        assert!(!steers_tests("pyproject.toml", before, &before.replace("name='a'", "name='b'")));
-        assert!(steers_tests("pyproject.toml", before, &before.replace("-q", "--collect-only")));
-        assert!(steers_tests("package.json", "{\"test\": \"jest\"}", "{\"test\": \"true\"}"));
     }
 
     #[test]

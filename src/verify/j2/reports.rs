@@ -48,10 +48,11 @@ pub(super) fn jest(left: &Left<'_>) -> Evidence {
     let mut passed = 0;
     for suite in report["testResults"].as_array().into_iter().flatten() {
         let tests = suite["assertionResults"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if tests.is_empty() && suite["status"] == "failed" {
-            evidence.broken.push(last_lines(suite["message"].as_str().unwrap_or("a test file failed"), 6));
-        }
         let file = relative(suite["name"].as_str().unwrap_or(""), left);
+        if tests.is_empty() && suite["status"] == "failed" {
+            let why = last_lines(suite["message"].as_str().unwrap_or("a test file failed"), 6);
+            evidence.cannot_load(format!("{file} > "), why);
+        }
         for test in tests {
             let id = unique(&evidence, format!("{file} > {}", test["fullName"].as_str().unwrap_or("")));
             let ended = match test["status"].as_str() {

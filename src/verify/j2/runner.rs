@@ -198,6 +198,10 @@ pub(crate) fn argv(runner: &Runner, tool: &Tool) -> Vec<String> {
         Kind::Pytest => {
             add(&mut argv, &[&tool.program, "-B", &ours("z1_pytest.py"), "-q"]);
             argv.extend(runner.args.iter().cloned());
+            if !runner.args.iter().any(|word| word == "--continue-on-collection-errors") {
+                // A file that cannot be loaded says nothing of the others.
+                add(&mut argv, &["--continue-on-collection-errors"]);
+            }
             let off = |words: &[String]| words.windows(2).any(|pair| pair[0] == "-p" && pair[1] == "no:xdist");
             if tool.has_xdist && !off(&runner.args) && !runner.args.iter().any(|word| word == "-pno:xdist") {
                 // The reporter is in this process and would not be in the workers.
@@ -380,7 +384,8 @@ mod tests {
             "cargo test --offline --no-fail-fast a -- --test-threads=1"
         );
         let tool = Tool { program: "python3".to_owned(), has_xdist: true, bash: false };
-        assert!(argv(&of("pytest -n 2"), &tool).join(" ").ends_with("-n 2 -n 0"));
+        let pytest = argv(&of("pytest -n 2"), &tool).join(" ");
+        assert!(pytest.ends_with("-n 2 --continue-on-collection-errors -n 0"), "{pytest}");
         assert!(!argv(&of("pytest -p no:xdist"), &tool).join(" ").contains("-n 0"));
         assert_eq!(argv(&of("go test ./... -count=2"), &tool)[2], "-json");
         assert_eq!(argv(&of("vitest"), &tool)[..2], ["vitest", "run"]);

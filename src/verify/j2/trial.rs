@@ -24,6 +24,7 @@ use super::snapshot::{Layer, Standing};
 use super::warnings::{self, Warning};
 
 const CHANNEL: &[u8] = include_bytes!("plugins/z1_channel.py");
+const PARTS: &[u8] = include_bytes!("plugins/z1_parts.py");
 const PYTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_pytest.py");
 const UNITTEST_RUNNER: &[u8] = include_bytes!("plugins/z1_unittest.py");
 
@@ -50,6 +51,8 @@ pub(crate) struct Ran {
     pub(crate) end: End,
     /// There was nothing to read but the exit code.
     pub(crate) only_exit_code: bool,
+    /// Its tests are judged by exit codes.
+    pub(crate) exit_codes: bool,
     /// Why the check cannot be run here at all; looked for where nothing was changed.
     pub(crate) hindrance: Option<Hindrance>,
     /// What a reader should know of the walls.
@@ -97,6 +100,7 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
         stderr: &from_work(outcome.stderr.text()),
         file: outcome.files.first().map(|(_, bytes)| bytes.as_slice()),
         exit_ok: outcome.end == End::Exit(0),
+        is_whole: outcome.stdout.complete().is_some() && outcome.stderr.complete().is_some(),
         work_dir: &work_dir,
     };
     let mut evidence = evidence::read(runner.kind, &left);
@@ -104,11 +108,9 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
         let told = if left.stderr.trim().is_empty() { left.stdout } else { left.stderr };
         evidence.broken.extend(last_words(told));
     }
-    let wrote = wrote(&outcome);
+    let wrote = wrote(&outcome, stage.standing);
     if let Some(before) = before {
-        let news = wrote.iter().filter(|path| !before.wrote.contains(path));
-        evidence.tampered =
-            news.take(3).map(|path| format!("while the tests ran, {} was written to", path.display())).collect();
+        evidence.tampered = tampered(&wrote, &evidence, before);
     }
     let has_passed = evidence.count(|ended| *ended == evidence::Ended::Passed) > 0;
     let told = told(runner.kind, &evidence, has_passed);
@@ -125,6 +127,7 @@ pub(crate) async fn trial(stage: &Stage<'_>, layer: &Layer, before: Option<&Ran>
         notes: notes(&outcome),
         warnings: [left.stdout, left.stderr].into_iter().flat_map(warnings::of).collect(),
         only_exit_code: runner.kind == Kind::Shell,
+        exit_codes: matches!(runner.kind, Kind::Shell | Kind::Ctest),
         wall: outcome.wall,
         wrote,
         end: match outcome.end {
@@ -177,8 +180,18 @@ fn notes(outcome: &Outcome) -> Vec<String> {
     features.filter(|feature| feature.starts_with("not readable and left out")).cloned().collect()
 }
 
+/// What a run did to what decides about it, and the run before the change did not.
+fn tampered(wrote: &[PathBuf], evidence: &Evidence, before: &Ran) -> Vec<String> {
+    let files = wrote.iter().filter(|path| !before.wrote.contains(path));
+    let files = files.take(3).map(|path| format!("while the tests ran, {} was written to", path.display()));
+    // Plugins of the project may replace parts of a runner, and do so in every run.
+    let parts = evidence.replaced.difference(&before.evidence.replaced);
+    let parts = parts.take(3).map(|part| format!("while the tests ran, {part} of the test runner was replaced"));
+    files.chain(parts).collect()
+}
+
 /// Files that decide (or are other people's code) and that a run changed, added, deleted or opened for writing.
-fn wrote(outcome: &Outcome) -> Vec<PathBuf> {
+fn wrote(outcome: &Outcome, standing: &Standing) -> Vec<PathBuf> {
     /// Folders that tools write to by themselves.
     const MADE: [&str; 9] =
         ["__pycache__", ".pytest_cache", ".cache", "target", "build", ".vite", ".vitest", "coverage", ".git"];
@@ -186,6 +199,9 @@ fn wrote(outcome: &Outcome) -> Vec<PathBuf> {
         let Some(text) = path.to_str() else { return false };
         let made = path.components().any(|part| MADE.iter().any(|name| part.as_os_str() == *name));
         let ours = path.starts_with(OUR_DIR);
+        if standing.run.contains(text) && standing.protected.iter().any(|own| own == path) {
+            return !is_new;
+        }
         if made || (ours && path.extension().is_none_or(|ending| ending != "py")) {
             return false;
         }
@@ -334,6 +350,7 @@ fn policy(stage: &Stage<'_>, layer: &Layer, tools: &Toolbox, limits: Limits) -> 
     }
     if matches!(runner.kind, Kind::Pytest | Kind::Unittest) {
         own("z1_channel.py", CHANNEL);
+        own("z1_parts.py", PARTS);
     }
     own("gitconfig", GIT_SETTINGS);
     let mut policy = Policy::strict(Workspace::Overlay { lower: root.to_owned(), extra }, limits);

@@ -88,6 +88,201 @@ fn split(command: &str) -> Option<Vec<(String, bool)>> {
     Some(words)
 }
 
+/// The words behind everything that only starts them.
+pub(crate) fn without_wrappers<'a>(words: &'a [&'a str]) -> &'a [&'a str] {
+    const WRAPPERS: [&str; 22] = [
+        "if",
+        "then",
+        "else",
+        "elif",
+        "while",
+        "until",
+        "do",
+        "!",
+        "{",
+        "time",
+        "exec",
+        "command",
+        "nohup",
+        "sudo",
+        "env",
+        "nice",
+        "timeout",
+        "npx",
+        "cross-env",
+        "nyc",
+        "c8",
+        "xvfb-run",
+    ];
+    let mut words = words;
+    let mut is_behind_one = false;
+    loop {
+        words = match words {
+            ["poetry" | "uv" | "pipenv" | "pdm" | "hatch" | "rye" | "coverage", "run", rest @ ..]
+            | ["bundle", "exec", rest @ ..]
+            | ["yarn" | "pnpm" | "npm", "exec" | "dlx", rest @ ..] => rest,
+            [word, rest @ ..] if WRAPPERS.contains(word) => rest,
+            // An option or a number of its own: `nice -n 5`, `timeout 60`.
+            [word, rest @ ..] if is_behind_one && word.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => rest,
+            [word, rest @ ..] if word.split_once('=').is_some_and(|(name, _)| is_name(name)) => rest,
+            all => return all,
+        };
+        is_behind_one = true;
+    }
+}
+
+/// One command among several, as far as it can be told without running them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) words: Vec<String>,
+    /// What it prints goes to the next one.
+    pub(crate) is_piped: bool,
+    /// It stands within another one's words, which get what it prints: `$(…)`, `` `…` ``, `<(…)`.
+    pub(crate) is_inner: bool,
+    /// The file that it prints to.
+    pub(crate) output: Option<String>,
+}
+
+/// The commands in any text of a shell, one after the other, by their look: nothing is expanded, and what depends on more
+/// than words stays as it is written.
+pub(crate) fn parts(text: &str) -> Vec<Part> {
+    let mut reader = Reader::of(text);
+    reader.read();
+    reader.parts
+}
+
+struct Reader<'a> {
+    rest: std::iter::Peekable<std::str::Chars<'a>>,
+    parts: Vec<Part>,
+    part: Part,
+    word: Option<String>,
+    /// The next word is where it prints to; where it reads from.
+    to: bool,
+    from: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn of(text: &'a str) -> Self {
+        let (parts, part) = (Vec::new(), Part::default());
+        Self { rest: text.chars().peekable(), parts, part, word: None, to: false, from: false }
+    }
+
+    fn read(&mut self) {
+        while let Some(letter) = self.rest.next() {
+            match letter {
+                ' ' | '\t' | '\r' => self.end_word(),
+                '\n' | ';' | '&' | '(' | ')' => self.end_part(false),
+                '|' => {
+                    let is_or = self.rest.next_if_eq(&'|').is_some();
+                    self.end_part(!is_or);
+                }
+                '#' if self.word.is_none() => while self.rest.next_if(|c| *c != '\n').is_some() {},
+                '\'' => {
+                    let quoted = self.until('\'');
+                    self.put(&quoted);
+                }
+                '"' => self.double_quoted(),
+                '`' => {
+                    let inner = self.until('`');
+                    self.inner(&inner);
+                }
+                '$' if self.rest.next_if_eq(&'(').is_some() => {
+                    let inner = self.within_parentheses();
+                    self.inner(&inner);
+                }
+                '\\' => {
+                    if let Some(next) = self.rest.next().filter(|next| *next != '\n') {
+                        self.put(&next.to_string());
+                    }
+                }
+                '<' | '>' => self.redirect(letter),
+                other => self.put(&other.to_string()),
+            }
+        }
+        self.end_part(false);
+    }
+
+    fn put(&mut self, text: &str) {
+        self.word.get_or_insert_default().push_str(text);
+    }
+
+    fn until(&mut self, end: char) -> String {
+        self.rest.by_ref().take_while(|letter| *letter != end).collect()
+    }
+
+    fn within_parentheses(&mut self) -> String {
+        let mut depth = 1;
+        let ends = |letter: &char| {
+            depth += i32::from(*letter == '(') - i32::from(*letter == ')');
+            depth > 0
+        };
+        self.rest.by_ref().take_while(ends).collect()
+    }
+
+    /// What stands within another command; the word that it stands in is no name.
+    fn inner(&mut self, text: &str) {
+        self.parts.extend(parts(text).into_iter().map(|part| Part { is_inner: true, ..part }));
+        self.put("\0");
+    }
+
+    fn double_quoted(&mut self) {
+        self.put("");
+        while let Some(letter) = self.rest.next() {
+            match letter {
+                '"' => break,
+                '\\' => {
+                    if let Some(next) = self.rest.next() {
+                        self.put(&next.to_string());
+                    }
+                }
+                '`' => {
+                    let inner = self.until('`');
+                    self.inner(&inner);
+                }
+                '$' if self.rest.next_if_eq(&'(').is_some() => {
+                    let inner = self.within_parentheses();
+                    self.inner(&inner);
+                }
+                other => self.put(&other.to_string()),
+            }
+        }
+    }
+
+    fn redirect(&mut self, sign: char) {
+        if self.rest.next_if_eq(&'(').is_some() {
+            let inner = self.within_parentheses();
+            self.inner(&inner);
+            return;
+        }
+        // The number of a descriptor belongs to the sign.
+        if self.word.as_ref().is_some_and(|word| word.chars().all(|c| c.is_ascii_digit())) {
+            self.word = None;
+        }
+        self.end_word();
+        while self.rest.next_if(|c| matches!(c, '<' | '>' | '&' | '|')).is_some() {}
+        (self.to, self.from) = (sign == '>', sign == '<');
+    }
+
+    fn end_word(&mut self) {
+        let Some(word) = self.word.take() else { return };
+        if self.to {
+            self.part.output = Some(word).filter(|word| word.len() > 1 && !word.starts_with("/dev/"));
+        } else if !self.from {
+            self.part.words.push(word);
+        }
+        (self.to, self.from) = (false, false);
+    }
+
+    fn end_part(&mut self, is_piped: bool) {
+        self.end_word();
+        (self.to, self.from) = (false, false);
+        let part = std::mem::take(&mut self.part);
+        if !part.words.is_empty() {
+            self.parts.push(Part { is_piped, ..part });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +309,25 @@ mod tests {
         for text in ["cd .. && x", "cd /etc && x", "ls && x", "npm test", "cd a/../../b && x"] {
             assert_eq!(folder(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn commands_are_told_apart_by_their_look() {
+        let of = |text: &str| -> Vec<String> {
+            let shown = |part: &Part| {
+                let marks = [(part.is_piped, "|"), (part.is_inner, "$")];
+                let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
+                format!("{}{marks}", part.words.join(" "))
+            };
+            parts(text).iter().map(shown).collect()
+        };
+        assert_eq!(of("cd a && ./b 'c d' 2>&1; e || f # g"), ["cd a", "./b c d", "e", "f"]);
+        assert_eq!(of("a \"x y\" | b\\ c |& d"), ["a x y|", "b c|", "d"]);
+        assert_eq!(of("[ \"$(a $(b))\" = 3 ]"), ["b$", "a \0$", "[ \0 = 3 ]"]);
+        assert_eq!(of("diff <(a) b < c"), ["a$", "diff \0 b"]);
+        assert_eq!(of("a `b` $C \"open"), ["b$", "a \0 $C open"]);
+        assert_eq!(parts("a > out.txt")[0].output.as_deref(), Some("out.txt"));
+        assert_eq!(parts("a > /dev/null 2>&1")[0].output, None);
+        assert!(of("").is_empty() && of(" # x").is_empty());
     }
 }

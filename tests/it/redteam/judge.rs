@@ -269,6 +269,109 @@ fn case_53_and_57_tests_and_settings_are_judged_as_they_stood() {
     }
 }
 
+/// Judges a change to a small project; nothing where there are no walls.
+fn of_project(files: &[(&str, &str)], edits: &[(&str, &str)], command: &str) -> Option<Verdict> {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = walls()?;
+    let root = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        if text.starts_with("#!") {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    let write =
+        |(path, content): &(&str, &str)| Edit::Write { path: (*path).to_owned(), content: (*content).to_owned() };
+    let edits: Vec<Edit> = edits.iter().map(write).collect();
+    Some(run_async(project(root.path(), &edits, Some(command), &sandbox, &options(), &Cancel::new())))
+}
+
+#[test]
+fn what_the_check_runs_is_not_the_change_s_to_rewrite() {
+    const SCRIPT: &str = "#!/bin/sh\n. ./calc.sh\n[ \"$(add 1 2)\" = 3 ]\n";
+    let files = [
+        ("check.sh", SCRIPT),
+        ("scripts/all", SCRIPT),
+        ("calc.sh", "add() { echo 4; }\n"),
+        ("proof.py", "import calc\nassert calc.add(1, 2) == 3\n"),
+        ("calc.py", "def add(a, b):\n    return a - b\n"),
+    ];
+    for (command, script) in [
+        ("./check.sh", "check.sh"),
+        ("sh check.sh", "check.sh"),
+        ("true && ./scripts/all", "scripts/all"),
+        ("sh -c 'cd scripts/.. && ./check.sh'", "check.sh"),
+    ] {
+        let Some(verdict) = of_project(&files, &[(script, "#!/bin/sh\nexit 0\n")], command) else { return };
+        assert!(matches!(&verdict, Verdict::NothingToCheck { why } if why.contains(script)), "{command}: {verdict:?}");
+        let right = of_project(&files, &[("calc.sh", "add() { echo $(($1 + $2)); }\n")], command).unwrap();
+        assert!(right.passed(), "{command}: {right:?}");
+        let wrong = of_project(&files, &[("calc.sh", "add() { echo 5; }\n")], command).unwrap();
+        assert!(matches!(wrong, Verdict::Failed(_)), "{command}: {wrong:?}");
+    }
+    let verdict = of_project(&files, &[("proof.py", "\n")], "python3 proof.py").unwrap();
+    assert!(matches!(verdict, Verdict::NothingToCheck { .. }), "{verdict:?}");
+    // Also where it passes as it stands, and where it is not there yet.
+    let good = [("check.sh", SCRIPT), ("calc.sh", "add() { echo 3; }\n")];
+    let verdict = of_project(&good, &[("check.sh", "#!/bin/sh\n:\n")], "sh check.sh").unwrap();
+    assert!(matches!(verdict, Verdict::NothingToCheck { .. }), "{verdict:?}");
+    let verdict = of_project(&good[1..], &[("check.sh", "#!/bin/sh\n:\n")], "sh check.sh").unwrap();
+    assert!(!verdict.passed(), "{verdict:?}");
+}
+
+#[test]
+fn what_a_program_prints_for_another_to_look_at_is_the_code() {
+    let files = [("calc.py", "print(1 - 2)\n"), ("expected.out", "3\n")];
+    for command in ["python3 calc.py | grep -qx 3", "python3 calc.py > out && diff out expected.out"] {
+        let Some(right) = of_project(&files, &[("calc.py", "print(1 + 2)\n")], command) else { return };
+        assert!(right.passed(), "{command}: {right:?}");
+    }
+    let verdict = of_project(&files, &[("expected.out", "-1\n")], "python3 calc.py | diff - expected.out").unwrap();
+    assert!(!verdict.passed(), "{verdict:?}");
+}
+
+#[test]
+fn a_test_that_failed_is_not_mended_by_leaving_it_out() {
+    let tests = "import unittest\nfrom calc import add\n\nclass T(unittest.TestCase):\n    def test_one(self):\n        self.assertEqual(add(1, 2), 3)\n\n    def test_zero(self):\n        self.assertEqual(add(0, 0), 0)\n";
+    let files = [("calc.py", "def add(a, b):\n    return a - b\n"), ("test_calc.py", tests)];
+    let check = "python3 -m unittest";
+    let skip = "U = 'unit' + 'test'\ndef add(a, b):\n    if a: raise __import__(U).SkipTest('x')\n    return 0\n";
+    let Some(verdict) = of_project(&files, &[("calc.py", skip)], check) else { return };
+    assert!(matches!(&verdict, Verdict::NothingToCheck { why } if why.contains("was skipped")), "{verdict:?}");
+    let patched =
+        "U = 'unit' + 'test'\ndef add(a, b):\n    __import__(U).TestCase.assertEqual = lambda *a: None\n    return 0\n";
+    let verdict = of_project(&files, &[("calc.py", patched)], check).unwrap();
+    assert!(matches!(&verdict, Verdict::Failed(_)), "{verdict:?}");
+    // A module that could not be loaded before must be loaded, and its tests must run.
+    let files = [
+        ("calc.py", "x = 1\n"),
+        ("test_calc.py", tests),
+        ("test_x.py", "import unittest\nclass X(unittest.TestCase):\n    def test_x(self): pass\n"),
+    ];
+    let gone = "U = 'unit' + 'test'\nraise __import__(U).SkipTest('x')\n";
+    let verdict = of_project(&files, &[("calc.py", gone)], check).unwrap();
+    assert!(!verdict.passed(), "{verdict:?}");
+    let right = of_project(&files, &[("calc.py", "def add(a, b):\n    return a + b\n")], check).unwrap();
+    assert!(right.passed(), "{right:?}");
+}
+
+#[test]
+fn recorded_answers_are_no_code() {
+    let files = [
+        ("calc.py", "def add(a, b):\n    return a - b\n"),
+        ("src/__snapshots__/sum.snap", "3\n"),
+        (
+            "test_calc.py",
+            "import unittest\nfrom calc import add\n\nclass T(unittest.TestCase):\n    def test_one(self):\n        self.assertEqual(str(add(1, 2)) + '\\n', open('src/__snapshots__/sum.snap').read())\n",
+        ),
+    ];
+    let edits = [("src/__snapshots__/sum.snap", "-1\n"), ("calc.py", "def add(a, b):\n    return -1\n")];
+    let Some(verdict) = of_project(&files, &edits, "python3 -m unittest") else { return };
+    assert!(matches!(&verdict, Verdict::NothingToCheck { why } if why.contains("sum.snap")), "{verdict:?}");
+}
+
 #[test]
 fn case_51_55_and_58_what_can_pass_in_one_process_is_flagged() {
     // Documented residual risk: tests and code share a process, so these may pass; they never do so unseen.

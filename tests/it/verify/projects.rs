@@ -103,6 +103,32 @@ fn a_project_without_tests_is_not_verified() {
 }
 
 #[test]
+fn a_file_that_cannot_be_loaded_as_before_is_no_doing_of_the_change() {
+    let Some(sandbox) = walls() else { return };
+    let root = python_project();
+    std::fs::write(root.path().join("test_other.py"), "import package_that_is_not_there\n").unwrap();
+    for command in ["python3 -m unittest", "python3 -m pytest"] {
+        let verdict = judge(&sandbox, root.path(), &[write("calc.py", MENDED)], command);
+        if let Verdict::NothingToCheck { why } | Verdict::SandboxFailed { why, .. } = &verdict {
+            println!("skipped: {command}: {why}");
+            continue;
+        }
+        let failures = failures(&verdict);
+        assert!(
+            failures.iter().all(|failure| failure.name.ends_with("(it failed before the change as well)")),
+            "{verdict:?}"
+        );
+        let report = verdict.report().unwrap();
+        assert!(report.flags.iter().any(|flag| flag == "mended 1, broke none, 1 fail as before"), "{verdict:?}");
+        let broken = judge(&sandbox, root.path(), &[write("calc.py", "def add(")], command);
+        assert!(broken.report().is_some_and(|report| report.failures.iter().any(|f| f.name.is_empty())), "{broken:?}");
+    }
+    std::fs::remove_file(root.path().join("test_calc.py")).unwrap();
+    let none = unittest(&sandbox, root.path(), &[write("calc.py", MENDED)]);
+    assert!(matches!(&none, Verdict::NothingToCheck { why } if why.contains("package_that_is_not_there")), "{none:?}");
+}
+
+#[test]
 fn node_tests_count_by_name() {
     let Some(sandbox) = walls() else { return };
     let root = tempfile::tempdir().unwrap();

@@ -7,8 +7,24 @@ import sys
 
 import pytest
 import z1_channel
+import z1_parts
 
 _states = {}
+_parts = z1_parts.Parts(
+    modules=[
+        "_pytest.python",
+        "_pytest.runner",
+        "_pytest.reports",
+        "_pytest.unittest",
+        "_pytest.skipping",
+        "_pytest.outcomes",
+        "_pytest.python_api",
+        "_pytest.raises",
+        "_pytest.assertion",
+        "_pytest.assertion.rewrite",
+        "unittest.case",
+    ]
+)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -25,6 +41,7 @@ def pytest_runtest_protocol(item, nextitem):
     else:
         outcome = "passed" if state["returned"] else "failed"
     z1_channel.send_test(item.nodeid, outcome, state["error"])
+    _parts.look()
 
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
@@ -50,6 +67,7 @@ def pytest_collectreport(report):
 
 
 def pytest_sessionfinish(session, exitstatus):
+    z1_channel.send(replaced=sorted(_parts.look()))
     z1_channel.send(end=int(exitstatus), collected=session.testscollected)
 
 

@@ -4,9 +4,12 @@ import sys
 import unittest
 
 from z1_channel import ROOT, send, send_test
+from z1_parts import Parts
 
 # What unittest is before any file of the project is loaded; put back before the tests run.
-PRISTINE = [(owner, dict(vars(owner))) for owner in (unittest.TestCase, unittest.TestResult, unittest.TestSuite)]
+OWNERS = (unittest.TestCase, unittest.TestResult, unittest.TestSuite)
+PRISTINE = [(owner, dict(vars(owner))) for owner in OWNERS]
+PARTS = Parts(owners=OWNERS)
 
 
 class Result(unittest.TestResult):
@@ -60,6 +63,7 @@ class Runner:
                     setattr(owner, name, value)
         result = Result()
         test(result)
+        send(replaced=sorted(PARTS.look()))
         send(end=0 if result.wasSuccessful() else 1, collected=result.testsRun)
         return result
 
