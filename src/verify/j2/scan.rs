@@ -170,7 +170,7 @@ fn other_where_tested(code: &str, ending: &str) -> bool {
     static NOT: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\bnot\s*\(\s*(?:any\s*\(\s*)?test\b").expect("invariant: a valid pattern"));
     static ITEM: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(?:#\[|(?:pub(?:\([^)]*\))?|mod|use|fn|impl|struct|enum|const|static|type|trait|extern|union|unsafe|async|macro_rules!|thread_local!)\b|macro_rules!)")
+        Regex::new(r"^(?:#\[|(?:pub(?:\([^)]*\))?|mod|use|fn|impl|struct|enum|const|static|type|trait|extern|union|unsafe|async|macro_rules!|thread_local!)\b|[\w:]+!|\$)")
             .expect("invariant: a valid pattern")
     });
     // What only a program without a standard library needs.

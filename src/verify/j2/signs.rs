@@ -70,7 +70,12 @@ pub(super) const SIGNS: &[Pattern] = &[
         true,
         PYTHON,
     ),
-    (r"\.stack\b.*['\x22/`][^'\x22`]*(\btest|\.test|\.spec|mocha|jest|vitest|node:internal)", ASKS, true, NODE),
+    (
+        r"\.stack\b.*(['\x22`][^'\x22`]*(\btest|\.spec|mocha|jest|vitest|node:internal)|/[^/]*\b(mocha|jest|vitest)\b[^/]*/)",
+        ASKS,
+        true,
+        NODE,
+    ),
     (r"\bruntime\.Callers?\(|\bdebug\.Stack\(\)", CALLER, false, GO),
     (r"thread::current\(\)\s*\.name\(\)|\bcurrent_exe\(", ASKS, false, RUST),
     (r"thread::current\(\)\s*\.name\(\).*tests?::|\bcurrent_exe\(.*deps", ASKS, true, RUST),
@@ -108,7 +113,7 @@ pub(super) const SIGNS: &[Pattern] = &[
     // Assertions.
     (r"require\(\s*['\x22](node:)?assert|from\s+['\x22](node:)?assert", "uses the assertions of tests", false, ALL),
     (
-        r"(^|[^.\w]|\bchai\.)assert(\.strict)?\.\w+\s*=[^=>]|Assert\.\w+\s*=[^=>]|(^|[;{(])\s*expect\s*=[^=>]|\b(global|globalThis)\.expect\s*=[^=>]|prototype\.(toBe|toEqual|toStrictEqual)\s*=|\bexpect\.extend\s*\(",
+        r"(^|[^.\w]|\bchai\.)assert(\.strict)?\.\w+\s*=[^=>]|Assert\.\w+\s*=[^=>]|prototype\.(toBe|toEqual|toStrictEqual)\s*=|\bexpect\.extend\s*\(",
         REPLACES,
         true,
         ALL,
@@ -119,6 +124,7 @@ pub(super) const SIGNS: &[Pattern] = &[
         true,
         NODE,
     ),
+    (r"(^|[;{(])\s*expect\s*=[^=>]|\b(global|globalThis)\.expect\s*=[^=>]", REPLACES, true, NODE),
     (r"macro_rules!\s*(assert|assert_eq|assert_ne|panic)\b", REPLACES, true, RUST),
     (
         r"^\s*#\s*(define|undef)\s+(NDEBUG|assert|static_assert|(EXPECT|ASSERT)_(EQ|NE|TRUE|FALSE|LT|LE|GT|GE|STREQ|STRNE|NEAR|THAT|DEATH|\w*EQUAL\w*)|TEST_(ASSERT\w*|CASE\w*|F|P|EQUAL\w*|FAIL\w*)|REQUIRE(_\w+)?|RUN_TEST|(cr|ck|mu|munit|g)_assert\w*|test_cond)\b",
@@ -215,13 +221,13 @@ pub(super) const SIGNS: &[Pattern] = &[
         PYTHON,
     ),
     (
-        r"\bgetattr\(\s*(os|sys|builtins|__builtins__|posix)\s*,\s*(f['\x22]|[^'\x22)]*\(|[^)]*(\+|\.join|%|\.format|\bchr\b)|\w+\s*\)\s*\()",
+        r"\bgetattr\(\s*(os|sys|builtins|__builtins__|posix)\s*,\s*(f['\x22]|[^'\x22,)]*\(|[^)]*(\+|\.join|%|\.format|\bchr\b)|\w+\s*\)\s*\()",
         HIDES,
         true,
         PYTHON,
     ),
     (
-        r"\b(process|globalThis|global|require)\[\s*([^'\x22`\]][^\]]*\]\s*\(|[^\]]*(\+|\bconcat\b|\bjoin\b|\$\{|fromCharCode|\batob\b)|\[)",
+        r"\bprocess\[\s*[^'\x22`\]][^\]]*\]\s*\(|\b(process|globalThis|global|require)\[\s*([^\]]*(\+|\bconcat\b|\bjoin\b|\$\{|fromCharCode|\batob\b)|\[)",
         HIDES,
         true,
         NODE,
