@@ -3,7 +3,7 @@
 //!
 //! Not for: files in which a grammar stumbles anyway, and pieces of files.
 
-use super::syntax::Place;
+use super::syntax::{Place, shown};
 
 /// Columns between tab stops, as Python counts them.
 const TAB_COLUMNS: usize = 8;
@@ -23,8 +23,7 @@ pub(super) fn first_wrong(tree: &tree_sitter::Tree, text: &str) -> Option<Place>
     for line in logical_lines(tree, text, &rows) {
         let level = *levels.last().expect("invariant: the first level is never taken off");
         let wrong = |what: &str| {
-            let shown: String = rows[line.row].trim().chars().take(60).collect();
-            Some(Place { line: line.row as u32 + 1, what: format!("{what}: `{shown}`") })
+            Some(Place { line: line.row as u32 + 1, what: format!("{what}: `{}`", shown(rows[line.row])) })
         };
         if block_is_due && line.column <= level {
             return wrong("an indented block is missing before");

@@ -51,16 +51,19 @@ pub fn worsened(path: &str, before: Option<&str>, after: &str) -> Option<Place> 
 
 /// [`check`], and where that finds nothing in a file of Python's whether its lines are indented as they have to be.
 fn with_indentation(path: &str, text: &str) -> Option<Report> {
-    let report = check(path, text)?;
-    if Grammar::of_path(path) != Some(Grammar::Python) || report.errors > 0 {
-        return Some(report);
+    if Grammar::of_path(path) != Some(Grammar::Python) {
+        return check(path, text);
     }
-    let tree = parse(Grammar::Python, text)?;
-    let first = indentation::first_wrong(&tree, text);
-    Some(Report { errors: u32::from(first.is_some()), first })
+    let (report, tree) = read_as(Grammar::Python, text)?;
+    let wrong = if report.errors == 0 { indentation::first_wrong(&tree, text) } else { None };
+    Some(wrong.map_or(report, |place| Report { errors: 1, first: Some(place) }))
 }
 
 fn check_as(grammar: Grammar, text: &str) -> Option<Report> {
+    read_as(grammar, text).map(|(report, _)| report)
+}
+
+fn read_as(grammar: Grammar, text: &str) -> Option<(Report, tree_sitter::Tree)> {
     if text.len() > BYTES_MAX {
         return None;
     }
@@ -84,7 +87,7 @@ fn check_as(grammar: Grammar, text: &str) -> Option<Report> {
             pending.extend(node.children(&mut cursor));
         }
     }
-    Some(report)
+    Some((report, tree))
 }
 
 /// Parses within the time allowed.
@@ -108,13 +111,16 @@ pub(super) fn parse_with(parser: &mut tree_sitter::Parser, text: &str) -> Option
 }
 
 fn describe(node: &tree_sitter::Node<'_>, text: &str) -> String {
-    const SHOWN_CHARS: usize = 60;
     if node.is_missing() {
         return format!("missing `{}`", node.kind());
     }
-    let line = text.lines().nth(node.start_position().row).unwrap_or("").trim();
-    let shown: String = line.chars().take(SHOWN_CHARS).collect();
-    format!("not understood: `{shown}`")
+    format!("not understood: `{}`", shown(text.lines().nth(node.start_position().row).unwrap_or("")))
+}
+
+/// A line as it is quoted.
+pub(super) fn shown(line: &str) -> String {
+    const SHOWN_CHARS: usize = 60;
+    line.trim().chars().take(SHOWN_CHARS).collect()
 }
 
 #[cfg(test)]

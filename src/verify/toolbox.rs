@@ -94,7 +94,7 @@ pub(crate) fn gather(root: &Path, folder: &Path, variable: Variable<'_>) -> Tool
         tools.path.push(environment.join("bin"));
         tools.ro.extend(python_env::grants(&environment));
         // The first is the one that is used.
-        if !tools.env.iter().any(|(name, _)| name == "VIRTUAL_ENV") {
+        if tools.environment().is_none() {
             tools.env.push(("VIRTUAL_ENV".into(), environment.into_os_string()));
         }
     }

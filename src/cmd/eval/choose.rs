@@ -3,12 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::error::{Exit, UserError};
 use crate::gym::Split;
 use crate::gym::corpus::Corpus;
-use crate::hex::hex;
+use crate::model_store::disk::sha256_of;
 use crate::prompt::Prompts;
 use crate::sft::data::read::values;
 use crate::traits::PromptSet;
@@ -128,7 +126,8 @@ impl Choice {
             problems: problems.into_iter().map(|problem| problem.shuffled(self.seed)).collect(),
             bad,
             suites: suites.into_iter().collect::<Vec<_>>().join(", "),
-            file_sha256: file_sha256(&self.problems),
+            // Generated problems are in no file.
+            file_sha256: sha256_of(&self.problems).unwrap_or_default(),
         })
     }
 
@@ -282,20 +281,6 @@ fn is_table(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let name = name.trim_end_matches(".gz");
     is_parquet || Path::new(name).extension().is_some_and(|kind| kind == "csv" || kind == "tsv")
-}
-
-/// Empty where there is no such file.
-fn file_sha256(path: &Path) -> String {
-    use std::io::Read as _;
-    let Ok(mut file) = std::fs::File::open(path) else { return String::new() };
-    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut piece) {
-            Ok(0) => return hex(&hash.finalize()),
-            Ok(size) => hash.update(&piece[..size]),
-            Err(_) => return String::new(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -124,25 +124,21 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the threads")?;
     let count = left.len();
     let lanes = Arc::new(Lanes { engine, sandbox, asking, cancel: cancel.clone() });
-    let mut total = Sampled::default();
-    let mut number = 0;
+    let (mut number, mut tried, mut passed, mut rows) = (0, 0, 0, 0);
     runtime.block_on(lanes.ask_all(left, |id, sampled| {
         number += 1;
         append(&args.out, &sampled.rows)?;
         let line = json!({ "id": id, "tried": sampled.tried, "passed": sampled.passed });
         append(&progress_of(&args.out), &[line])?;
         eprintln!("{number}/{count} {id}: {} of {} passed", sampled.passed, sampled.tried);
-        total.tried += sampled.tried;
-        total.passed += sampled.passed;
-        total.rows.extend(sampled.rows);
+        (tried, passed, rows) = (tried + sampled.tried, passed + sampled.passed, rows + sampled.rows.len());
         Ok(())
     }))?;
     if cancel.is_cancelled() {
         eprintln!("interrupted; the same command goes on");
         return Ok(Exit::Interrupted);
     }
-    let Sampled { tried, passed, rows } = total;
-    eprintln!("{} rows kept of {passed} passes in {tried} replies: {}", rows.len(), args.out.display());
+    eprintln!("{rows} rows kept of {passed} passes in {tried} replies: {}", args.out.display());
     Ok(Exit::Success)
 }
 

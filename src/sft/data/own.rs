@@ -185,8 +185,7 @@ fn program_alone(trajectory: &Trajectory) -> Option<Trajectory> {
     let from = trajectory.text.find("```")?;
     let text = &trajectory.text[from..];
     let block = scan::blocks(text).into_iter().find(|block| block.start == 0 && block.closed)?;
-    let usage = trajectory.usage;
-    Some(Trajectory { usage, ..Trajectory::ended(text[..block.end].trim_end()) })
+    Some(Trajectory { usage: trajectory.usage, ..Trajectory::ended(text[..block.end].trim_end()) })
 }
 
 /// Whether a reply holds a program that passes.
@@ -206,9 +205,12 @@ async fn passes(
     }
 }
 
+fn part(text: &str, learn: bool) -> Part {
+    Part { text: text.to_owned(), learn, keep: None }
+}
+
 /// What the model said is learnt; the words that were forced on it are not.
 pub fn parts(trajectory: &Trajectory) -> Vec<Part> {
-    let part = |text: &str, learn: bool| Part { text: text.to_owned(), learn, keep: None };
     let text = trajectory.text.as_str();
     let shift = trajectory.shift_at.and_then(|at| Some((text.get(..at)?, text.get(at..trajectory.answer_at)?)));
     let parts = match shift {
@@ -232,8 +234,8 @@ fn cut(trajectory: &Trajectory, asking: &Asking, dice: u64) -> Option<Vec<Part>>
     let keep = (dice / 100 % 1000) as f32 / 1000.0;
     Some(vec![
         Part { text: thought.to_owned(), learn: true, keep: Some(keep) },
-        Part { text: asking.hint_code.clone(), learn: false, keep: None },
-        Part { text: program.to_owned(), learn: true, keep: None },
+        part(&asking.hint_code, false),
+        part(program, true),
     ])
 }
 
@@ -246,7 +248,6 @@ fn hinted(begun: &Trajectory, program: &str, asking: &Asking, dice: u64) -> Opti
         Some(rest) if dice / 100_000 % 2 == 1 => (&asking.hint_code, rest),
         _ => (&asking.hint, program),
     };
-    let part = |text: &str, learn: bool| Part { text: text.to_owned(), learn, keep: None };
     Some(vec![part(said, false), part(hint, false), part(learnt, true)])
 }
 

@@ -21,14 +21,15 @@ pub(crate) struct Sign {
 }
 
 /// The code of a file before and after a change.
-struct Code {
+pub(crate) struct Code<'a> {
+    path: &'a str,
     before: String,
     after: String,
 }
 
-impl Code {
-    fn of(path: &str, before: &str, after: &str) -> Self {
-        Self { before: code_of(path, before), after: code_of(path, after) }
+impl<'a> Code<'a> {
+    pub(crate) fn of(path: &'a str, before: &str, after: &str) -> Self {
+        Self { path, before: code_of(path, before), after: code_of(path, after) }
     }
 
     /// The lines that the change adds, with their numbers from 1.
@@ -36,6 +37,39 @@ impl Code {
         let old: HashSet<&str> = self.before.lines().map(str::trim).collect();
         let lines = self.after.lines().enumerate().map(|(number, line)| (number + 1, line));
         lines.filter(move |(_, line)| !line.trim().is_empty() && !old.contains(line.trim()))
+    }
+
+    /// The signs in the added lines, one of each kind.
+    pub(crate) fn signs(&self) -> Vec<Sign> {
+        static SET: LazyLock<RegexSet> =
+            LazyLock::new(|| RegexSet::new(SIGNS.iter().map(|(sign, ..)| sign)).expect("invariant: valid patterns"));
+        let path = self.path;
+        let ending = ending(path);
+        let mut found: Vec<Sign> = Vec::new();
+        let mut put = |text: String, what: &str, is_strong: bool| {
+            if !found.iter().any(|sign| sign.text.ends_with(what) && sign.is_strong == is_strong) {
+                found.push(Sign { text, is_strong });
+            }
+        };
+        for (number, line) in self.added() {
+            for index in SET.matches(line) {
+                let (_, what, is_strong, endings) = SIGNS[index];
+                if endings.is_empty() || endings.contains(&ending) {
+                    put(format!("{path}:{number} {what}"), what, is_strong);
+                }
+            }
+        }
+        for (what, finds) in WHOLE {
+            if finds(&self.after, ending) && !finds(&self.before, ending) {
+                put(format!("{path} {what}"), what, true);
+            }
+        }
+        found
+    }
+
+    /// Whether the added lines leave with success: for a check that looks at exit codes alone, that is all it takes.
+    pub(crate) fn leaves_with_success(&self) -> bool {
+        leaving::leaves_with_success(self.added().map(|(_, line)| line), &self.before, &self.after)
     }
 }
 
@@ -59,40 +93,6 @@ fn is_comment(line: &str, is_c: bool) -> bool {
 /// A file's ending; one without any is taken for a script of a shell.
 fn ending(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path).rsplit_once('.').map_or("sh", |(_, ending)| ending)
-}
-
-/// The signs in the added lines of one file, one of each kind.
-pub(crate) fn signs(path: &str, before: &str, after: &str) -> Vec<Sign> {
-    static SET: LazyLock<RegexSet> =
-        LazyLock::new(|| RegexSet::new(SIGNS.iter().map(|(sign, ..)| sign)).expect("invariant: valid patterns"));
-    let code = Code::of(path, before, after);
-    let ending = ending(path);
-    let mut found: Vec<Sign> = Vec::new();
-    let mut put = |text: String, what: &str, is_strong: bool| {
-        if !found.iter().any(|sign| sign.text.ends_with(what) && sign.is_strong == is_strong) {
-            found.push(Sign { text, is_strong });
-        }
-    };
-    for (number, line) in code.added() {
-        for index in SET.matches(line) {
-            let (_, what, is_strong, endings) = SIGNS[index];
-            if endings.is_empty() || endings.contains(&ending) {
-                put(format!("{path}:{number} {what}"), what, is_strong);
-            }
-        }
-    }
-    for (what, finds) in WHOLE {
-        if finds(&code.after, ending) && !finds(&code.before, ending) {
-            put(format!("{path} {what}"), what, true);
-        }
-    }
-    found
-}
-
-/// Whether the added lines leave with success: for a check that looks at exit codes alone, that is all it takes.
-pub(crate) fn leaves_with_success(path: &str, before: &str, after: &str) -> bool {
-    let code = Code::of(path, before, after);
-    leaving::leaves_with_success(code.added().map(|(_, line)| line), &code.before, &code.after)
 }
 
 /// Looks through a file's code; the second is its ending.
@@ -202,6 +202,14 @@ fn is_field(code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn signs(path: &str, before: &str, after: &str) -> Vec<Sign> {
+        Code::of(path, before, after).signs()
+    }
+
+    fn leaves_with_success(path: &str, before: &str, after: &str) -> bool {
+        Code::of(path, before, after).leaves_with_success()
+    }
 
     fn strong(path: &str, text: &str) -> bool {
         signs(path, "", text).iter().any(|sign| sign.is_strong)

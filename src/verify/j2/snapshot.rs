@@ -118,10 +118,11 @@ impl Overlay {
             self.held_back.push(path.to_owned());
             return;
         }
-        for sign in scan::signs(path, before, after) {
+        let code = scan::Code::of(path, before, after);
+        for sign in code.signs() {
             if sign.is_strong { self.strong.push(sign.text) } else { self.flags.push(sign.text) }
         }
-        if scan::leaves_with_success(path, before, after) {
+        if code.leaves_with_success() {
             self.leaving.push(format!("{path} ends the process with success, and only exit codes were looked at"));
         }
         if inline_tests::examples_lost(path, before, after) {

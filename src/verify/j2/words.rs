@@ -182,14 +182,7 @@ impl<'a> Reader<'a> {
                     self.put(&quoted);
                 }
                 '"' => self.double_quoted(),
-                '`' => {
-                    let inner = self.until('`');
-                    self.inner(&inner);
-                }
-                '$' if self.rest.next_if_eq(&'(').is_some() => {
-                    let inner = self.within_parentheses();
-                    self.inner(&inner);
-                }
+                '`' | '$' if self.substitution(letter) => {}
                 '\\' => {
                     if let Some(next) = self.rest.next().filter(|next| *next != '\n') {
                         self.put(&next.to_string());
@@ -219,6 +212,17 @@ impl<'a> Reader<'a> {
         self.rest.by_ref().take_while(ends).collect()
     }
 
+    /// Reads on where a letter begins another command within the words: `` `…` ``, `$(…)`.
+    fn substitution(&mut self, letter: char) -> bool {
+        let inner = match letter {
+            '`' => self.until('`'),
+            _ if self.rest.next_if_eq(&'(').is_some() => self.within_parentheses(),
+            _ => return false,
+        };
+        self.inner(&inner);
+        true
+    }
+
     /// What stands within another command; the word that it stands in is no name.
     fn inner(&mut self, text: &str) {
         self.parts.extend(parts(text).into_iter().map(|part| Part { is_inner: true, ..part }));
@@ -235,14 +239,7 @@ impl<'a> Reader<'a> {
                         self.put(&next.to_string());
                     }
                 }
-                '`' => {
-                    let inner = self.until('`');
-                    self.inner(&inner);
-                }
-                '$' if self.rest.next_if_eq(&'(').is_some() => {
-                    let inner = self.within_parentheses();
-                    self.inner(&inner);
-                }
+                '`' | '$' if self.substitution(letter) => {}
                 other => self.put(&other.to_string()),
             }
         }
