@@ -69,6 +69,21 @@ impl Language {
         })
     }
 
+    /// The usual extension of its files (without the dot).
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Python => "py",
+            Self::JavaScript => "js",
+            Self::TypeScript => "ts",
+            Self::Rust => "rs",
+            Self::C => "c",
+            Self::Cpp => "cpp",
+            Self::Go => "go",
+            Self::Java => "java",
+            Self::Shell => "sh",
+        }
+    }
+
     /// The canonical fence tag.
     pub const fn fence_tag(self) -> &'static str {
         match self {

@@ -70,8 +70,11 @@ impl<W> Attempt<W> {
 /// More than any run has failures.
 const PASSED_WORTH: i64 = 1 << 24;
 
+/// How good a verdict is; the greater the better.
+pub(super) type Rank = (u8, i64);
+
 /// How good a verdict is: passed, then nothing known against it, then by what passed, then by what failed.
-pub(super) fn rank(verdict: &Verdict) -> (u8, i64) {
+pub(super) fn rank(verdict: &Verdict) -> Rank {
     match verdict {
         Verdict::Passed(_) => (3, 0),
         Verdict::NothingToCheck { .. } | Verdict::SandboxFailed { .. } => (2, 0),

@@ -21,6 +21,7 @@ mod asserts;
 mod attempt;
 pub mod checks;
 pub mod conversation;
+mod deviate;
 mod ending;
 mod examples;
 pub mod intent;

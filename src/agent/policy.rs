@@ -19,6 +19,8 @@ pub(super) enum Move {
     Complete { of: usize },
     /// The reply of this number, and why it could not be used.
     Remind { of: usize },
+    /// What the model would rather have said at single places of a text; not a round of replies.
+    Deviate,
 }
 
 /// What a task may do.
@@ -39,26 +41,38 @@ pub(super) struct Limits {
     /// Whether one mend that brings nothing new still leaves other draws worth their tokens: changes differ more from draw
     /// to draw than programs do.
     pub(super) persists: bool,
+    /// Whether it is looked where the model hesitates, once the first replies have failed.
+    pub(super) deviates: bool,
+    /// Whether only a pass is enough: a check fails now, and a change that it cannot decide about mends nothing.
+    pub(super) insists: bool,
 }
 
 /// Decides the next round; `None` where it is enough.
 pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -> Option<Move> {
-    let Some(last) = (moves.len() as u32).checked_sub(1) else {
+    // Deviations are no round of their own: what follows them follows the replies before.
+    let Some(last) = moves.iter().rposition(|made| *made != Move::Deviate).map(|at| at as u32) else {
         return Some(Move::Draw { samples: limits.samples });
     };
     let round: Vec<&Attempt<W>> = attempts.iter().filter(|attempt| attempt.round == last).collect();
+    let deviated = moves.iter().filter(|made| **made == Move::Deviate).count();
     let ended = round.is_empty()
-        || last >= limits.rounds_max
+        || moves.len() - deviated > limits.rounds_max as usize
         || round.iter().all(|attempt| attempt.said.finish == Finish::Cancelled);
     if let Some(of) = half(attempts).filter(|_| !ended && limits.mends) {
         let asked = moves.iter().any(|made| matches!(made, Move::Complete { .. }));
         return (!asked).then_some(Move::Complete { of });
     }
     let over = ended
-        || attempts.iter().any(|attempt| attempt.verdict.as_ref().is_some_and(decided))
+        || attempts
+            .iter()
+            .filter_map(|attempt| attempt.verdict.as_ref())
+            .any(|verdict| decided(verdict, limits.insists))
         || (limits.words_do && round.iter().any(|attempt| matches!(attempt.reply, Reply::Words(_))));
     if over {
         return None;
+    }
+    if limits.deviates && moves.len() == 1 {
+        return Some(Move::Deviate);
     }
     let drawn = moves.iter().skip(1).filter(|made| matches!(made, Move::Draw { .. })).count();
     let draw = Move::Draw { samples: limits.draws };
@@ -79,7 +93,8 @@ pub(super) fn next<W>(attempts: &[Attempt<W>], moves: &[Move], limits: Limits) -
         return Some(draw);
     }
     let mend = Move::Mend { of: best };
-    if limits.mends && !moves.contains(&mend) {
+    let failed = attempts[best].verdict.as_ref().is_some_and(|verdict| matches!(verdict, Verdict::Failed(_)));
+    if limits.mends && failed && !moves.contains(&mend) {
         return Some(mend);
     }
     let new = round.iter().any(|attempt| attempt.verdict.is_some() && !attempt.repeats);
@@ -94,9 +109,9 @@ fn half<W>(attempts: &[Attempt<W>]) -> Option<usize> {
     (passes && attempts[best].lacks() > 0).then_some(best)
 }
 
-/// Whether nothing is left to do: it holds, or nobody can say whether it does.
-const fn decided(verdict: &Verdict) -> bool {
-    !matches!(verdict, Verdict::Failed(_))
+/// Whether nothing is left to do: it holds, or nobody can say whether it does and that is enough.
+const fn decided(verdict: &Verdict, insists: bool) -> bool {
+    matches!(verdict, Verdict::Passed(_)) || !(insists || matches!(verdict, Verdict::Failed(_)))
 }
 
 #[cfg(test)]
@@ -105,8 +120,17 @@ mod tests {
     use super::*;
     use crate::task::FailureKind;
 
-    const LIMITS: Limits =
-        Limits { rounds_max: 9, samples: 1, draws: 2, mends: true, reminds: true, words_do: false, persists: false };
+    const LIMITS: Limits = Limits {
+        rounds_max: 9,
+        samples: 1,
+        draws: 2,
+        mends: true,
+        reminds: true,
+        words_do: false,
+        persists: false,
+        deviates: false,
+        insists: false,
+    };
     const FIRST: Move = Move::Draw { samples: 1 };
     const AGAIN: Move = Move::Draw { samples: 2 };
 
@@ -134,6 +158,39 @@ mod tests {
         let made = [FIRST, AGAIN, Move::Mend { of: 0 }];
         assert_eq!(next(&attempts, &made, LIMITS), Some(Move::Mend { of: 3 }), "a better one is mended in its turn");
         assert_eq!(next(&attempts, &made, Limits { rounds_max: 2, ..LIMITS }), None);
+    }
+
+    #[test]
+    fn deviations_come_after_the_first_failure_and_are_no_round() {
+        let limits = Limits { deviates: true, rounds_max: 1, ..LIMITS };
+        let mut attempts = vec![wrong(0, "a", 2)];
+        assert_eq!(next(&attempts, &[], limits), Some(FIRST));
+        assert_eq!(next(&attempts, &[FIRST], limits), Some(Move::Deviate));
+        // What came of them or did not: it goes on as without them, and no round is lost.
+        assert_eq!(next(&attempts, &[FIRST, Move::Deviate], limits), Some(AGAIN));
+        attempts.push(wrong(1, "b", 3));
+        assert_eq!(next(&attempts, &[FIRST, Move::Deviate], limits), Some(AGAIN));
+        attempts.push(wrong(2, "c", 1));
+        let made = [FIRST, Move::Deviate, AGAIN];
+        assert_eq!(next(&attempts, &made, limits), None, "one round after the first");
+        let more = Limits { rounds_max: 2, ..limits };
+        assert_eq!(next(&attempts, &made, more), Some(Move::Mend { of: 1 }), "the best, wherever it came from");
+        let unread = vec![unusable(0)];
+        assert_eq!(next(&unread, &[FIRST], limits), Some(Move::Deviate));
+        assert_eq!(next(&unread, &[FIRST, Move::Deviate], limits), Some(Move::Remind { of: 0 }));
+    }
+
+    #[test]
+    fn where_a_check_fails_what_it_cannot_decide_about_is_not_the_end() {
+        let own_tests = || Some(Verdict::NothingToCheck { why: "it passes with its own tests".into() });
+        let mut attempts = vec![attempt(0, "a", own_tests())];
+        assert_eq!(next(&attempts, &[FIRST], LIMITS), None);
+        let limits = Limits { insists: true, ..LIMITS };
+        assert_eq!(next(&attempts, &[FIRST], limits), Some(AGAIN));
+        attempts.push(attempt(1, "b", own_tests()));
+        assert_eq!(next(&attempts, &[FIRST, AGAIN], limits), Some(AGAIN), "there is nothing in it to be mended");
+        attempts.push(Attempt { repeats: true, ..attempt(2, "b", own_tests()) });
+        assert_eq!(next(&attempts, &[FIRST, AGAIN, AGAIN], limits), None, "nothing new");
     }
 
     #[test]

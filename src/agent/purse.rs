@@ -14,23 +14,35 @@ pub(super) struct Purse {
     /// Of that, how long tokens came: reading the first prompt says nothing of how fast they do.
     decoded: Duration,
     replies: u32,
+    /// Tokens of replies alone.
+    of_replies: u32,
 }
 
 impl Purse {
     pub(super) const fn new(budget: &Budget) -> Self {
         let (tokens_max, seconds_max) = (budget.task_tokens_max, budget.task_seconds_max);
-        Self { tokens_max, seconds_max, tokens: 0, spoken: Duration::ZERO, decoded: Duration::ZERO, replies: 0 }
+        Self {
+            tokens_max,
+            seconds_max,
+            tokens: 0,
+            spoken: Duration::ZERO,
+            decoded: Duration::ZERO,
+            replies: 0,
+            of_replies: 0,
+        }
     }
 
     /// A new purse of the same size, for a task that the user asks for again.
     pub(super) const fn filled(&self) -> Self {
-        Self { tokens: 0, spoken: Duration::ZERO, decoded: Duration::ZERO, replies: 0, ..*self }
+        Self { tokens: 0, spoken: Duration::ZERO, decoded: Duration::ZERO, replies: 0, of_replies: 0, ..*self }
     }
 
-    /// Takes what some replies cost: `spoken` in all, `decoded` of that from the first token on.
+    /// Takes what some replies cost: `spoken` in all, `decoded` of that from the first token on. With no `replies` it was
+    /// something else, which says nothing of how long a reply is.
     pub(super) fn spend(&mut self, tokens: u32, replies: u32, spoken: Duration, decoded: Duration) {
         self.tokens += tokens;
         self.replies += replies;
+        self.of_replies += if replies > 0 { tokens } else { 0 };
         self.spoken += spoken;
         self.decoded += decoded.min(spoken);
     }
@@ -57,7 +69,7 @@ impl Purse {
 
     /// Whether so many replies of the usual length are still paid for.
     pub(super) fn has_for(&self, replies: u32) -> bool {
-        let usual = self.tokens.checked_div(self.replies).unwrap_or(0);
+        let usual = self.of_replies.checked_div(self.replies).unwrap_or(0);
         self.left() > usual.saturating_mul(replies)
     }
 
@@ -87,6 +99,8 @@ mod tests {
         slow.spend(100, 1, Duration::from_secs(10), Duration::from_secs(10));
         assert_eq!(slow.left(), 500, "50 s at 10 tokens a second");
         assert!(slow.has_for(4) && !slow.has_for(5));
+        slow.spend(100, 0, Duration::from_secs(10), Duration::from_secs(10));
+        assert!(slow.has_for(3) && !slow.has_for(4), "400 are left for replies of 100");
         let mut read = purse(1000, 60);
         read.spend(100, 1, Duration::from_secs(30), Duration::from_secs(10));
         assert_eq!(read.left(), 300, "30 s at 10 tokens a second: what was read need not be read again");
@@ -96,6 +110,6 @@ mod tests {
         quick.spend(600, 2, Duration::from_secs(1), Duration::from_secs(1));
         assert_eq!((quick.left(), quick.has_for(1)), (0, false));
         assert_eq!(quick.filled().left(), 1000);
-        assert_eq!((slow.time_left(), purse(1, u32::MAX).time_left()), (Some(Duration::from_secs(50)), None));
+        assert_eq!((slow.time_left(), purse(1, u32::MAX).time_left()), (Some(Duration::from_secs(40)), None));
     }
 }

@@ -5,6 +5,7 @@
 //! `round.rs` plays, `purse.rs` keeps what it all may cost.
 
 use super::attempt::{Attempt, Reply, best};
+use super::deviate::{self, Basis};
 use super::policy::{self, Limits, Move};
 use super::purse::Purse;
 use super::round::{self, Ask, Drawing};
@@ -111,6 +112,23 @@ pub(super) trait Kind {
         Ok((self.mend(of)?, String::new()))
     }
 
+    /// Whether only a pass is enough.
+    fn insists(&self) -> bool {
+        false
+    }
+
+    /// What the check says without any change, where there is something that it can say so of.
+    fn before(&self) -> Option<&Verdict> {
+        None
+    }
+
+    /// Replies in which the model's hesitation says where to look, the likeliest first: none where nothing decides about
+    /// what comes of it.
+    fn bases(&self, attempts: &[Attempt<Self::What>]) -> Vec<Basis> {
+        let _ = attempts;
+        Vec::new()
+    }
+
     /// What is added to the task for another draw: what the attempts so far came to know and the task does not say. Empty
     /// where there is nothing.
     ///
@@ -133,6 +151,13 @@ pub(super) trait Kind {
     /// A prompt file that names an unknown variable.
     async fn look(&mut self, command: &str, line: &mut Line) -> anyhow::Result<Option<String>>;
 }
+
+/// The part of what is left of a task's allowance that deviations may take: from what stood there before, where one place is
+/// likely all that is wrong, and from what the model wrote, which other draws may do better.
+const DEVIATE_SHARE: f32 = 0.5;
+const DEVIATE_FROM_DRAWN_SHARE: f32 = 0.3;
+/// Tokens that deviations of a program of its own have: it is short, and drawn again for little.
+const DEVIATE_PROGRAM_TOKENS_MAX: u32 = 400;
 
 /// What every round is played with.
 #[derive(Clone, Copy)]
@@ -159,8 +184,8 @@ pub(super) struct Search<W> {
     pub(super) purse: Purse,
     /// Every reply, looks included.
     pub(super) replies: u32,
-    /// What the replies cost that only asked to see something.
-    pub(super) looked: Usage,
+    /// What the replies cost that only asked to see something, and deviations that came to nothing.
+    aside: Usage,
 }
 
 /// How a search came to its end.
@@ -175,26 +200,34 @@ pub(super) enum End {
 
 impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
     pub(super) fn new(budget: &Budget) -> Self {
-        Self {
-            attempts: Vec::new(),
-            moves: Vec::new(),
-            purse: Purse::new(budget),
-            replies: 0,
-            looked: Usage::default(),
-        }
+        Self { attempts: Vec::new(), moves: Vec::new(), purse: Purse::new(budget), replies: 0, aside: Usage::default() }
     }
 
     /// Begins anew for what the user asks for next; what was tried is forgotten.
     pub(super) fn again(&mut self) {
         self.moves.clear();
         self.attempts.clear();
-        self.looked = Usage::default();
+        self.aside = Usage::default();
         self.purse = self.purse.filled();
     }
 
-    /// Rounds played.
+    /// Rounds played, without deviations of which nothing came.
     pub(super) fn rounds(&self) -> u32 {
-        self.moves.len() as u32
+        let counts = |(at, made): &(u32, &Move)| {
+            **made != Move::Deviate || self.attempts.iter().any(|attempt| attempt.round == *at)
+        };
+        (0..).zip(&self.moves).filter(counts).count() as u32
+    }
+
+    /// What all of it cost: the attempts, looks, and deviations that came to nothing.
+    pub(super) fn usage(&self) -> Usage {
+        let own = super::attempt::usage(&self.attempts);
+        Usage {
+            thinking_tokens: own.thinking_tokens + self.aside.thinking_tokens,
+            forced_tokens: own.forced_tokens + self.aside.forced_tokens,
+            answer_tokens: own.answer_tokens + self.aside.answer_tokens,
+            ..own
+        }
     }
 
     #[cfg(test)]
@@ -204,6 +237,13 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
 
     pub(super) fn best(&self) -> Option<&Attempt<W>> {
         best(&self.attempts).map(|at| &self.attempts[at])
+    }
+
+    /// What the user should know of a pass that was found by deviations: the check chose it among many.
+    pub(super) fn remark(&self) -> Option<String> {
+        let best = self.best().filter(|best| best.verdict.as_ref().is_some_and(Verdict::passed))?;
+        let found = self.moves.get(best.round as usize) == Some(&Move::Deviate);
+        found.then(|| "it is one of several variants, and the check alone chose it: read it once".to_owned())
     }
 
     /// Plays rounds until it is enough.
@@ -223,7 +263,9 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             if line.cancel.is_cancelled() {
                 break;
             }
-            if let Some(prompt_tokens) = self.round(next, with, kind, talk, line).await? {
+            if next == Move::Deviate {
+                self.deviate(with, kind, talk, line).await?;
+            } else if let Some(prompt_tokens) = self.round(next, with, kind, talk, line).await? {
                 return Ok(End::NoRoom(prompt_tokens));
             }
         }
@@ -242,6 +284,41 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             }
             other => self.purse.has_for(1).then_some(other),
         }
+    }
+
+    /// What the model would rather have said, in the place of replies.
+    async fn deviate<K: Kind<What = W>>(
+        &mut self,
+        with: With<'_>,
+        kind: &K,
+        talk: &Talk<'_>,
+        line: &mut Line,
+    ) -> anyhow::Result<()> {
+        let round = self.moves.len() as u32;
+        let bases = kind.bases(&self.attempts);
+        self.moves.push(Move::Deviate);
+        if bases.is_empty() {
+            return Ok(());
+        }
+        let stands = bases.iter().all(|basis| basis.stands);
+        let share = if stands { DEVIATE_SHARE } else { DEVIATE_FROM_DRAWN_SHARE };
+        let tokens_left = (self.purse.left() as f32 * share) as u32;
+        let ask = deviate::Ask {
+            round,
+            session: talk.log(),
+            prompt: with.agent.render(&talk.messages(&[]))?,
+            time_left: self.purse.time_left().map(|left| left.mul_f32(share)),
+            tokens_left: tokens_left.min(if K::IN_PROJECT { u32::MAX } else { DEVIATE_PROGRAM_TOKENS_MAX }),
+        };
+        let at = round::At { with, kind, earlier: &self.attempts, on: None, tail: &[] };
+        let (played, cost) = deviate::play(&at, &ask, &bases, line).await?;
+        // They are no replies: how long a reply is, they do not say.
+        self.purse.spend(cost.answer_tokens, 0, played.spoken, played.decoded);
+        if played.attempts.is_empty() {
+            self.aside.answer_tokens += cost.answer_tokens;
+        }
+        self.attempts.extend(played.attempts);
+        Ok(())
     }
 
     /// One round, with the commands that it wants to see the output of. `Some` where its prompt of so many tokens leaves
@@ -267,6 +344,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
                 begun = words;
                 (tail, self.attempts[of].candidate().cloned())
             }
+            Move::Deviate => unreachable!("invariant: it is no round of replies"),
             Move::Remind { of } => {
                 let why = match &self.attempts[of].reply {
                     Reply::Unusable(why) | Reply::Unchanged(why) => why.clone(),
@@ -276,7 +354,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
                 (kind.remind(&self.attempts[of], &why)?, None)
             }
         };
-        let round = self.rounds();
+        let round = self.moves.len() as u32;
         let mut samples = if let Move::Draw { samples } = next { samples.max(1) } else { 1 };
         loop {
             let (ask, prompt_tokens) = self.ask((next, samples), (&tail, &warning, &begun), with, talk, line).await?;
@@ -293,9 +371,9 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
             {
                 talk.push_look(said, command, &shown);
                 let cost = super::attempt::usage(&played.attempts);
-                self.looked.thinking_tokens += cost.thinking_tokens;
-                self.looked.forced_tokens += cost.forced_tokens;
-                self.looked.answer_tokens += cost.answer_tokens;
+                self.aside.thinking_tokens += cost.thinking_tokens;
+                self.aside.forced_tokens += cost.forced_tokens;
+                self.aside.answer_tokens += cost.answer_tokens;
                 samples = 1;
                 continue;
             }
@@ -326,7 +404,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         let drawing = match next {
             Move::Draw { .. } if self.moves.is_empty() => Drawing::First,
             Move::Draw { .. } => Drawing::Varied,
-            Move::Mend { .. } | Move::Complete { .. } | Move::Remind { .. } => Drawing::Careful,
+            _ => Drawing::Careful,
         };
         // Where the form that was begun led to nothing, the model begins as it likes; and who begins as before writes the
         // same again. Who asks for long thought has it reason in words when code alone did not do.
@@ -401,6 +479,8 @@ fn limits<K: Kind>(With { agent, plan }: With<'_>, kind: &K) -> Limits {
         reminds: !K::IN_PROJECT || ways.converses,
         words_do: kind.words_do(),
         persists: K::IN_PROJECT,
+        insists: kind.insists(),
+        deviates: judged && plan.decides && ways.deviates && !settings.paper_exact && settings.temperature.is_none(),
     }
 }
 

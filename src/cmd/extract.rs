@@ -80,25 +80,11 @@ fn whole(candidate: Candidate, trajectory: &Trajectory) -> Result<Candidate, For
     let open = program::ends_open(&trajectory.text);
     match &candidate {
         Candidate::Program { language, source } if open => {
-            let path = format!("reply.{}", extension(*language));
+            let path = format!("reply.{}", language.extension());
             let broken = syntax::check(&path, source).is_some_and(|report| report.errors > 0);
             if broken { Err(FormatProblem::Truncated) } else { Ok(candidate) }
         }
         _ => Ok(candidate),
-    }
-}
-
-const fn extension(language: Language) -> &'static str {
-    match language {
-        Language::Python => "py",
-        Language::JavaScript => "js",
-        Language::TypeScript => "ts",
-        Language::Rust => "rs",
-        Language::C => "c",
-        Language::Cpp => "cpp",
-        Language::Go => "go",
-        Language::Java => "java",
-        Language::Shell => "sh",
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::job::Call;
 use super::model::{TokenModel, Vocabulary};
 use super::scripted::{Script, ScriptedModel};
+use super::weigh::Weighed;
 use super::worker::Worker;
 use super::{
     EVENTS_MAX, EngineError, EngineEvent, GenerateRequest, LoadOptions, ModelInfo, REQUESTS_MAX, SessionId,
@@ -30,11 +31,22 @@ const REST_MAX: Duration = Duration::from_millis(5);
 pub(super) enum Request {
     Generate(Call),
     Choose { prompt: Rendered, choices: Vec<String>, cancel: Cancel, answer: Answer<Vec<f32>> },
+    Weigh(Box<Weigh>),
     Save { session: SessionId, path: PathBuf, answer: Answer<u64> },
     Restore { session: SessionId, path: PathBuf, answer: Answer<u32> },
     Keep { session: SessionId, prompt: Rendered, answer: Answer<bool> },
     Stats { session: SessionId, answer: Answer<Option<SessionStats>> },
     End { session: SessionId, answer: Answer<()> },
+}
+
+/// A text that is to be weighed as the reply to a prompt.
+pub(super) struct Weigh {
+    pub(super) session: SessionId,
+    pub(super) prompt: Rendered,
+    pub(super) given: Vec<TokenId>,
+    pub(super) others_max: usize,
+    pub(super) cancel: Cancel,
+    pub(super) answer: Answer<Vec<Weighed>>,
 }
 
 impl Request {
@@ -43,6 +55,7 @@ impl Request {
         match self {
             Self::Generate(call) => call.request.session,
             Self::Choose { .. } => SessionId::PROBE,
+            Self::Weigh(weigh) => weigh.session,
             Self::Save { session, .. }
             | Self::Restore { session, .. }
             | Self::Keep { session, .. }
@@ -219,6 +232,11 @@ impl Engine {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// A token's bytes as they are written, which may be a part of a character.
+    pub fn token_bytes(&self, token: TokenId) -> Vec<u8> {
+        self.shared.vocabulary.piece(token, true)
+    }
+
     /// How probable each choice is as the next text after the prompt: log-probabilities, normalised over
     /// the choices (their exponentials sum to 1). One prefill, no sampling. Dropping the call cancels it; nothing of
     /// it stays in the cache.
@@ -230,6 +248,24 @@ impl Engine {
         let cancel = CancelOnDrop(Cancel::new());
         let flag = cancel.0.clone();
         self.ask(|answer| Request::Choose { prompt: prompt.clone(), choices, cancel: flag, answer }).await
+    }
+
+    /// What the model thinks of each token of `given` as its reply to the prompt: how probable it is, and which at most
+    /// `others_max` others are likelier or nearly as likely. One pass, nothing is drawn. It stays in the session's cache: replies
+    /// whose [`GenerateRequest::given`] begins like it go on from there. Dropping the call cancels it.
+    ///
+    /// # Errors
+    /// Where the two are too long for the context, or the model failed.
+    pub async fn weigh(
+        &self,
+        session: SessionId,
+        prompt: &Rendered,
+        given: &[TokenId],
+        others_max: usize,
+    ) -> Result<Vec<Weighed>, EngineError> {
+        let flag = CancelOnDrop(Cancel::new());
+        let (cancel, prompt, given) = (flag.0.clone(), prompt.clone(), given.to_vec());
+        self.ask(|answer| Request::Weigh(Box::new(Weigh { session, prompt, given, others_max, cancel, answer }))).await
     }
 
     /// Writes a session's cached prompt and reply to a file; returns its size in bytes.

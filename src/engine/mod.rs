@@ -62,6 +62,7 @@ mod session;
 mod states;
 mod trunk;
 mod vocabulary;
+mod weigh;
 mod worker;
 
 use std::path::PathBuf;
@@ -92,6 +93,7 @@ pub use raw::library;
 pub use scripted::{Answerer, Ask, Reply, Script, Splitting, Tokens};
 pub use states::remove_states;
 pub use vocabulary::{vocabulary_of_json, vocabulary_of_model};
+pub use weigh::Weighed;
 
 /// Requests that may wait for the engine's thread.
 pub const REQUESTS_MAX: usize = 64;
@@ -115,7 +117,17 @@ pub struct SessionId(pub u32);
 impl SessionId {
     /// Where [`Engine::choose`] keeps its prompt. Not for callers' own sessions.
     pub const PROBE: Self = Self(u32::MAX);
+
+    /// Beside this session: where replies are kept that leave a text which was weighed in it ([`Engine::weigh`]), so that they
+    /// do not take that text's place.
+    #[must_use]
+    pub const fn aside(self) -> Self {
+        Self(self.0 ^ ASIDE)
+    }
 }
+
+/// What tells a session's number from the one beside it; sessions are few, and their numbers far apart or small.
+const ASIDE: u32 = 0x2AAA_AAAA;
 
 /// How one candidate draws.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -42,7 +42,12 @@ impl<M: TokenModel> Worker<M> {
     }
 
     /// Decodes what the branch does not have of `tokens`.
-    fn decode_prompt(&mut self, branch: &mut Branch, tokens: &[TokenId], cancel: &Cancel) -> Result<(), EngineError> {
+    pub(super) fn decode_prompt(
+        &mut self,
+        branch: &mut Branch,
+        tokens: &[TokenId],
+        cancel: &Cancel,
+    ) -> Result<(), EngineError> {
         while branch.tokens.len() < tokens.len() {
             let done = branch.tokens.len();
             let end = tokens.len().min(done + self.model.batch_tokens_max());
@@ -57,7 +62,7 @@ impl<M: TokenModel> Worker<M> {
         Ok(())
     }
 
-    fn decode_probe(&mut self, batch: &[BatchToken], cancel: &Cancel) -> Result<(), EngineError> {
+    pub(super) fn decode_probe(&mut self, batch: &[BatchToken], cancel: &Cancel) -> Result<(), EngineError> {
         loop {
             if cancel.is_cancelled() {
                 return Err(EngineError::Decode("nobody waits for it any more".to_owned()));

@@ -140,6 +140,12 @@ fn ranked(logits: &[f32], sampling: &Sampling, look: &Look) -> Vec<(TokenId, f32
     }
 }
 
+/// So many of the most probable tokens with their logits, the most probable first; of equals the lower number.
+pub(super) fn likeliest(logits: &[f32], count: usize) -> Vec<(TokenId, f32)> {
+    let greedy = Sampling { top_k: count as u32, temperature: 1.0, top_p: 1.0, min_p: 0.0, ..Sampling::GREEDY };
+    if count == 0 { Vec::new() } else { ranked(logits, &greedy, &Look::at(logits)) }
+}
+
 /// Σ exp((logit − top) / temperature), where no logit is above `top`.
 fn total_at(logits: &[f32], temperature: f32, top: f32) -> f32 {
     let scale = 1.0 / temperature;

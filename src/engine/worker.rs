@@ -152,6 +152,10 @@ impl<M: TokenModel> Worker<M> {
             Request::Choose { prompt, choices, cancel, answer } => {
                 drop(answer.send(self.choose(&prompt, &choices, &cancel)));
             }
+            Request::Weigh(weigh) => {
+                let super::handle::Weigh { session, prompt, given, others_max, cancel, answer } = *weigh;
+                drop(answer.send(self.weigh(session, &prompt, &given, others_max, &cancel)));
+            }
             Request::Save { session, path, answer } => drop(answer.send(self.save(session, &path))),
             Request::Restore { session, path, answer } => drop(answer.send(self.restore(session, &path))),
             Request::Keep { session, prompt, answer } => drop(answer.send(Ok(self.keep(session, &prompt)))),

@@ -280,6 +280,31 @@ async fn choices_are_probabilities() {
 }
 
 #[tokio::test]
+async fn a_text_is_weighed_as_a_reply() {
+    let Loaded { engine, _folder } = tiny();
+    let (prompt, given) = (ask("say something"), engine.tokenize_text("let it = \"be\";\n".repeat(20).as_str(), false));
+    let weighed = engine.weigh(SessionId(1), &prompt, &given, 3).await.expect("weighed");
+    assert_eq!(weighed.iter().map(|weighed| weighed.token).collect::<Vec<_>>(), given);
+    for one in &weighed {
+        let all: f32 = one.others.iter().map(|(_, logprob)| logprob.exp()).sum::<f32>() + one.logprob.exp();
+        assert!(all < 1.0 && one.others.len() == 3 && one.others.is_sorted_by(|a, b| a.1 >= b.1), "{one:?}");
+        assert!(one.others.iter().all(|(token, _)| *token != one.token), "{one:?}");
+    }
+    // What the model says by itself is likelier than anything else.
+    let (likeliest, logprob) = weighed[0].others[0];
+    let own = engine.weigh(SessionId(2), &prompt, &[likeliest], 1).await.expect("weighed");
+    assert!((own[0].logprob - logprob).abs() < 1e-3 && own[0].others[0].1 <= own[0].logprob, "{own:?} {weighed:?}");
+    // The cache of it is the one that a reply goes on from, and weighing it again is the same.
+    let again = engine.weigh(SessionId(1), &prompt, &given, 3).await.expect("weighed");
+    assert!(again.iter().zip(&weighed).all(|(a, b)| (a.logprob - b.logprob).abs() < 1e-3));
+    let begun = given[..10].to_vec();
+    let done = one(&engine, GenerateRequest { given: begun, ..request(1, prompt.clone()) }).await;
+    assert_eq!(done.usage.reused_tokens, done.usage.prompt_tokens, "with what was given, all of it was there");
+    let long = engine.tokenize_text(&"word ".repeat(5000), false);
+    assert!(matches!(engine.weigh(SessionId(1), &prompt, &long, 3).await, Err(EngineError::PromptTooLong { .. })));
+}
+
+#[tokio::test]
 async fn a_session_survives_on_disk() {
     let Loaded { engine, _folder } = tiny();
     let folder = tempfile::tempdir().expect("a temporary folder");

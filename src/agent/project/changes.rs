@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::look::Looks;
 use super::reading::{self, Base};
 use super::tool::Tools;
-use super::{Patch, check, context, keeping, parts};
-use crate::agent::attempt::{Attempt, Reply, common_build_failure};
+use super::{Patch, bases, check, context, keeping, parts};
+use crate::agent::attempt::{Attempt, Reply, best, common_build_failure};
+use crate::agent::deviate::Basis;
 use crate::agent::search::{Kind, Over};
 use crate::agent::ways::Ways;
 use crate::agent::{Agent, BoxFuture, Line, Plan, Transcript};
@@ -31,8 +32,8 @@ pub(super) struct Changes<'a> {
     pub(super) known: Known,
     /// The command that decides; without one `unjudged` is every change's verdict.
     pub(super) check: Option<&'a str>,
-    /// It fails before any change.
-    pub(super) fails_now: bool,
+    /// What it says before any change.
+    pub(super) before: Option<Verdict>,
     /// How, as the task's turn says it.
     pub(super) failure: String,
     pub(super) unjudged: Verdict,
@@ -46,6 +47,8 @@ pub(super) struct Changes<'a> {
     pub(super) tools: Option<Tools>,
     /// The change that the user's remark is about: what comes next builds on it.
     pub(super) on: Option<Patch>,
+    /// Files that the model was shown whole, the likeliest first.
+    pub(super) shown: Vec<String>,
 }
 
 impl Kind for Changes<'_> {
@@ -154,7 +157,7 @@ impl Kind for Changes<'_> {
 
     fn parts(&self, what: &Patch, failed: &Report) -> Vec<Patch> {
         // A check that passes without a change passes with a harmless part of a wrong one.
-        if self.fails_now { parts::parts(what, failed.wall_ms) } else { Vec::new() }
+        if self.fails_now() { parts::parts(what, failed.wall_ms) } else { Vec::new() }
     }
 
     fn check(&self) -> String {
@@ -182,6 +185,41 @@ impl Kind for Changes<'_> {
         let turns = self.answered(of, Again { missing: &missing, warned: &warned, ..Again::default() })?;
         let first = of.missing.first().filter(|_| !self.plan.prefix.is_empty());
         Ok((turns, first.map(|path| context::begun(self.tree, path)).unwrap_or_default()))
+    }
+
+    fn before(&self) -> Option<&Verdict> {
+        self.before.as_ref()
+    }
+
+    /// A check that fails and is to pass: a change that it cannot decide about, because it changes the tests, is not what was
+    /// asked for as long as there may be another.
+    fn insists(&self) -> bool {
+        self.check.is_some() && self.fails_now() && !self.wants_tests
+    }
+
+    /// Where the best change brings something new, that as it would be written, and what is new of it; else the files as they
+    /// stand, those first that the task names or replies would have changed.
+    fn bases(&self, attempts: &[Attempt<Patch>]) -> Vec<Basis> {
+        if !self.fails_now() || self.plan.intent.is_question() {
+            return Vec::new();
+        }
+        let best = best(attempts).map(|at| &attempts[at]);
+        if let Some((patch, verdict)) = best.and_then(|best| Some((best.candidate()?, best.verdict.as_ref()?)))
+            && bases::brings_something_new(patch)
+        {
+            return bases::of_what_is_new(patch, &verify::feedback(verdict));
+        }
+        let proposed = attempts.iter().filter_map(Attempt::candidate).flat_map(|patch| &patch.files);
+        let asked = self.asked.iter().map(String::as_str);
+        let likeliest =
+            asked.chain(proposed.map(|file| file.path.as_str())).chain(self.shown.iter().map(String::as_str));
+        let mut paths: Vec<&str> = Vec::new();
+        for path in likeliest.filter(|path| !verify::decides_about_tests(path)) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths.into_iter().filter_map(|path| bases::as_it_stands(self.tree, path)).collect()
     }
 
     /// Whoever has not seen a compiler's objection makes the same mistake again. What a test expects stands in the tests.
@@ -217,6 +255,11 @@ fn is_of(block: &Fence, path: &str) -> bool {
 }
 
 impl Changes<'_> {
+    /// The check fails before any change.
+    const fn fails_now(&self) -> bool {
+        matches!(self.before, Some(Verdict::Failed(_)))
+    }
+
     /// Whether a block is the one file that the task asks to change, and stands under no other's name.
     fn is_all_that_is_asked(&self, reply: &str, block: &Fence) -> bool {
         let [only] = self.asked.as_slice() else { return false };

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::gather::{Gathered, POINTS_MIN, Worth};
 use crate::prompt::conversation::{self, ProjectContext, ProjectFile};
 use crate::prompt::{Message, PromptError, Prompts};
+use crate::reply::paths::is_prose;
 use crate::repo_map::outline::outline;
 use crate::task::Language;
 use crate::traits::Traits;
@@ -240,6 +241,19 @@ fn files(context: &mut Context, gathered: &Gathered, tree: &Tree, tokens_max: us
 /// A path, two fences and a part's remark.
 const FRAME_TOKENS: usize = 24;
 
+impl Context {
+    /// The files that are shown whole and may be changed, the likeliest first.
+    pub(super) fn likeliest(&self, gathered: &Gathered) -> Vec<String> {
+        let of = |path: &str| gathered.files.iter().position(|worth| worth.path == path).unwrap_or(usize::MAX);
+        let changes = |file: &&Shown| {
+            file.part.is_none() && !is_prose(&file.path) && !crate::verify::decides_about_tests(&file.path)
+        };
+        let mut paths: Vec<String> = self.files.iter().filter(changes).map(|file| file.path.clone()).collect();
+        paths.sort_by_key(|path| of(path));
+        paths
+    }
+}
+
 impl Shown {
     /// How a reply begins that writes this file.
     pub(super) fn begun(&self) -> String {
@@ -253,6 +267,12 @@ pub(super) fn begun(tree: &Tree, path: &str) -> String {
         Some(FileState::Text(text)) => shown(path, None, &text).begun(),
         _ => String::new(),
     }
+}
+
+/// How a reply begins that writes a file with this content, and what frames it.
+pub(super) fn framed(path: &str, content: &str) -> (String, String) {
+    let shown = shown(path, None, content);
+    (shown.begun(), shown.fence)
 }
 
 fn shown(path: &str, part: Option<String>, content: &str) -> Shown {

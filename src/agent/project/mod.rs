@@ -28,6 +28,7 @@ use crate::workspace::tree::Tree;
 use changes::{Again, Changes};
 use gather::{Gathered, Search as Looking, Worth, gather};
 
+mod bases;
 mod changes;
 mod check;
 mod context;
@@ -117,6 +118,8 @@ struct Work<'a> {
     unlisted: Vec<String>,
     /// Files that the task asks to change.
     asked: Vec<String>,
+    /// Files that the model was shown whole and may change, the likeliest first.
+    shown: Vec<String>,
     /// Tests are to be written.
     wants_tests: bool,
     /// The task names one file, and no tests are to be written.
@@ -153,6 +156,7 @@ impl<'a> Work<'a> {
             notes: Vec::new(),
             unlisted: Vec::new(),
             asked: Vec::new(),
+            shown: Vec::new(),
             wants_tests: false,
             sole: false,
             tools: None,
@@ -173,7 +177,7 @@ impl<'a> Work<'a> {
             tree: self.tree,
             known: self.known(),
             check: check.as_deref(),
-            fails_now: matches!(self.before, Some(Verdict::Failed(_))),
+            before: self.before.clone(),
             failure: self.failing().map(verify::feedback).unwrap_or_default(),
             unjudged: self.unjudged(),
             looks: look::Looks::default(),
@@ -182,6 +186,7 @@ impl<'a> Work<'a> {
             sole: self.sole,
             tools: self.tools.take(),
             on: None,
+            shown: self.shown.clone(),
         };
         let mut search = Search::new(&plan.budget);
         self.line.emit(Event::Step { text: format!("planned: {}", search.purse.plan()) }).await;
@@ -204,6 +209,7 @@ impl<'a> Work<'a> {
             if end == End::Spent {
                 self.notes.push(format!("ended at what the task may cost: {}", search.purse.spent()));
             }
+            self.notes.extend(search.remark());
             match self.settle(&search, &kind).await? {
                 Ok(outcome) => return Ok(outcome),
                 Err(remark) if asked < ASKED_AGAIN_MAX => {
@@ -344,6 +350,7 @@ impl<'a> Work<'a> {
         let only = named.next().filter(|worth| named.next().is_none() && !is_header(&worth.path));
         self.sole = only.is_some() && !self.wants_tests && !words::reaches_further(&self.task.prompt);
         self.plan.prefix = self.prefix(&fitted, &gathered);
+        self.shown = fitted.likeliest(&gathered);
         self.session.shown.extend(fitted.digests);
         self.unlisted = gathered.unlisted;
         let mut report = gathered.notes;

@@ -1,7 +1,7 @@
 //! How a task in a project ends: its status, its answer, what the user should know. Pure.
 
 use super::{Judged, Patch, Work, check, reading, words};
-use crate::agent::attempt::{self, Reply};
+use crate::agent::attempt::Reply;
 use crate::agent::search::Search;
 use crate::task::{Candidate, Edit, Outcome, Status, Verdict};
 use crate::verify;
@@ -140,12 +140,12 @@ impl Work<'_> {
 
     /// Takes in what a search has cost; looks are replies too.
     pub(super) fn account(&mut self, search: &Search<Patch>) {
-        let own = attempt::usage(&search.attempts);
+        let own = search.usage();
         self.usage.prompt_tokens += own.prompt_tokens;
         self.usage.reused_tokens += own.reused_tokens;
-        self.usage.thinking_tokens += own.thinking_tokens + search.looked.thinking_tokens;
-        self.usage.forced_tokens += own.forced_tokens + search.looked.forced_tokens;
-        self.usage.answer_tokens += own.answer_tokens + search.looked.answer_tokens;
+        self.usage.thinking_tokens += own.thinking_tokens;
+        self.usage.forced_tokens += own.forced_tokens;
+        self.usage.answer_tokens += own.answer_tokens;
         self.rounds += search.rounds();
     }
 }
