@@ -60,6 +60,7 @@ pub const KEYS: &[Key] = &[
     key("seed", Kind::Number(0, u64::MAX), "0", true, "seed of every draw"),
     key("temperature", Kind::Fraction(0.0, 2.0), "", true, "of the first round; 0 is greedy"),
     key("probe", Kind::Switch, "false", true, "ask the model how hard a task is where its words leave a doubt"),
+    key("deviations", Kind::Switch, "true", true, "after a failure, look where the model hesitates in its text"),
     key("prefixes", Kind::Switch, "true", true, "begin a reply for the model where its form is known"),
     key(
         "intent",

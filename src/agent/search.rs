@@ -480,7 +480,7 @@ fn limits<K: Kind>(With { agent, plan }: With<'_>, kind: &K) -> Limits {
         words_do: kind.words_do(),
         persists: K::IN_PROJECT,
         insists: kind.insists(),
-        deviates: judged && plan.decides && ways.deviates && !settings.paper_exact && settings.temperature.is_none(),
+        deviates: judged && plan.decides && ways.deviates && settings.deviations && !settings.paper_exact,
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub wish: Option<Wish>,
     /// Replies may be begun for the model where their form is known.
     pub prefixes: bool,
+    /// It is looked where the model hesitates, once a first reply has failed.
+    pub deviations: bool,
     /// Exactly the paper: one window for every task, greedy, its hint, no probe, no early stop.
     pub paper_exact: bool,
     /// Ask the model itself how hard a task is where its words leave a doubt.
@@ -96,6 +98,7 @@ impl Default for Settings {
             traits: Traits::default(),
             wish: None,
             prefixes: true,
+            deviations: true,
             paper_exact: false,
             probe: false,
             min_tier: Tier::L,

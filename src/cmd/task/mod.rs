@@ -406,6 +406,7 @@ fn setup_beside(
         traits: Traits::default(),
         wish: wish(config),
         prefixes: config.switch("prefixes"),
+        deviations: config.switch("deviations"),
         paper_exact,
         probe: config.switch("probe"),
         min_tier: min_tier(config),
