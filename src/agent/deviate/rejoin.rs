@@ -4,6 +4,9 @@
 const LETTERS_MIN: usize = 6;
 const LETTERS_ALONE_MIN: usize = 12;
 
+/// Lines of the old text that the new one may leave out until they meet; it may bring as many as it likes.
+const LINES_APART_MAX: usize = 12;
+
 /// How far the new text goes until it says what the old one says, and where the old one goes on: both in bytes. `old` and
 /// `new` begin at the same place of a text; what comes first is the rest of a line.
 ///
@@ -11,14 +14,15 @@ const LETTERS_ALONE_MIN: usize = 12;
 pub(super) fn rejoin(old: &str, new: &str) -> Option<(usize, usize)> {
     let (old, new) = (lines(old), lines(new));
     let same = |at: usize, line: &Line<'_>| old.get(at).is_some_and(|old| old.text == line.text);
+    let near = |at: usize| 1..old.len().min(at + LINES_APART_MAX + 1);
     (1..new.len()).find_map(|at| {
         let (one, next) = (&new[at], new.get(at + 1));
         if letters(one.text) >= LETTERS_ALONE_MIN {
-            let known = (1..old.len()).find(|&known| same(known, one))?;
+            let known = near(at).find(|&known| same(known, one))?;
             return Some((one.end, old[known].end));
         }
         let next = next.filter(|next| letters(one.text) + letters(next.text) >= LETTERS_MIN)?;
-        let known = (1..old.len()).find(|&known| same(known, one) && same(known + 1, next))?;
+        let known = near(at).find(|&known| same(known, one) && same(known + 1, next))?;
         Some((next.end, old[known + 1].end))
     })
 }
@@ -68,6 +72,16 @@ mod tests {
         let (old, new) = ("1\nlet listeners = this.all;\nb()\n", "2\nlet listeners = this.all;\n");
         assert_eq!(rejoin(old, new), Some((new.len(), old.len() - 4)));
         assert_eq!(rejoin(old, &new[2..]), None, "what comes first is the rest of a line");
+    }
+
+    #[test]
+    fn much_may_come_and_little_may_go() {
+        let line = "let total = this.sum;\n";
+        let brings = format!("2\n{}{line}", "more();\n".repeat(30));
+        let old = format!("1\n{line}");
+        assert_eq!(rejoin(&old, &brings), Some((brings.len(), old.len())));
+        let far = |lines: usize| format!("1\n{}{line}", "gone();\n".repeat(lines));
+        assert!(rejoin(&far(10), &format!("2\n{line}")).is_some() && rejoin(&far(20), &format!("2\n{line}")).is_none());
     }
 
     #[test]
