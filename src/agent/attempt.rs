@@ -1,6 +1,6 @@
 //! What the replies of a task came to, and the one order among them. Pure.
 //!
-//! Not for: reading replies or judging candidates; those differ by the kind of task ([`super::search::Kind`]).
+//! Not for: reading replies or judging candidates; those differ by the kind of task ([`super::kind::Kind`]).
 
 use crate::prompt::Message;
 use crate::task::{FailureKind, Finish, Trajectory, Usage, Verdict};

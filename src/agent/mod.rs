@@ -26,6 +26,7 @@ mod ending;
 mod examples;
 pub mod intent;
 mod judge;
+mod kind;
 mod line;
 mod plan;
 mod policy;

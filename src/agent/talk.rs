@@ -1,6 +1,6 @@
 //! A task as a turn of its session: the turns before it, its own opening, what was looked at, and what stays of it.
 //!
-//! Not for: what is gathered for an opening (`project/`), or what is said about an attempt (`search::Kind`).
+//! Not for: what is gathered for an opening (`project/`), or what is said about an attempt (`kind::Kind`).
 
 use super::attempt::Attempt;
 use super::conversation::{Conversation, Cut, Kind};

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use super::Line;
 use super::attempt::{Attempt, Rank, Reply, rank};
+use super::kind::Kind;
 use super::round::{At, Played};
-use super::search::Kind;
 use super::trials::{Judged, Trials};
 use crate::engine::{EngineEvent, GenerateRequest, SessionId, Steer, TokenId, WindowSpec};
 use crate::event::{Command, Event};

@@ -10,7 +10,7 @@ use super::tool::Tools;
 use super::{Patch, bases, check, context, keeping, parts};
 use crate::agent::attempt::{Attempt, Reply, best, common_build_failure};
 use crate::agent::deviate::Basis;
-use crate::agent::search::{Kind, Over};
+use crate::agent::kind::{Kind, Over};
 use crate::agent::ways::Ways;
 use crate::agent::{Agent, BoxFuture, Line, Plan, Transcript};
 use crate::cancel::Cancel;

@@ -6,7 +6,8 @@ use super::changes::Changes;
 use super::outcome::best;
 use super::{Judged, Patch, Work, context, propose};
 use crate::agent::Consent;
-use crate::agent::search::{Kind, Search};
+use crate::agent::kind::Kind;
+use crate::agent::search::Search;
 use crate::task::{Outcome, Status, Verdict};
 
 impl Work<'_> {
