@@ -19,12 +19,8 @@ use crate::event::Event;
 use crate::prompt::Message;
 use crate::task::{Budget, Effort, FailureKind, Report, Trajectory, Usage, Verdict};
 
-/// The part of what is left of a task's allowance that deviations may take: from what stood there before, where one place is
-/// likely all that is wrong, and from what the model wrote, which other draws may do better.
+/// The part of what is left of a task's allowance that deviations may take.
 const DEVIATE_SHARE: f32 = 0.5;
-const DEVIATE_FROM_DRAWN_SHARE: f32 = 0.3;
-/// Tokens that deviations of a program of its own have: it is short, and drawn again for little.
-const DEVIATE_PROGRAM_TOKENS_MAX: u32 = 400;
 
 /// What every round is played with.
 #[derive(Clone, Copy)]
@@ -157,15 +153,12 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         if bases.is_empty() {
             return Ok(());
         }
-        let stands = bases.iter().all(|basis| basis.stands);
-        let share = if stands { DEVIATE_SHARE } else { DEVIATE_FROM_DRAWN_SHARE };
-        let tokens_left = (self.purse.left() as f32 * share) as u32;
         let ask = deviate::Ask {
             round,
             session: talk.log(),
             prompt: with.agent.render(&talk.messages(&[]))?,
-            time_left: self.purse.time_left().map(|left| left.mul_f32(share)),
-            tokens_left: tokens_left.min(if K::IN_PROJECT { u32::MAX } else { DEVIATE_PROGRAM_TOKENS_MAX }),
+            time_left: self.purse.time_left().map(|left| left.mul_f32(DEVIATE_SHARE)),
+            tokens_left: (self.purse.left() as f32 * DEVIATE_SHARE) as u32,
         };
         let at = round::At { with, kind, earlier: &self.attempts, on: None, tail: &[] };
         let (played, cost) = deviate::play(&at, &ask, &bases, line).await?;

@@ -55,8 +55,6 @@ pub(super) struct Basis {
     /// The bytes of it that are code.
     area: Range<usize>,
     language: Option<Language>,
-    /// It was there before the model said anything.
-    pub(super) stands: bool,
 }
 
 impl Basis {
@@ -65,12 +63,7 @@ impl Basis {
     pub(super) fn new(path: &str, text: String, area: Range<usize>) -> Self {
         assert!(text.get(area.clone()).is_some(), "invariant: the area is a part of its text");
         let language = path.rsplit_once('.').and_then(|(_, extension)| Language::from_extension(extension));
-        Self { path: path.to_owned(), text, area, language, stands: false }
-    }
-
-    /// What was there before the model said anything.
-    pub(super) fn standing(self) -> Self {
-        Self { stands: true, ..self }
+        Self { path: path.to_owned(), text, area, language }
     }
 
     /// The same with another text, which differs within the area only.

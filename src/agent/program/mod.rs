@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::attempt::{Attempt, Reply, crashed};
-use super::deviate::Basis;
 use super::intent::Intent;
 use super::kind::{Kind, Over};
 use super::search::{End, Search, With};
@@ -182,13 +181,6 @@ impl Kind for Programs<'_> {
         Ok(conversation::revision(prompts, context, why, revise)?.split_off(opening))
     }
 
-    /// The best program so far, as its reply wrote it: what is in its last block.
-    fn bases(&self, attempts: &[Attempt<Candidate>]) -> Vec<Basis> {
-        let best = super::attempt::best(attempts).map(|at| &attempts[at]);
-        let failed = best.filter(|best| matches!(best.verdict, Some(Verdict::Failed(_))));
-        failed.and_then(|failed| as_basis(&failed.said)).into_iter().collect()
-    }
-
     fn remind(&self, of: &Attempt<Candidate>, why: &str) -> anyhow::Result<Vec<Message>> {
         let (prompts, context) = (&self.agent.prompts, self.plan.context(self.task));
         let opening = opening(prompts, context)?.len();
@@ -203,18 +195,6 @@ impl Kind for Programs<'_> {
 /// The part of a reply that counts: after the hint where the window shifted, else all of it.
 fn answer_of(said: &Trajectory) -> &str {
     if said.shifted.is_some() { said.answer() } else { &said.text }
-}
-
-/// A reply up to the end of its last block; `None` where it holds none, or thought first.
-fn as_basis(said: &Trajectory) -> Option<Basis> {
-    let block = fence::fences(&said.text).into_iter().rfind(|block| !block.body.trim().is_empty())?;
-    let language = block.language().filter(|_| said.shifted.is_none())?;
-    let start = said.text.get(block.start..)?.find('\n')? + block.start + 1;
-    let area = start..start + block.body.len();
-    (said.text.get(area.clone())? == block.body).then_some(())?;
-    let whole = said.text[..area.end].trim_end_matches('\n').len();
-    let path = format!("the program.{}", language.extension());
-    Some(Basis::new(&path, format!("{}\n```\n", &said.text[..whole]), start..whole))
 }
 
 fn has_fence(text: &str) -> bool {

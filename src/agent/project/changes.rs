@@ -197,17 +197,12 @@ impl Kind for Changes<'_> {
         self.check.is_some() && self.fails_now() && !self.wants_tests
     }
 
-    /// Where the best change brings something new, that as it would be written, and what is new of it; else the files as they
-    /// stand, those first that the task names or replies would have changed.
+    /// The files as they stand, those first that the task names or replies would have changed. None where the best change
+    /// brings something new: then it is no mistake of one place.
     fn bases(&self, attempts: &[Attempt<Patch>]) -> Vec<Basis> {
-        if !self.fails_now() || self.plan.intent.is_question() {
+        let best = best(attempts).and_then(|at| attempts[at].candidate());
+        if !self.fails_now() || self.plan.intent.is_question() || best.is_some_and(bases::brings_something_new) {
             return Vec::new();
-        }
-        let best = best(attempts).map(|at| &attempts[at]);
-        if let Some((patch, verdict)) = best.and_then(|best| Some((best.candidate()?, best.verdict.as_ref()?)))
-            && bases::brings_something_new(patch)
-        {
-            return bases::of_what_is_new(patch, &verify::feedback(verdict));
         }
         let proposed = attempts.iter().filter_map(Attempt::candidate).flat_map(|patch| &patch.files);
         let asked = self.asked.iter().map(String::as_str);
