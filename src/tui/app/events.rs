@@ -1,5 +1,7 @@
 //! What the worker's events do to the state.
 
+use std::time::Duration;
+
 use super::turn::{Lane, Phase, Turn};
 use super::{App, Asked, Effect, Panel, Question};
 use crate::error::Exit;
@@ -234,8 +236,10 @@ impl App {
         };
         self.status.verdict = Some(outcome.status);
         self.last_exit = Exit::from_status(outcome.status);
-        let started = self.turn.take().map_or(self.now, |turn| turn.started);
-        let (tone, text) = end_words(outcome, self.now.saturating_sub(started).as_millis() as u64);
+        let turn = self.turn.take();
+        let worked = turn.as_ref().map_or(Duration::ZERO, |turn| turn.worked(self.now));
+        let started = turn.map_or(self.now, |turn| turn.started);
+        let (tone, text) = end_words(outcome, worked.as_millis() as u64);
         // A verdict that stands just above has said it loudly enough.
         let after_verdict = matches!(self.transcript.cells().last(), Some(Cell::Verdict { .. }));
         let tone = if after_verdict { Tone::Faint } else { tone };

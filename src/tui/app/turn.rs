@@ -163,11 +163,21 @@ impl Turn {
     pub fn enter(&mut self, phase: Phase, now: Duration) {
         let same = std::mem::discriminant(&self.phase) == std::mem::discriminant(&phase);
         if self.phase != Phase::Stopping {
-            self.phase = phase;
             if !same {
+                // What somebody took to read is no part of how long the task takes.
+                if self.phase == Phase::Deciding {
+                    self.started += now.saturating_sub(self.phase_since);
+                }
                 self.phase_since = now;
             }
+            self.phase = phase;
         }
+    }
+
+    /// How long it has worked: what somebody took to decide does not count.
+    pub fn worked(&self, now: Duration) -> Duration {
+        let until = if self.phase == Phase::Deciding { self.phase_since } else { now };
+        until.saturating_sub(self.started)
     }
 
     /// The thinking window in force.
@@ -204,6 +214,17 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_takes_to_decide_does_not_count() {
+        let seconds = Duration::from_secs;
+        let mut turn = Turn::new(seconds(10));
+        turn.enter(Phase::Thinking, seconds(12));
+        turn.enter(Phase::Deciding, seconds(30));
+        assert_eq!((turn.worked(seconds(20)), turn.worked(seconds(500))), (seconds(20), seconds(20)));
+        turn.enter(Phase::Thinking, seconds(130));
+        assert_eq!(turn.worked(seconds(135)), seconds(25));
+    }
 
     #[test]
     fn a_block_that_was_not_cut_is_shown_whole_in_the_answer() {

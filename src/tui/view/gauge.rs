@@ -82,7 +82,7 @@ pub(super) fn row(app: &App, turn: &Turn, low: bool) -> Row {
     if let Some(speed) = turn.live_speed(app.now) {
         left.push(field(5, format!("{speed:.0} tok/s"), faint));
     }
-    let elapsed = app.now.saturating_sub(turn.started).as_millis() as u64;
+    let elapsed = turn.worked(app.now).as_millis() as u64;
     left.push(field(3, seconds(elapsed), faint));
     let mut right = Vec::new();
     if turn.phase == Phase::Thinking {
