@@ -262,6 +262,22 @@ impl Usage {
     pub const fn generated_tokens(self) -> u32 {
         self.thinking_tokens + self.forced_tokens + self.answer_tokens
     }
+
+    /// The same without its prompt, which counts once for all that answers it.
+    #[must_use]
+    pub const fn without_prompt(self) -> Self {
+        Self { prompt_tokens: 0, reused_tokens: 0, ..self }
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.reused_tokens += other.reused_tokens;
+        self.thinking_tokens += other.thinking_tokens;
+        self.forced_tokens += other.forced_tokens;
+        self.answer_tokens += other.answer_tokens;
+    }
 }
 
 /// One complete generation.

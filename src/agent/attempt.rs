@@ -99,13 +99,8 @@ pub(super) fn usage<W>(attempts: &[Attempt<W>]) -> Usage {
     let mut round = None;
     for attempt in attempts {
         let own = attempt.said.usage;
-        if round.replace(attempt.round) != Some(attempt.round) {
-            sum.prompt_tokens += own.prompt_tokens;
-            sum.reused_tokens += own.reused_tokens;
-        }
-        sum.thinking_tokens += own.thinking_tokens;
-        sum.forced_tokens += own.forced_tokens;
-        sum.answer_tokens += own.answer_tokens;
+        let first = round.replace(attempt.round) != Some(attempt.round);
+        sum += if first { own } else { own.without_prompt() };
     }
     sum
 }

@@ -72,6 +72,13 @@ pub(super) struct At<'a, K: Kind> {
     pub(super) tail: &'a [Message],
 }
 
+impl<K: Kind> At<'_, K> {
+    /// The attempt that proposed the same before.
+    pub(super) fn judged_earlier(&self, what: &K::What) -> Option<&Attempt<K::What>> {
+        self.earlier.iter().find(|earlier| earlier.candidate() == Some(what))
+    }
+}
+
 /// What a round came to.
 pub(super) struct Played<W> {
     pub(super) attempts: Vec<Attempt<W>>,
@@ -380,7 +387,7 @@ impl<K: Kind> Round<'_, K> {
 
     /// Whether it was judged before, or is to be.
     fn was_asked(&self, what: &K::What) -> bool {
-        self.asked.contains(what) || self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(what))
+        self.asked.contains(what) || self.at.judged_earlier(what).is_some()
     }
 
     fn ask_variant(&mut self, candidate: u32, variant: Variant<K::What>) {
@@ -492,30 +499,17 @@ impl<K: Kind> Round<'_, K> {
 
     /// Judges what was not judged yet, unless something passed already, and waits for the verdicts.
     async fn settle(&mut self, line: &mut Line) {
-        let cancel = line.cancel.clone();
         for candidate in 0..self.streams.len() as u32 {
             let Some(said) = self.streams[candidate as usize].said.clone() else { continue };
-            if said.finish == Finish::Cancelled || cancel.is_cancelled() {
+            if said.finish == Finish::Cancelled || line.cancel.is_cancelled() {
                 continue;
             }
             if let Reply::Candidate(what) = self.at.kind.read(&said, self.at.on) {
                 self.judge(candidate, what, line).await;
             }
         }
-        let mut cancelled = false;
-        loop {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled(), if !cancelled => {
-                    cancelled = true;
-                    self.trials.give_up();
-                }
-                command = line.command() => if command == Command::Cancel { cancel.cancel() },
-                judged = self.trials.next(|what| self.at.kind.missing(what).is_empty()) => match judged {
-                    Some(judged) => self.judged(judged, line).await,
-                    None => return,
-                },
-            }
+        while let Some(judged) = self.trials.next_hearing(line, |what| self.at.kind.missing(what).is_empty()).await {
+            self.judged(judged, line).await;
         }
     }
 
@@ -527,7 +521,6 @@ impl<K: Kind> Round<'_, K> {
     fn attempt(&self, stream: &Stream) -> Option<Attempt<K::What>> {
         let said = stream.said.clone()?;
         let own = |what: &K::What| self.verdicts.iter().find(|(judged, _)| judged == what).map(|(_, v)| v.clone());
-        let earlier = |what: &K::What| self.at.earlier.iter().find(|e| e.candidate() == Some(what));
         // A fence that passed is the answer, whatever was written after it.
         let passed = self.verdicts.iter().filter(|(_, verdict)| verdict.passed()).find(|(what, _)| {
             (1..=stream.closed.len()).any(|n| self.at.kind.early(&stream.closed[..n]).as_ref() == Some(what))
@@ -540,7 +533,7 @@ impl<K: Kind> Round<'_, K> {
         let is_variant = variant.is_some();
         let reply = variant.map_or(reply, Reply::Candidate);
         let (verdict, repeats) = match &reply {
-            Reply::Candidate(what) => match earlier(what) {
+            Reply::Candidate(what) => match self.at.judged_earlier(what) {
                 Some(earlier) => (earlier.verdict.clone(), true),
                 None => (own(what), false),
             },

@@ -74,13 +74,9 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
 
     /// What all of it cost: the attempts, looks, and deviations that came to nothing.
     pub(super) fn usage(&self) -> Usage {
-        let own = super::attempt::usage(&self.attempts);
-        Usage {
-            thinking_tokens: own.thinking_tokens + self.aside.thinking_tokens,
-            forced_tokens: own.forced_tokens + self.aside.forced_tokens,
-            answer_tokens: own.answer_tokens + self.aside.answer_tokens,
-            ..own
-        }
+        let mut usage = super::attempt::usage(&self.attempts);
+        usage += self.aside;
+        usage
     }
 
     #[cfg(test)]
@@ -165,7 +161,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         // They are no replies: how long a reply is, they do not say.
         self.purse.spend(cost.answer_tokens, 0, played.spoken, played.decoded);
         if played.attempts.is_empty() {
-            self.aside.answer_tokens += cost.answer_tokens;
+            self.aside += cost.without_prompt();
         }
         self.attempts.extend(played.attempts);
         Ok(())
@@ -220,10 +216,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
                 && let Some(shown) = kind.look(command, line).await?
             {
                 talk.push_look(said, command, &shown);
-                let cost = super::attempt::usage(&played.attempts);
-                self.aside.thinking_tokens += cost.thinking_tokens;
-                self.aside.forced_tokens += cost.forced_tokens;
-                self.aside.answer_tokens += cost.answer_tokens;
+                self.aside += super::attempt::usage(&played.attempts).without_prompt();
                 samples = 1;
                 continue;
             }
@@ -254,7 +247,7 @@ impl<W: Clone + PartialEq + std::fmt::Debug + Send + 'static> Search<W> {
         let drawing = match next {
             Move::Draw { .. } if self.moves.is_empty() => Drawing::First,
             Move::Draw { .. } => Drawing::Varied,
-            _ => Drawing::Careful,
+            Move::Mend { .. } | Move::Complete { .. } | Move::Remind { .. } | Move::Deviate => Drawing::Careful,
         };
         // Where the form that was begun led to nothing, the model begins as it likes; and who begins as before writes the
         // same again. Who asks for long thought has it reason in words when code alone did not do.
@@ -330,7 +323,13 @@ fn limits<K: Kind>(With { agent, plan }: With<'_>, kind: &K) -> Limits {
         words_do: kind.words_do(),
         persists: K::IN_PROJECT,
         insists: kind.insists(),
-        deviates: judged && plan.decides && ways.deviates && settings.deviations && !settings.paper_exact,
+        // A deviation is a reply that is begun for the model.
+        deviates: K::IN_PROJECT
+            && judged
+            && plan.decides
+            && ways.begins
+            && settings.deviations
+            && !settings.paper_exact,
     }
 }
 

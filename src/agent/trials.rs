@@ -7,8 +7,10 @@ use std::future::Future;
 
 use tokio::task::JoinSet;
 
+use super::Line;
 use super::settings::judged_at_once;
 use crate::cancel::Cancel;
+use crate::event::Command;
 use crate::task::Verdict;
 
 /// The trials of one round. `T` is what is judged.
@@ -66,6 +68,28 @@ impl<T: Send + 'static> Trials<T> {
             self.give_up();
         }
         Some(Judged { candidate, what, verdict, counts })
+    }
+
+    /// The same, hearing meanwhile whether the task is cancelled: that ends them all.
+    pub(super) async fn next_hearing(&mut self, line: &mut Line, enough: impl Fn(&T) -> bool) -> Option<Judged<T>> {
+        let cancel = line.cancel.clone();
+        let mut cancelled = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    self.give_up();
+                }
+                command = line.command() => if command == Command::Cancel { cancel.cancel() },
+                judged = self.next(&enough) => return judged,
+            }
+        }
+    }
+
+    /// Whether one runs.
+    pub(super) fn is_running(&self) -> bool {
+        !self.running.is_empty()
     }
 
     /// Ends what runs and forgets what waits.

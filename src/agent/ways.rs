@@ -20,8 +20,6 @@ pub(super) struct Ways {
     pub(super) drafts: bool,
     /// Its reply may be begun for it.
     pub(super) begins: bool,
-    /// Where it hesitates in a text that it is given as its reply says where it would change it.
-    pub(super) deviates: bool,
 }
 
 impl Ways {
@@ -38,7 +36,6 @@ impl Ways {
             doses: tiny || !traits.ends_by_itself,
             drafts: thinks,
             begins: !tiny && !thinks,
-            deviates: !tiny && !thinks,
         }
     }
 }

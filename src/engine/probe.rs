@@ -49,20 +49,31 @@ impl<M: TokenModel> Worker<M> {
         cancel: &Cancel,
     ) -> Result<(), EngineError> {
         while branch.tokens.len() < tokens.len() {
-            let done = branch.tokens.len();
-            let end = tokens.len().min(done + self.model.batch_tokens_max());
-            let positions = done as u32..;
-            let batch: Vec<BatchToken> = positions
-                .zip(&tokens[done..end])
-                .map(|(position, &token)| BatchToken { token, position, sequence: branch.sequence, logits: false })
-                .collect();
-            self.decode_probe(&batch, cancel)?;
-            branch.tokens.extend_from_slice(&tokens[done..end]);
+            let end = tokens.len().min(branch.tokens.len() + self.model.batch_tokens_max());
+            self.decode_on(branch, &tokens[..end], false, cancel)?;
         }
         Ok(())
     }
 
-    pub(super) fn decode_probe(&mut self, batch: &[BatchToken], cancel: &Cancel) -> Result<(), EngineError> {
+    /// Decodes what the branch does not have of `tokens`, in one batch; `logits` after each of them or after none.
+    pub(super) fn decode_on(
+        &mut self,
+        branch: &mut Branch,
+        tokens: &[TokenId],
+        logits: bool,
+        cancel: &Cancel,
+    ) -> Result<(), EngineError> {
+        let (done, sequence) = (branch.tokens.len(), branch.sequence);
+        let batch: Vec<BatchToken> = (done as u32..)
+            .zip(&tokens[done..])
+            .map(|(position, &token)| BatchToken { token, position, sequence, logits })
+            .collect();
+        self.decode_probe(&batch, cancel)?;
+        branch.tokens.extend_from_slice(&tokens[done..]);
+        Ok(())
+    }
+
+    fn decode_probe(&mut self, batch: &[BatchToken], cancel: &Cancel) -> Result<(), EngineError> {
         loop {
             if cancel.is_cancelled() {
                 return Err(EngineError::Decode("nobody waits for it any more".to_owned()));

@@ -140,10 +140,12 @@ fn ranked(logits: &[f32], sampling: &Sampling, look: &Look) -> Vec<(TokenId, f32
     }
 }
 
-/// So many of the most probable tokens with their logits, the most probable first; of equals the lower number.
-pub(super) fn likeliest(logits: &[f32], count: usize) -> Vec<(TokenId, f32)> {
-    let greedy = Sampling { top_k: count as u32, temperature: 1.0, top_p: 1.0, min_p: 0.0, ..Sampling::GREEDY };
-    if count == 0 { Vec::new() } else { ranked(logits, &greedy, &Look::at(logits)) }
+/// So many (at least one) of the most probable tokens with their logits, the most probable first, of equals the lower number; and
+/// the [`log_sum_exp`] of all logits.
+pub(super) fn likeliest(logits: &[f32], count: usize) -> (Vec<(TokenId, f32)>, f32) {
+    let look = Look::at(logits);
+    let best = Sampling { top_k: count as u32, temperature: 1.0, top_p: 1.0, min_p: 0.0, ..Sampling::GREEDY };
+    (ranked(logits, &best, &look), log_sum_exp_of(logits, &look))
 }
 
 /// Σ exp((logit − top) / temperature), where no logit is above `top`.
@@ -220,8 +222,11 @@ impl Look {
 
 /// log Σ exp(logit).
 pub(super) fn log_sum_exp(logits: &[f32]) -> f32 {
-    let top = Look::at(logits).top;
-    top + total_at(logits, 1.0, top).ln()
+    log_sum_exp_of(logits, &Look::at(logits))
+}
+
+fn log_sum_exp_of(logits: &[f32], look: &Look) -> f32 {
+    look.top + total_at(logits, 1.0, look.top).ln()
 }
 
 /// Sums and maxima run side by side in so many lanes, which the compiler makes vectors of.

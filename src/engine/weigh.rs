@@ -2,8 +2,8 @@
 //!
 //! Not for: generations (`worker.rs`), and what follows from it (the agent).
 
-use super::model::{BatchToken, TokenModel};
-use super::sample::{likeliest, log_sum_exp};
+use super::model::TokenModel;
+use super::sample::likeliest;
 use super::worker::Worker;
 use super::{EngineError, SessionId, TokenId};
 use crate::cancel::Cancel;
@@ -46,14 +46,8 @@ impl<M: TokenModel> Worker<M> {
             let done = branch.tokens.len();
             // The last token predicts nothing that was given.
             let end = (done + rows).min(tokens.len() - 1);
-            let sequence = branch.sequence;
-            let batch: Vec<BatchToken> = (done as u32..)
-                .zip(&tokens[done..end])
-                .map(|(position, &token)| BatchToken { token, position, sequence, logits: true })
-                .collect();
-            outcome = self.decode_probe(&batch, cancel);
+            outcome = self.decode_on(&mut branch, &tokens[..end], true, cancel);
             if outcome.is_ok() {
-                branch.tokens.extend_from_slice(&tokens[done..end]);
                 let row = |(row, &token): (usize, &TokenId)| weighed(self.model.logits(row), token, others_max);
                 all.extend(tokens[done + 1..=end].iter().enumerate().map(row));
             }
@@ -65,9 +59,8 @@ impl<M: TokenModel> Worker<M> {
 }
 
 fn weighed(logits: &[f32], token: TokenId, others_max: usize) -> Weighed {
-    let total = log_sum_exp(logits);
     // The token itself may be among the likeliest.
-    let mut others = likeliest(logits, others_max + 1);
+    let (mut others, total) = likeliest(logits, others_max + 1);
     others.retain(|&(other, _)| other != token);
     others.truncate(others_max);
     for (_, logit) in &mut others {

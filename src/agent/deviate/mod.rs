@@ -110,7 +110,6 @@ pub(super) async fn play<K: Kind>(
         at,
         ask,
         trials: Trials::new(),
-        judging: false,
         tried: Vec::new(),
         grounds: Vec::new(),
         nearest: at
@@ -128,7 +127,9 @@ pub(super) async fn play<K: Kind>(
     let begun = Instant::now();
     search.search(bases, line).await?;
     let spoken = begun.elapsed();
-    search.settle(line).await;
+    while search.trials.is_running() {
+        search.verdict(line).await;
+    }
     let _ = at.with.agent.engine.end_session(ask.session.aside()).await;
     let decoded = search.decoded;
     let usage = search.usage;
@@ -149,8 +150,6 @@ struct Deviations<'a, K: Kind> {
     at: &'a At<'a, K>,
     ask: &'a Ask,
     trials: Trials<K::What>,
-    /// A trial runs.
-    judging: bool,
     tried: Vec<Tried<K::What>>,
     grounds: Vec<Ground>,
     /// The best verdict so far, and the deviation that came to it and was not gone on from yet.
@@ -183,7 +182,7 @@ impl<K: Kind> Deviations<'_, K> {
                 places = if next.is_empty() { places } else { next };
             }
             // Where nothing is left, one that is still being judged may come nearer.
-            if places.is_empty() && self.judging {
+            if places.is_empty() && self.trials.is_running() {
                 self.verdict(line).await;
                 continue;
             }
@@ -302,8 +301,7 @@ impl<K: Kind> Deviations<'_, K> {
         // What it loses on its way back is no part of it.
         let safer = self.at.kind.safer(&what);
         let (what, is_variant) = (safer.clone().unwrap_or(what), safer.is_some());
-        let earlier = self.at.earlier.iter().any(|earlier| earlier.candidate() == Some(&what));
-        if earlier || self.tried.iter().any(|tried| tried.what == what) {
+        if self.at.judged_earlier(&what).is_some() || self.tried.iter().any(|tried| tried.what == what) {
             return;
         }
         let number = self.tried.len() as u32;
@@ -314,17 +312,15 @@ impl<K: Kind> Deviations<'_, K> {
 
     /// One after the other while the next is written: of two that pass the likelier is the one that is meant.
     fn start_trial(&mut self) {
-        if !self.judging
+        if !self.trials.is_running()
             && let Some((number, what)) = self.trials.take()
         {
             let trial = self.at.kind.trial(&what, self.trials.cancel.clone());
             self.trials.start(number, what, trial);
-            self.judging = true;
         }
     }
 
     fn judged(&mut self, judged: Judged<K::What>) {
-        self.judging = false;
         let number = judged.candidate as usize;
         if let Some(tried) = self.tried.get_mut(number).filter(|_| judged.counts) {
             let rank = rank(&judged.verdict);
@@ -339,33 +335,11 @@ impl<K: Kind> Deviations<'_, K> {
         self.start_trial();
     }
 
-    /// Waits for the verdicts that are still to come.
-    async fn settle(&mut self, line: &mut Line) {
-        while self.judging {
-            self.verdict(line).await;
-        }
-    }
-
     /// Waits for the next verdict.
     async fn verdict(&mut self, line: &mut Line) {
-        let cancel = line.cancel.clone();
-        let mut cancelled = false;
-        loop {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled(), if !cancelled => {
-                    cancelled = true;
-                    self.trials.give_up();
-                }
-                command = line.command() => if command == Command::Cancel { cancel.cancel() },
-                judged = self.trials.next(|what| self.at.kind.missing(what).is_empty()) => {
-                    match judged {
-                        Some(judged) => self.judged(judged),
-                        None => self.judging = false,
-                    }
-                    return;
-                }
-            }
+        let enough = |what: &K::What| self.at.kind.missing(what).is_empty();
+        if let Some(judged) = self.trials.next_hearing(line, enough).await {
+            self.judged(judged);
         }
     }
 
@@ -415,7 +389,7 @@ fn end_of(kept: &str, old: &str, new: &str) -> Option<String> {
     if let Some((new_end, old_end)) = rejoin::rejoin(old, new) {
         return Some(format!("{kept}{}{}", &new[..new_end], &old[old_end..]));
     }
-    // Blocks of other files may follow.
+    // The text's own end of the block stays.
     let closed = new.find(BLOCK_END).filter(|at| new[at + BLOCK_END.len()..].contains('\n'))?;
     let rest = old.find(BLOCK_END)?;
     Some(format!("{kept}{}{}", &new[..closed], &old[rest..]))

@@ -24,21 +24,23 @@ pub(super) struct Place {
 /// The places where deviating from the text may change what it does, the most probable first. `bytes` are a token's.
 pub(super) fn places(basis: &Basis, weighed: &[Weighed], bytes: impl Fn(TokenId) -> Vec<u8>) -> Vec<Place> {
     let silent = silent_bytes(basis);
-    let text = |token: TokenId| String::from_utf8_lossy(&bytes(token)).into_owned();
     let mut found = Vec::new();
     let mut start = 0;
     for (at, weighed) in weighed.iter().enumerate() {
-        let own = text(weighed.token);
+        let own = bytes(weighed.token);
+        let own_text = String::from_utf8_lossy(&own);
         // Inside a character there is no place.
         let within = basis.area.contains(&start) && basis.text.is_char_boundary(start) && !silent[start];
         let others = weighed.others.iter().filter(|_| within);
         found.extend(
             others
                 .filter(|&&(_, logprob)| logprob >= LOGPROB_MIN)
-                .filter(|&&(token, _)| says_otherwise(&own, &text(token), basis.language))
+                .filter(|&&(token, _)| {
+                    says_otherwise(&own_text, &String::from_utf8_lossy(&bytes(token)), basis.language)
+                })
                 .map(|&(token, logprob)| Place { at, start, token, logprob }),
         );
-        start += bytes(weighed.token).len();
+        start += own.len();
     }
     found.sort_by(|a, b| b.logprob.total_cmp(&a.logprob).then(a.at.cmp(&b.at)));
     found

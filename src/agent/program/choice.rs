@@ -17,8 +17,8 @@ pub(super) fn outcome(
     let attempts = &search.attempts;
     let mut notes = Vec::new();
     let best = best(attempts, agreement, &mut notes);
-    let newest = attempts.iter().map(|attempt| attempt.round).max();
-    let last: Vec<&Attempt<Candidate>> = attempts.iter().filter(|attempt| Some(attempt.round) == newest).collect();
+    let last: Vec<&Attempt<Candidate>> =
+        attempts.iter().filter(|attempt| attempt.round + 1 == search.rounds()).collect();
     let cancelled = cancelled || last.iter().any(|attempt| attempt.said.finish == Finish::Cancelled);
     let verdict = best.and_then(|attempt| attempt.verdict.clone());
     let candidate = best.and_then(Attempt::candidate).cloned();
@@ -40,7 +40,6 @@ pub(super) fn outcome(
         Some(Candidate::Edits { .. }) | None => words.map(|(words, _)| words).unwrap_or_default(),
     };
     note(&mut notes, status, verdict.as_ref(), &last);
-    notes.extend(search.remark());
     let verdict = verdict.or_else(|| {
         (status == Status::Unverified && candidate.is_none())
             .then(|| Verdict::NothingToCheck { why: "the answer is nothing that is run here".to_owned() })

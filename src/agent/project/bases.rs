@@ -14,7 +14,7 @@ const NEW_LINES_MIN: usize = 3;
 
 /// A file as it stands; `None` for what cannot be written as a reply.
 pub(super) fn as_it_stands(tree: &Tree, path: &str) -> Option<Basis> {
-    let Some(FileState::Text(text)) = tree.before(&[path.to_owned()]).remove(path) else { return None };
+    let FileState::Text(text) = tree.read(path) else { return None };
     as_reply(path, text.trim_end_matches('\n'))
 }
 

@@ -263,8 +263,8 @@ impl Shown {
 
 /// How a reply begins that writes this file of the project.
 pub(super) fn begun(tree: &Tree, path: &str) -> String {
-    match tree.before(&[path.to_owned()]).remove(path) {
-        Some(FileState::Text(text)) => shown(path, None, &text).begun(),
+    match tree.read(path) {
+        FileState::Text(text) => shown(path, None, &text).begun(),
         _ => String::new(),
     }
 }

@@ -140,12 +140,7 @@ impl Work<'_> {
 
     /// Takes in what a search has cost; looks are replies too.
     pub(super) fn account(&mut self, search: &Search<Patch>) {
-        let own = search.usage();
-        self.usage.prompt_tokens += own.prompt_tokens;
-        self.usage.reused_tokens += own.reused_tokens;
-        self.usage.thinking_tokens += own.thinking_tokens;
-        self.usage.forced_tokens += own.forced_tokens;
-        self.usage.answer_tokens += own.answer_tokens;
+        self.usage += search.usage();
         self.rounds += search.rounds();
     }
 }
